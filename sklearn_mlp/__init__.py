@@ -1,0 +1,13 @@
+"""PyTorch multilayer perceptrons that drop into scikit-learn.
+
+`TorchMLPClassifier` and `TorchMLPRegressor` replace scikit-learn's `MLPClassifier` and
+`MLPRegressor` by changing one import: the same parameters, the same numbers from the same
+``random_state``, trained by PyTorch on any of its devices.
+"""
+
+from sklearn_mlp.classifier import TorchMLPClassifier
+from sklearn_mlp.regressor import TorchMLPRegressor
+
+__version__ = "0.1.0.dev0"
+
+__all__ = ["TorchMLPClassifier", "TorchMLPRegressor", "__version__"]

@@ -1,0 +1,409 @@
+"""What the classifier and the regressor share: the scikit-learn contract around a backend."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from sklearn_mlp.backends import BACKENDS
+from sklearn_mlp.coefficients import ParameterList
+from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
+from sklearn_mlp.devices import resolve_device, resolve_dtype
+from sklearn_mlp.inputs import as_tensor, output_dtype, take_over, validate_samples
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.network import MLP, draw_initial_weights
+from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
+from sklearn_mlp.persistence import PackedNetwork, device_here
+from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.sklearn_internals import check_sample_weight
+from sklearn_mlp.state import TrainingState
+from sklearn_mlp.threads import shared_threads
+from sklearn_mlp.training_data import TrainingData
+from sklearn_mlp.validation import ValidationData, split_rows
+
+
+class BaseTorchMLP(BaseEstimator, ABC):
+    """Base of the estimators; use `TorchMLPClassifier` or `TorchMLPRegressor`.
+
+    A fit goes through `_fit` from top to bottom: check, encode, make the network, train it by the
+    backend, set the fitted attributes.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
+
+    # Set by fit; the rest of the fitted attributes are properties, below.
+    module_: MLP
+    device_: torch.device
+    dtype_: torch.dtype
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    n_iter_: int
+    t_: int
+    n_layers_: int
+    n_outputs_: int
+    n_features_in_: int
+    out_activation_: str
+    _state: TrainingState
+    _loss: Loss
+    _fit_dtype: np.dtype
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        device: str | torch.device = "auto",
+        dtype: str = "auto",
+        backend: str = "torch",
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.device = device
+        self.dtype = dtype
+        self.backend = backend
+
+    # What the two tasks differ in.
+
+    @abstractmethod
+    def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
+        """Check what the user passed; the targets stay labels or numbers."""
+
+    @abstractmethod
+    def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
+        """Return class codes (n_samples,), or values (n_samples, n_outputs)."""
+
+    @abstractmethod
+    def _choose_loss(self) -> Loss:
+        """Return the loss for the targets just encoded."""
+
+    @abstractmethod
+    def _count_outputs(self, targets: np.ndarray) -> int:
+        """Return the number of the network's outputs."""
+
+    @abstractmethod
+    def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
+        """Return what the validation split is stratified by, if by anything."""
+
+    @property
+    @abstractmethod
+    def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
+        """The score that early stopping watches."""
+
+    # Fitting.
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
+        """Fit, or with ``incremental`` go on for one epoch."""
+        units = hidden_units(self.hidden_layer_sizes)
+        device = resolve_device(self.device)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
+
+        X, y = self._validate_data(X, y, reset=is_first)
+        weights = self._validate_weights(sample_weight, X)
+        targets = self._encode_targets(y, reset=is_first, incremental=incremental)
+        batch_size = resolve_batch_size(self.batch_size, X.shape[0])
+        random_state = _own_random_state(self.random_state)
+        if is_first:
+            dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
+            layers = (X.shape[1], *units, self._count_outputs(targets))
+            network = MLP(layers, self.activation, dtype)
+            draw_initial_weights(network, random_state)
+            state, loss = TrainingState(), self._choose_loss()
+            fit_dtype = output_dtype(X)
+        else:
+            network, state, loss = self.module_, self._state, self._loss
+            dtype, fit_dtype = self.dtype_, self._fit_dtype
+            self._check_same_network(network, units, self._count_outputs(targets))
+
+        network.to(device)
+        data = self._training_data(X, targets, weights, dtype, device, random_state)
+        config = self._training_config(
+            resolve_batch_size(
+                self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
+            ),
+            incremental,
+            loss,
+            random_state,
+        )
+        with shared_threads():
+            BACKENDS[self.backend](network, data, config, state)
+        if not all(parameter.isfinite().all() for parameter in network.parameters()):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may"
+                " contain large values and need to be preprocessed."
+            )
+        self._set_fitted(network, state, loss, fit_dtype)
+        return self
+
+    def _training_data(
+        self,
+        X: Any,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        dtype: torch.dtype,
+        device: torch.device,
+        random_state: np.random.RandomState,
+    ) -> TrainingData:
+        """Bring everything onto the device, with a part held out if early stopping wants one."""
+        is_stopping_early = self.early_stopping and self.solver in STOCHASTIC_SOLVERS
+        rows = held_out = None
+        if is_stopping_early:
+            rows, held_out = split_rows(
+                X.shape[0], self.validation_fraction, self._stratify(targets), random_state
+            )
+        inputs = take_over(X, dtype, device)
+        target_dtype = torch.int64 if targets.ndim == 1 else dtype
+        all_targets = as_tensor(targets, target_dtype, device)
+        validation = None
+        if held_out is not None:
+            selected = torch.from_numpy(held_out)
+            validation = ValidationData(
+                inputs[selected.to(device)]
+                if isinstance(inputs, Tensor)
+                else inputs.take(held_out),
+                all_targets.cpu()[selected],
+                None if weights is None else torch.from_numpy(weights[held_out]),
+                self._validation_metric,
+            )
+        return TrainingData(inputs, all_targets, weights, rows, validation)
+
+    def _training_config(
+        self,
+        batch_size: int,
+        incremental: bool,
+        loss: Loss,
+        random_state: np.random.RandomState,
+    ) -> TrainingConfig:
+        """Collect what training depends on."""
+        return TrainingConfig(
+            solver=self.solver,
+            alpha=self.alpha,
+            batch_size=batch_size,
+            learning_rate=self.learning_rate,
+            learning_rate_init=self.learning_rate_init,
+            power_t=self.power_t,
+            max_iter=self.max_iter,
+            shuffle=self.shuffle,
+            tol=self.tol,
+            verbose=self.verbose,
+            momentum=self.momentum,
+            nesterovs_momentum=self.nesterovs_momentum,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            n_iter_no_change=self.n_iter_no_change,
+            max_fun=self.max_fun,
+            incremental=incremental,
+            loss=loss,
+            random_state=random_state,
+        )
+
+    def _set_fitted(
+        self, network: MLP, state: TrainingState, loss: Loss, fit_dtype: np.dtype
+    ) -> None:
+        """Set the fitted attributes."""
+        parameter = next(network.parameters())
+        self.module_ = network.eval()
+        self.device_ = parameter.device
+        self.dtype_ = parameter.dtype
+        self._state = state
+        self._loss = loss
+        self._fit_dtype = fit_dtype
+        self.n_layers_ = len(network.units)
+        self.n_outputs_ = network.units[-1]
+        self.out_activation_ = loss.out_activation
+        self.n_iter_ = state.n_iter
+        self.t_ = state.samples_seen
+        self.loss_ = state.loss
+        if self.solver not in STOCHASTIC_SOLVERS:
+            return
+        self.loss_curve_ = state.history.loss
+        self.best_loss_ = None if self.early_stopping else state.best_loss
+        self.validation_scores_ = state.history.validation_score if self.early_stopping else None
+        self.best_validation_score_ = state.best_validation_score if self.early_stopping else None
+
+    def _validate_weights(self, sample_weight: Any, X: Any) -> np.ndarray | None:
+        """Check the sample weights; return them as float64."""
+        if sample_weight is None:
+            return None
+        if isinstance(sample_weight, Tensor):
+            sample_weight = sample_weight.detach().cpu().numpy()
+        # Only the number of samples is read off the stand-in for X.
+        return check_sample_weight(
+            sample_weight, np.broadcast_to(0.0, (X.shape[0], 1)), dtype=np.float64
+        )
+
+    def _check_same_network(self, network: MLP, units: tuple[int, ...], n_outputs: int) -> None:
+        """Check that a network to go on with still has the form that the parameters ask for."""
+        if network.units[1:-1] != units:
+            raise ValueError(
+                f"hidden_layer_sizes={units} differs from {network.units[1:-1]}, which the network "
+                "was fitted with; training can only go on with the same network. Set "
+                "warm_start=False and call fit to begin anew."
+            )
+        if network.units[-1] != n_outputs:
+            raise ValueError(
+                f"y has {n_outputs} outputs, but the network was fitted with {network.units[-1]}."
+            )
+
+    def _check_solver(self) -> bool:
+        """Make `partial_fit` unavailable where the solver cannot go on from where it was."""
+        if self.solver not in STOCHASTIC_SOLVERS:
+            raise AttributeError(
+                "partial_fit is only available for stochastic"
+                f" optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+    # Predicting.
+
+    def _predict(self, X: Any, finish: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, np.dtype]:
+        """Run the network over ``X``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As the user passed it.
+        finish : callable
+            As in `predict_in_chunks`.
+
+        Returns
+        -------
+        result : ndarray
+            In the type computed in.
+        dtype : dtype
+            The type that scikit-learn's result would have.
+        """
+        check_is_fitted(self)
+        X = validate_samples(self, X)
+        with shared_threads():
+            result = predict_in_chunks(self.module_, X, finish).numpy()
+        return result, np.result_type(output_dtype(X), self._fit_dtype)
+
+    def _activate(self, logits: Tensor) -> Tensor:
+        """Apply the output activation to logits of shape (n_samples, n_outputs)."""
+        return self._loss.activate_(logits, dim=1)
+
+    # Fitted attributes that are views of the network and the state.
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "module_")
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """Weights of each layer, (n_in, n_out); assigning them changes what predicts."""
+        weights = [layer.weight.t() for layer in self._fitted_network("coefs_").layers]
+        return ParameterList(weights, self._fit_dtype, "coefs_")
+
+    @coefs_.setter
+    def coefs_(self, values: Any) -> None:
+        ParameterList.assign(self.coefs_, values)
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """Biases of each layer, (n_out,); assigning them changes what predicts."""
+        biases = [layer.bias for layer in self._fitted_network("intercepts_").layers]
+        return ParameterList(biases, self._fit_dtype, "intercepts_")
+
+    @intercepts_.setter
+    def intercepts_(self, values: Any) -> None:
+        ParameterList.assign(self.intercepts_, values)
+
+    @property
+    def history_(self) -> pd.DataFrame:
+        """A row per epoch: loss, validation_score, learning_rate, seconds."""
+        self._fitted_network("history_")
+        frame = pd.DataFrame(vars(self._state.history))
+        frame.index = pd.RangeIndex(1, len(frame) + 1, name="epoch")
+        return frame
+
+    def _fitted_network(self, attribute: str) -> MLP:
+        """Return the network, or say that the attribute is there only after a fit."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {attribute!r} before fit."
+            )
+        return self.module_
+
+    # Persistence.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "module_" in state:
+            state["module_"] = PackedNetwork.of(self.module_)
+            can_go_on = self.solver in STOCHASTIC_SOLVERS and not self.early_stopping
+            state["_state"] = self._state if can_go_on else self._state.without_optimizer()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "module_" in state:
+            self.device_ = device_here(self.device_)
+            self.module_ = state["module_"].unpack(self.device_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _own_random_state(random_state: Any) -> np.random.RandomState:
+    """Return the generator that a fit draws from.
+
+    Where scikit-learn takes NumPy's global generator for None, this takes a fresh one: a fit
+    neither reads nor changes any global state.
+    """
+    return np.random.RandomState() if random_state is None else check_random_state(random_state)

@@ -1,0 +1,311 @@
+"""The classifier."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target
+from torch import Tensor
+
+from sklearn_mlp import metrics
+from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.inputs import validate_training_data
+from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss
+from sklearn_mlp.sklearn_internals import check_partial_fit_first_call, fit_context
+from sklearn_mlp.targets import LabelCodec, as_column, check_known_classes
+
+
+class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
+    """Multilayer perceptron classifier, scikit-learn's `MLPClassifier` trained by PyTorch.
+
+    Minimises the log loss plus an L2 penalty. Takes every parameter of
+    `sklearn.neural_network.MLPClassifier` (1.9) with the same meaning and default and, with
+    ``dtype="float64"`` on the CPU, follows its numbers from the same ``random_state``.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units of each hidden layer; ``()`` for none, which is a linear model.
+    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+        Activation of the hidden layers.
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+        ``'adam'`` (Kingma and Ba, 2014) and ``'sgd'`` train in epochs of mini-batches; ``'lbfgs'``
+        is SciPy's quasi-Newton method over all samples at once, good for small data.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty ``alpha / 2 * sum(coefs_ ** 2)``, divided by the number of
+        samples of a batch (or their sum of weights). Intercepts are not penalised.
+    batch_size : int or 'auto', default='auto'
+        Samples of a mini-batch; ``'auto'`` is ``min(200, n_samples)``. Not used by ``'lbfgs'``.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of ``'sgd'``: constant; ``learning_rate_init / (t_ + 1) ** power_t`` after each
+        epoch; or divided by 5 whenever progress stalls.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of ``'sgd'`` and ``'adam'``.
+    power_t : float, default=0.5
+        Exponent of ``'invscaling'``.
+    max_iter : int, default=200
+        Most epochs (for ``'lbfgs'``, iterations) to train.
+    shuffle : bool, default=True
+        Whether to put the samples in a new order for each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Settles everything random: initial weights, validation split, order of the samples. The
+        same integer gives what scikit-learn's estimator makes of it. With None every fit differs;
+        NumPy's global generator is not touched.
+    tol : float, default=1e-4
+        What counts as an improvement of the loss, or of the validation score with
+        ``early_stopping``; for ``'lbfgs'`` the largest gradient component to stop at.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the previous call instead of new ones.
+    momentum : float, default=0.9
+        Momentum of ``'sgd'``, in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether that momentum is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to hold out part of the samples, to stop when the score on them no longer
+        improves, and to end with the weights that scored best.
+    validation_fraction : float, default=0.1
+        The part held out, in [0, 1).
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay of the first and second moment of ``'adam'``, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root of the second moment of ``'adam'``.
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement before training stops.
+    max_fun : int, default=15000
+        Most evaluations of the loss by ``'lbfgs'``.
+    device : str or torch.device, default='auto'
+        Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
+        there first; else any device that torch has on this machine.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        The floating-point type of training. ``'auto'`` is float32 for ``'adam'`` and ``'sgd'``,
+        and float64 for ``'lbfgs'``, whose line search needs it, and where one batch holds all of
+        at most 200 samples. What comes out has the type that scikit-learn's would have.
+    backend : {'torch'}, default='torch'
+        What trains the network: this package's own engine.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        The weights of each layer. Can be assigned, and is then what predicts.
+    intercepts_ : list of ndarray of shape (n_out,)
+        The biases of each layer. Can be assigned.
+    module_ : torch.nn.Module
+        The network, in eval mode. It returns, for a tensor of shape
+        (n_samples, n_features), the values before the output activation: their softmax (three
+        classes or more) or logistic function (two classes, multilabel) are the probabilities.
+    device_ : torch.device
+        Where it is.
+    dtype_ : torch.dtype
+        The type it was trained in.
+    history_ : pandas.DataFrame
+        A row per epoch: ``loss``, ``validation_score`` (NaN without ``early_stopping``),
+        ``learning_rate``, ``seconds``.
+    loss_ : float
+        The last training loss, penalty included.
+    loss_curve_ : list of float
+        The training loss of each epoch. Not for ``'lbfgs'``; see ``history_``.
+    best_loss_ : float or None
+        The lowest training loss; None with ``early_stopping``. Not for ``'lbfgs'``.
+    validation_scores_ : list of float or None
+        The accuracy on the held-out part after each epoch; None without ``early_stopping``.
+    best_validation_score_ : float or None
+        The highest of them.
+    n_iter_ : int
+        Epochs (for ``'lbfgs'``, iterations) of the last call.
+    t_ : int
+        Training samples used, over all epochs.
+    n_layers_ : int
+        Layers, input and output among them.
+    n_outputs_ : int
+        Outputs of the network.
+    out_activation_ : str
+        The output activation: ``'softmax'`` or ``'logistic'``.
+    n_features_in_ : int
+        Features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if ``X`` had names that are all strings.
+
+    See Also
+    --------
+    TorchMLPRegressor : The same for numbers.
+    sklearn.neural_network.MLPClassifier : scikit-learn's own.
+
+    References
+    ----------
+    Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS.
+
+    Kingma and Ba (2014), "Adam: A method for stochastic optimization", :arxiv:`1412.6980`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_mlp import TorchMLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> clf = TorchMLPClassifier(max_iter=30, tol=1e-2, random_state=0)
+    >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    True
+    >>> clf.predict_proba(X_test[:1]).shape
+    (1, 10)
+    """
+
+    classes_: np.ndarray
+    _codec: LabelCodec
+
+    # The constructor is the base's: scikit-learn's classifier has the same order of parameters.
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+        y : array-like or Tensor of shape (n_samples,) or (n_samples, n_labels)
+            Labels of any type, or an indicator matrix of 0 and 1 for multilabel tasks.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; a weight of 2 counts as the sample twice.
+
+        Returns
+        -------
+        self : TorchMLPClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is unusable, or training produces non-finite weights.
+        """
+        return self._fit(X, y, sample_weight, incremental=False)
+
+    @available_if(lambda self: self._check_solver())
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Train for one epoch, going on from where the last call ended.
+
+        Only for the solvers ``'sgd'`` and ``'adam'``.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`; ``y`` need not have all the classes.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that may come; required in the first call.
+
+        Returns
+        -------
+        self : TorchMLPClassifier
+            The estimator.
+        """
+        if check_partial_fit_first_call(self, classes):
+            is_multilabel = type_of_target(_host(y)).startswith("multilabel")
+            # Not known before the first call: how many columns, not which classes.
+            self._codec = (
+                LabelCodec.from_targets(_host(y))
+                if is_multilabel
+                else LabelCodec.from_targets(classes)
+            )
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The most probable labels.
+        """
+        if self.__sklearn_is_fitted__() and self._codec.kind == "multiclass":
+            # The largest logit is the largest probability; only codes leave the device.
+            codes, _ = self._predict(X, lambda logits: logits.argmax(1))
+            return self.classes_[codes]
+        probabilities, _ = self._predict(X, self._activate)
+        return self._codec.decode(probabilities)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; rows sum to 1, except in multilabel tasks, where each
+            column is the probability of that label.
+        """
+        probabilities, dtype = self._predict(X, self._activate)
+        probabilities = probabilities.astype(dtype, copy=False)
+        if self.n_outputs_ == 1:
+            return np.hstack([1 - probabilities, probabilities])
+        return probabilities
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict the logarithms of probabilities.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            ``log(predict_proba(X))``.
+        """
+        probabilities = self.predict_proba(X)
+        return np.log(probabilities, out=probabilities)
+
+    def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
+        X, y = validate_training_data(self, X, y, y_numeric=False, reset=reset)
+        return X, as_column(y)
+
+    def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
+        if reset and not incremental:
+            self._codec = LabelCodec.from_targets(y)
+            self.classes_ = self._codec.classes
+        else:
+            check_known_classes(self._codec, y, is_warm_start=self.warm_start)
+        return self._codec.encode(y)
+
+    def _choose_loss(self) -> Loss:
+        return MulticlassLogLoss() if self._codec.kind == "multiclass" else BinaryLogLoss()
+
+    def _count_outputs(self, targets: np.ndarray) -> int:
+        return self._codec.n_outputs
+
+    def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
+        # scikit-learn stratifies two classes only, and so must the same split.
+        return targets if self._codec.n_outputs == 1 else None
+
+    @property
+    def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
+        return metrics.accuracy
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _host(y: Any) -> Any:
+    """Return targets that a Tensor holds as an array."""
+    return y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y

@@ -1,0 +1,58 @@
+"""The settings of one fit, checked and resolved, as the backends take them."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_mlp.losses import Loss
+
+STOCHASTIC_SOLVERS = ("sgd", "adam")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The estimator's parameters that training depends on, under their own names.
+
+    ``batch_size`` is a number here, clipped to the samples there are; ``incremental`` tells a
+    `partial_fit`, one epoch that goes on from the last, from a `fit`. ``random_state`` has drawn
+    the initial weights and the validation split already; the order of the samples comes next.
+    """
+
+    solver: str
+    alpha: float
+    batch_size: int
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    tol: float
+    verbose: bool | int
+    momentum: float
+    nesterovs_momentum: bool
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    incremental: bool
+    loss: Loss
+    random_state: np.random.RandomState
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether the solver trains in epochs of mini-batches."""
+        return self.solver in STOCHASTIC_SOLVERS
+
+
+def resolve_batch_size(batch_size: int | str, n_samples: int, *, warn: bool = False) -> int:
+    """Turn the parameter ``batch_size`` into a number of samples, at most all there are."""
+    if isinstance(batch_size, str):
+        return min(200, n_samples)
+    if warn and batch_size > n_samples:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=2,
+        )
+    return min(int(batch_size), n_samples)

@@ -1,0 +1,114 @@
+"""Which device and which floating-point type a fit runs on."""
+
+import torch
+
+# In the order in which device="auto" looks for them.
+_ACCELERATORS = ("cuda", "mps", "xpu")
+
+# Up to so many samples in a single batch, dtype="auto" takes float64.
+_EXACT_SAMPLES = 200
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices on this machine, the preferred one first.
+
+    Returns
+    -------
+    names : list of str
+        One name per device, such as ``["cuda:0", "cuda:1", "cpu"]``.
+    """
+    names = []
+    for kind in _ACCELERATORS:
+        backend = getattr(torch, kind)
+        if backend.is_available():
+            names += [f"{kind}:{index}" for index in range(backend.device_count())]
+    return [*names, "cpu"]
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Turn the parameter ``device`` into a device that is there.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"``, or what `torch.device` takes.
+
+    Returns
+    -------
+    device : torch.device
+        With its index, unless it is the CPU.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device; the message names those that there are.
+    """
+    names = available_devices()
+    if isinstance(device, str) and device == "auto":
+        name = names[0]
+    else:
+        name = _full_name(device)
+    if name not in names:
+        raise ValueError(
+            f"device={str(device)!r} is not available on this machine; "
+            f"available devices: {', '.join(names)} (or 'auto')."
+        )
+    return torch.device(name)
+
+
+def _full_name(device: str | torch.device) -> str:
+    """Return the device's name with its index, or the name as given if torch knows no such."""
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        return str(device)
+    if resolved.type == "cpu":
+        return "cpu"
+    if resolved.index is None and resolved.type in _ACCELERATORS:
+        backend = getattr(torch, resolved.type)
+        current = backend.current_device if hasattr(backend, "current_device") else None
+        return f"{resolved.type}:{current() if current and backend.is_available() else 0}"
+    return str(resolved)
+
+
+def resolve_dtype(
+    dtype: str, solver: str, device: torch.device, n_samples: int, batch_size: int
+) -> torch.dtype:
+    """Turn the parameter ``dtype`` into the floating-point type that a fit trains in.
+
+    ``"auto"`` is float32 for training in mini-batches, whose noise exceeds its rounding by far.
+    It is float64 for ``lbfgs``, whose line search needs the precision, and where one batch holds
+    all of at most 200 samples: there the gradient is exact, so that rounding is all that parts
+    two equal fits (a weight of 2 from a row repeated), and the cost is small.
+
+    Parameters
+    ----------
+    dtype : {'auto', 'float32', 'float64'}
+        The parameter.
+    solver : str
+        The solver.
+    device : torch.device
+        The device trained on; ``mps`` has no float64.
+    n_samples, batch_size : int
+        Training samples, all and in a batch.
+
+    Returns
+    -------
+    dtype : torch.dtype
+        ``torch.float32`` or ``torch.float64``.
+
+    Raises
+    ------
+    ValueError
+        If the device cannot compute in the type asked for.
+    """
+    has_float64 = device.type != "mps"
+    if dtype == "float64" and not has_float64:
+        raise ValueError(
+            f"dtype='float64' is not available on device '{device}'; use dtype='float32', "
+            "or device='cpu'."
+        )
+    if dtype != "auto":
+        return torch.float64 if dtype == "float64" else torch.float32
+    is_exact = solver == "lbfgs" or n_samples <= min(batch_size, _EXACT_SAMPLES)
+    return torch.float64 if is_exact and has_float64 else torch.float32

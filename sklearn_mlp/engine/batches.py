@@ -1,0 +1,250 @@
+"""The mini-batches of one fit, in scikit-learn's order."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.inputs import SparseRows
+from sklearn_mlp.training_data import TrainingData
+
+# Up to so many bytes the samples are put in order once per epoch; above, batch by batch: an
+# epoch's copy of a large X runs at the speed of memory, a batch's at that of the cache.
+_EPOCH_COPY_BYTES = 1 << 24
+
+# Up to so many batches their views are made once per fit; above, they would fill the memory.
+_KEPT_BATCHES = 4096
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some samples, and how they count.
+
+    Attributes
+    ----------
+    inputs : Tensor of shape (size, n_features)
+        The samples.
+    targets : Tensor of shape (size,) or (n_outputs, size)
+        Class codes, or values, feature-major.
+    size : int
+        How many samples.
+    shares : Tensor of shape (size,) or None
+        Each sample's share in the gradient, its weight over the batch's sum of weights;
+        None where all have the same share.
+    weight_sum : float
+        What the penalty is divided by: the sum of weights.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    size: int
+    shares: Tensor | None
+    weight_sum: float
+
+
+class Batches:
+    """Cuts the training samples into batches, shuffled anew for each epoch.
+
+    Iterating goes through the batches of one epoch; `begin_epoch` must come first.
+
+    Parameters
+    ----------
+    data : TrainingData
+        The samples; never copied as a whole unless they are small.
+    config : TrainingConfig
+        For ``batch_size`` and ``shuffle``.
+    random_state : RandomState
+        The source of the order; advanced once per epoch.
+    """
+
+    def __init__(
+        self, data: TrainingData, config: TrainingConfig, random_state: np.random.RandomState
+    ) -> None:
+        self.n_samples = data.n_train
+        self.bounds = [*range(0, self.n_samples, config.batch_size), self.n_samples]
+        self.shuffle = config.shuffle
+        self._data = data
+        self._random_state = random_state
+        self._order = np.arange(self.n_samples)
+        # Within a single batch the order changes nothing but the rounding.
+        self._is_single = len(self.bounds) == 2
+        is_moved = data.rows is not None or (self.shuffle and not self._is_single)
+        self._gather = self._make_gather(config.batch_size) if is_moved else _Unmoved(data)
+        self._weights = _Shares.of(data, self.bounds)
+        self._kept: list[Batch] | None = None
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of samples of each batch."""
+        return [stop - start for start, stop in pairwise(self.bounds)]
+
+    @property
+    def weight_sums(self) -> list[float]:
+        """The sum of weights of each batch of the present epoch; its size without weights."""
+        return (
+            [float(size) for size in self.sizes] if self._weights is None else self._weights.sums
+        )
+
+    def begin_epoch(self) -> None:
+        """Draw the epoch's order and bring the samples into it."""
+        if self.shuffle:
+            # What sklearn.utils.shuffle does to an index array, without its checks.
+            shuffled = np.arange(self.n_samples)
+            self._random_state.shuffle(shuffled)
+            self._order = self._order[shuffled]
+        if self._is_single:
+            self._order = np.arange(self.n_samples)
+        rows = self._order if self._data.rows is None else self._data.rows[self._order]
+        self._gather.begin_epoch(rows)
+        if self._weights is not None:
+            self._weights.begin_epoch(rows)
+
+    def __iter__(self) -> Iterator[Batch]:
+        if not self._gather.has_fixed_views or len(self) > _KEPT_BATCHES:
+            return self._make_batches()
+        if self._kept is None:
+            self._kept = list(self._make_batches())
+        elif self._weights is not None:
+            for batch, weight_sum in zip(self._kept, self._weights.sums, strict=True):
+                batch.weight_sum = weight_sum
+        return iter(self._kept)
+
+    def epoch_targets(self) -> Tensor:
+        """Return all targets in the epoch's order, (n_samples,) or (n_samples, n_outputs)."""
+        return self._gather.targets
+
+    def epoch_shares(self) -> Tensor | None:
+        """Return all shares in the epoch's order, (n_samples,), or None."""
+        return None if self._weights is None else self._weights.shares
+
+    def _make_batches(self) -> Iterator[Batch]:
+        shares: Iterable[Tensor | None] = [None] * len(self)
+        if self._weights is not None:
+            shares = self._weights.shares.split(self.sizes)
+        for (start, stop), share, weight_sum in zip(
+            pairwise(self.bounds), shares, self.weight_sums, strict=True
+        ):
+            inputs, targets = self._gather.batch(start, stop)
+            if targets.ndim == 2:
+                targets = targets.mT
+            yield Batch(inputs, targets, stop - start, share, weight_sum)
+
+    def _make_gather(self, batch_size: int) -> "_Unmoved":
+        inputs = self._data.inputs
+        if isinstance(inputs, SparseRows):
+            return _SparseGather(self._data)
+        if inputs[:1].nbytes * self.n_samples <= _EPOCH_COPY_BYTES:
+            return _EpochGather(self._data)
+        return _BatchGather(self._data, min(batch_size, self.n_samples))
+
+
+class _Unmoved:
+    """The samples as they lie; the other ways to gather them derive from it."""
+
+    # Whether the views that `batch` returns stay right in the next epoch.
+    has_fixed_views = True
+
+    def __init__(self, data: TrainingData) -> None:
+        self.inputs = data.inputs
+        self.targets = data.targets
+        self.has_fixed_views = not isinstance(data.inputs, SparseRows)
+
+    def begin_epoch(self, rows: np.ndarray) -> None:
+        """Take note of the rows of the coming epoch, in order."""
+
+    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets at some places of the epoch's order."""
+        if isinstance(self.inputs, SparseRows):
+            return self.inputs.dense(slice(start, stop)), self.targets[start:stop]
+        return self.inputs[start:stop], self.targets[start:stop]
+
+
+class _TargetsInOrder(_Unmoved):
+    """Puts the targets in order at the beginning of an epoch."""
+
+    def __init__(self, data: TrainingData) -> None:
+        super().__init__(data)
+        self._all_targets = data.targets
+        self.targets = data.targets.new_empty((data.n_train, *data.targets.shape[1:]))
+
+    def begin_epoch(self, rows: np.ndarray) -> None:
+        self._rows = torch.from_numpy(rows).to(self._all_targets.device)
+        torch.index_select(self._all_targets, 0, self._rows, out=self.targets)
+
+
+class _EpochGather(_TargetsInOrder):
+    """Puts the inputs in order at the beginning of an epoch, too."""
+
+    def __init__(self, data: TrainingData) -> None:
+        super().__init__(data)
+        assert isinstance(data.inputs, Tensor)
+        self._all_inputs = data.inputs
+        self.inputs: Tensor = data.inputs.new_empty((data.n_train, data.inputs.shape[1]))
+
+    def begin_epoch(self, rows: np.ndarray) -> None:
+        super().begin_epoch(rows)
+        torch.index_select(self._all_inputs, 0, self._rows, out=self.inputs)
+
+
+class _BatchGather(_TargetsInOrder):
+    """Gathers the inputs of one batch at a time into one buffer."""
+
+    has_fixed_views = False
+
+    def __init__(self, data: TrainingData, batch_size: int) -> None:
+        super().__init__(data)
+        self.has_fixed_views = False
+        assert isinstance(data.inputs, Tensor)
+        self._buffer = data.inputs.new_empty((batch_size, data.inputs.shape[1]))
+
+    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.inputs, Tensor)
+        buffer = self._buffer[: stop - start]
+        torch.index_select(self.inputs, 0, self._rows[start:stop], out=buffer)
+        return buffer, self.targets[start:stop]
+
+
+class _SparseGather(_TargetsInOrder):
+    """Makes one batch of sparse samples dense at a time."""
+
+    def begin_epoch(self, rows: np.ndarray) -> None:
+        super().begin_epoch(rows)
+        self._host_rows = rows
+
+    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.inputs, SparseRows)
+        return self.inputs.dense(self._host_rows[start:stop]), self.targets[start:stop]
+
+
+class _Shares:
+    """Each sample's weight over its batch's sum of weights, and those sums."""
+
+    def __init__(self, weights: np.ndarray, bounds: list[int], like: Tensor) -> None:
+        self._weights = weights
+        self._starts = np.array(bounds[:-1])
+        self._sizes = np.diff(bounds)
+        self.shares = like
+        self.sums: list[float] = []
+
+    @classmethod
+    def of(cls, data: TrainingData, bounds: list[int]) -> "_Shares | None":
+        if data.sample_weight is None:
+            return None
+        inputs = data.inputs
+        shares = torch.empty(data.n_train, dtype=inputs.dtype, device=data.targets.device)
+        return cls(data.sample_weight, bounds, shares)
+
+    def begin_epoch(self, rows: np.ndarray) -> None:
+        """Set the shares for the epoch's order; where a batch's weights sum to 0, they are 0."""
+        weights = self._weights[rows]
+        sums = np.add.reduceat(weights, self._starts)
+        divisors = np.repeat(np.where(sums == 0, 1.0, sums), self._sizes)
+        self.shares.copy_(torch.from_numpy(weights / divisors))
+        self.sums = sums.tolist()

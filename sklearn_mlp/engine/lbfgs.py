@@ -1,0 +1,156 @@
+"""The quasi-Newton solver: SciPy's L-BFGS-B on a loss and gradient from torch."""
+
+import time
+import warnings
+
+import numpy as np
+import scipy.optimize
+import torch
+from torch import Tensor
+
+from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.engine.batches import Batch
+from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.inputs import SparseRows
+from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.sklearn_internals import check_optimize_result
+from sklearn_mlp.state import TrainingState
+from sklearn_mlp.training_data import TrainingData
+
+# The samples go through in chunks of at most so many numbers per layer, which bounds the memory
+# for activations and keeps a chunk's in the cache.
+_CHUNK_SIZE = 1 << 21
+
+
+def run_lbfgs(
+    step: ClosedFormStep,
+    parameters: ParameterVector,
+    gradient: ParameterVector,
+    data: TrainingData,
+    config: TrainingConfig,
+    state: TrainingState,
+) -> None:
+    """Minimise the loss over all samples at once.
+
+    Parameters
+    ----------
+    step : ClosedFormStep
+        Computes gradients.
+    parameters, gradient : ParameterVector
+        The former is left at the minimum.
+    data, config, state
+        As a backend gets them; ``state`` records an epoch per iteration.
+    """
+    objective = _Objective(step, parameters, gradient, data)
+    record = _IterationRecord(parameters, config, state)
+    start = parameters.values.cpu().double().numpy()
+    try:
+        result = scipy.optimize.minimize(
+            objective,
+            start,
+            method="L-BFGS-B",
+            jac=True,
+            callback=record,
+            options={"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol},
+        )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+        _assign(parameters.values, record.best)
+        return
+    state.n_iter = check_optimize_result("lbfgs", result, config.max_iter)
+    state.loss = float(result.fun)
+    _assign(parameters.values, result.x)
+
+
+class _Objective:
+    """The loss over all samples and its gradient, as functions of one float64 vector."""
+
+    def __init__(
+        self,
+        step: ClosedFormStep,
+        parameters: ParameterVector,
+        gradient: ParameterVector,
+        data: TrainingData,
+    ) -> None:
+        self._step = step
+        self._parameters = parameters
+        self._gradient = gradient
+        self._data = data
+        n_samples = len(data.inputs)
+        widest = max(
+            parameters.units if isinstance(data.inputs, SparseRows) else parameters.units[1:]
+        )
+        self._chunk = max(1, min(n_samples, _CHUNK_SIZE // widest))
+        self._weight_sum = float(n_samples)
+        self._shares: Tensor | None = None
+        if data.sample_weight is not None:
+            self._weight_sum = float(data.sample_weight.sum())
+            shares = torch.from_numpy(data.sample_weight / self._weight_sum)
+            self._shares = shares.to(data.targets.device, parameters.values.dtype)
+
+    @torch.inference_mode()
+    def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss and its gradient at a parameter vector."""
+        parameters, gradient = self._parameters, self._gradient
+        _assign(parameters.values, vector)
+        n_samples = len(self._data.inputs)
+        loss = torch.zeros((), dtype=torch.float64)
+        for start in range(0, n_samples, self._chunk):
+            batch = self._batch(start, min(start + self._chunk, n_samples))
+            logits = self._logits_for(batch.size)
+            self._step.gradient(batch, logits, is_first=start == 0)
+            losses = self._step.loss.per_sample(logits, batch.targets)
+            if batch.shares is not None:
+                losses = losses * batch.shares * self._weight_sum
+            loss += losses.sum().cpu()
+        square = torch.dot(parameters.flat_weights, parameters.flat_weights).item()
+        total = (loss.item() + 0.5 * self._step.alpha * square) / self._weight_sum
+        return total, gradient.values.cpu().double().numpy()
+
+    def _batch(self, start: int, stop: int) -> Batch:
+        """Return a chunk of the samples as a batch that counts within the whole."""
+        inputs, targets = self._data.inputs, self._data.targets[start:stop]
+        rows = slice(start, stop)
+        return Batch(
+            inputs.dense(rows) if isinstance(inputs, SparseRows) else inputs[rows],
+            targets.mT if targets.ndim == 2 else targets,
+            stop - start,
+            None if self._shares is None else self._shares[rows],
+            self._weight_sum,
+        )
+
+    def _logits_for(self, size: int) -> Tensor:
+        return self._parameters.values.new_empty((self._parameters.units[-1], size))
+
+
+class _IterationRecord:
+    """SciPy's callback: the history, what ``verbose`` prints, and the last point reached."""
+
+    def __init__(
+        self, parameters: ParameterVector, config: TrainingConfig, state: TrainingState
+    ) -> None:
+        self.best = parameters.values.cpu().double().numpy().copy()
+        self._config = config
+        self._state = state
+        self._began = time.perf_counter()
+        state.n_iter = 0
+
+    def __call__(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
+        """Take note of one iteration."""
+        now, history = time.perf_counter(), self._state.history
+        self.best = intermediate_result.x.copy()
+        self._state.loss = float(intermediate_result.fun)
+        self._state.n_iter += 1
+        history.loss.append(self._state.loss)
+        history.validation_score.append(np.nan)
+        history.learning_rate.append(np.nan)
+        history.seconds.append(now - self._began)
+        self._began = now
+        if self._config.verbose:
+            print(f"Iteration {self._state.n_iter}, loss = {self._state.loss:.8f}")
+
+
+def _assign(values: Tensor, vector: np.ndarray) -> None:
+    """Copy a float64 vector into the parameters."""
+    with torch.no_grad():
+        values.copy_(torch.from_numpy(vector))

@@ -1,0 +1,188 @@
+"""From what the user passes as ``X`` to what the engine reads: checked, then taken over.
+
+Dense samples become one tensor on the fit's device, sharing the user's memory where type and
+device already agree. Sparse samples become `SparseRows`, which are made dense a batch at a time.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+# Integers that torch can read straight into a floating type; the rest goes through float64.
+_READABLE_INTEGERS = frozenset("?bBhHiIlLqQ")
+
+
+class SparseRows:
+    """Samples in compressed sparse rows, made dense only a batch at a time.
+
+    Parameters
+    ----------
+    matrix : scipy sparse array or matrix in CSR format
+        The samples.
+    dtype : torch.dtype
+        The type of the dense batches.
+    device : torch.device
+        Where the dense batches go.
+    """
+
+    def __init__(self, matrix: Any, dtype: torch.dtype, device: torch.device) -> None:
+        self.matrix = matrix
+        self.dtype = dtype
+        self.device = device
+
+    def __len__(self) -> int:
+        return self.matrix.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Samples and features."""
+        return self.matrix.shape
+
+    def dense(self, rows: np.ndarray | slice) -> Tensor:
+        """Return some rows as a dense tensor of shape (n_rows, n_features)."""
+        return as_tensor(self.matrix[rows].toarray(), self.dtype, self.device)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return some rows, still sparse."""
+        return type(self)(self.matrix[rows], self.dtype, self.device)
+
+
+def validate_training_data(
+    estimator: BaseEstimator, X: Any, y: Any, *, y_numeric: bool, reset: bool
+) -> tuple[Any, np.ndarray]:
+    """Check ``X`` and ``y`` as scikit-learn's MLP does; return them, converted only where needed.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_`` and ``feature_names_in_`` if ``reset``, is compared with if not.
+    X, y : array-like, sparse matrix, DataFrame or Tensor
+        What the user passed.
+    y_numeric : bool
+        Whether ``y`` must be numbers.
+    reset : bool
+        Whether this is a first fit.
+
+    Returns
+    -------
+    X : ndarray, CSR or CSC matrix, or Tensor
+        Integers stay integers: they are converted once, straight into the training type.
+    y : ndarray
+        The targets.
+    """
+    if isinstance(y, Tensor):
+        y = y.detach().cpu().numpy()
+    if isinstance(X, Tensor):
+        X = _validate_tensor(estimator, X, reset=reset)
+        y = validate_data(
+            estimator, "no_validation", y, multi_output=True, y_numeric=y_numeric, reset=reset
+        )
+        check_consistent_length(X, y)
+        return X, y
+    return validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse=["csr", "csc"],
+        multi_output=True,
+        y_numeric=y_numeric,
+        dtype=_accepted_dtypes(X),
+        reset=reset,
+    )
+
+
+def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
+    """Check ``X`` of a prediction against what the estimator was fitted on."""
+    if isinstance(X, Tensor):
+        return _validate_tensor(estimator, X, reset=False)
+    return validate_data(
+        estimator, X, accept_sparse=["csr", "csc"], dtype=_accepted_dtypes(X), reset=False
+    )
+
+
+def output_dtype(X: Any) -> np.dtype:
+    """Return the type that scikit-learn would compute in for this (checked) ``X``."""
+    if isinstance(X, Tensor):
+        single = (torch.float32, torch.bfloat16)
+        return np.dtype(np.float32 if X.dtype in single else np.float64)
+    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+
+
+def take_over(X: Any, dtype: torch.dtype, device: torch.device) -> "Tensor | SparseRows":
+    """Bring checked samples into the training type and onto the device, copying only if needed."""
+    if scipy.sparse.issparse(X):
+        values = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+        return SparseRows(X.tocsr().astype(values, copy=False), dtype, device)
+    return as_tensor(X, dtype, device)
+
+
+def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return an array or tensor as a tensor, sharing its memory where type and device allow."""
+    if isinstance(array, Tensor):
+        return array.detach().to(device=device, dtype=dtype)
+    if not array.dtype.isnative or array.dtype.char not in _READABLE_INTEGERS | set("fde"):
+        array = array.astype(np.float64)
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    if not array.flags.writeable:
+        array = np.asarray(_ReadableMemory(array))
+    shared = torch.from_numpy(array)
+    if shared.dtype == dtype or device.type != "cpu":
+        return shared.to(device=device, dtype=dtype)
+    return torch.empty(shared.shape, dtype=dtype).copy_(shared)
+
+
+class _ReadableMemory:
+    """The memory of a read-only array, declared writable, which torch insists on.
+
+    Nothing writes to it: the samples of a fit are only ever read. joblib hands its workers
+    read-only memory maps, which would otherwise be copied.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._keep_alive = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+
+
+def _accepted_dtypes(X: Any) -> Any:
+    """Return the ``dtype`` argument for scikit-learn's checks.
+
+    Integer arrays keep their type, where scikit-learn would make a float64 copy first.
+    """
+    kind = getattr(getattr(X, "dtype", None), "kind", None)
+    if isinstance(X, np.ndarray) and kind in ("b", "i", "u"):
+        return None
+    return (np.float64, np.float32)
+
+
+def _validate_tensor(estimator: BaseEstimator, X: Tensor, *, reset: bool) -> Tensor:
+    """Check a tensor where it is, with scikit-learn's sentences."""
+    if X.layout != torch.strided:
+        raise TypeError(
+            "A sparse or nested torch tensor was passed as X, but a dense one is required; "
+            "pass sparse samples as a scipy CSR or CSC matrix."
+        )
+    if X.is_complex():
+        raise ValueError(f"Complex data not supported\n{X}\n")
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead:\narray={X}.\n"
+            "Reshape your data either using array.reshape(-1, 1) if your data has a single "
+            "feature or array.reshape(1, -1) if it contains a single sample."
+        )
+    if 0 in X.shape:
+        # An empty array of the same shape: let scikit-learn say it.
+        check_array(np.empty(X.shape), estimator=estimator, input_name="X")
+    # The sum is finite unless something in it is not, or it overflows: cheap, and mostly enough.
+    if X.is_floating_point() and not X.sum().isfinite() and not X.isfinite().all():
+        what = "NaN" if X.isnan().any() else f"infinity or a value too large for {X.dtype}"
+        raise ValueError(f"Input X contains {what}.")
+    return validate_data(estimator, X, skip_check_array=True, reset=reset)

@@ -1,0 +1,71 @@
+"""The operations of torch that are not public API, each with a public fallback.
+
+torch's own autograd and optimizers call these on every step, so they are as stable as its
+internals get; they are used because one pass over memory beats the two to nine that public calls
+need. Where one is missing, its fallback serves.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+HAS_FUSED_ADAM = hasattr(torch, "_fused_adam_")
+
+
+def relu_backward_(delta: Tensor, activated: Tensor) -> Tensor:
+    """Set ``delta`` to 0 where the rectified output is 0, in place."""
+    return torch.ops.aten.threshold_backward.grad_input(delta, activated, 0, grad_input=delta)
+
+
+def tanh_backward_(delta: Tensor, activated: Tensor) -> Tensor:
+    """Multiply ``delta`` by ``1 - activated**2``, in place."""
+    return torch.ops.aten.tanh_backward.grad_input(delta, activated, grad_input=delta)
+
+
+def logistic_backward_(delta: Tensor, activated: Tensor) -> Tensor:
+    """Multiply ``delta`` by ``activated * (1 - activated)``, in place."""
+    return torch.ops.aten.sigmoid_backward.grad_input(delta, activated, grad_input=delta)
+
+
+def adam_update_(
+    values: Tensor,
+    gradient: Tensor,
+    first_moment: Tensor,
+    second_moment: Tensor,
+    step: int,
+    step_holder: Tensor,
+    *,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> None:
+    """Take step number ``step`` (from 1) of Adam, with scikit-learn's epsilon, in place.
+
+    Kingma and Ba (2014), section 2, last paragraph: the bias correction is folded into the step
+    size, and ``epsilon`` is added outside it. torch adds it inside, hence the division here.
+    ``step_holder`` is a float32 scalar tensor on the device of ``values`` to hand the step over.
+    """
+    correction = math.sqrt(1 - beta_2**step)
+    if HAS_FUSED_ADAM:
+        torch._fused_adam_(
+            [values],
+            [gradient],
+            [first_moment],
+            [second_moment],
+            [],
+            [step_holder.fill_(step)],
+            lr=learning_rate,
+            beta1=beta_1,
+            beta2=beta_2,
+            weight_decay=0.0,
+            eps=epsilon / correction,
+            amsgrad=False,
+            maximize=False,
+        )
+        return
+    first_moment.lerp_(gradient, 1 - beta_1)
+    second_moment.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
+    step_size = learning_rate * correction / (1 - beta_1**step)
+    values.addcdiv_(first_moment, second_moment.sqrt().add_(epsilon), value=-step_size)

@@ -1,0 +1,75 @@
+"""Predicting with a trained network, a bounded number of samples at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_mlp.activations import ACTIVATIONS
+from sklearn_mlp.inputs import SparseRows, take_over
+from sklearn_mlp.network import MLP
+
+# A chunk's activations should stay in the cache of a core, and fill an accelerator.
+_CPU_CHUNK_ROWS = 4096
+_ACCELERATOR_CHUNK_ROWS = 1 << 17
+# A sparse chunk is made dense: at most so many numbers.
+_DENSE_CHUNK_SIZE = 1 << 24
+
+
+def chunk_rows(inputs: Any, device: torch.device) -> int:
+    """Return how many samples to take at a time."""
+    rows = _CPU_CHUNK_ROWS if device.type == "cpu" else _ACCELERATOR_CHUNK_ROWS
+    if isinstance(inputs, SparseRows):
+        rows = min(rows, max(1, _DENSE_CHUNK_SIZE // max(1, inputs.shape[1])))
+    return rows
+
+
+def logits_of(network: MLP, inputs: Tensor) -> Tensor:
+    """Return the values before the output activation, (n_samples, n_outputs).
+
+    The same as calling the network, with the activations applied in place.
+    """
+    apply_ = ACTIVATIONS[network.activation].apply_
+    *hidden, last = network.layers
+    for layer in hidden:
+        inputs = apply_(torch.nn.functional.linear(inputs, layer.weight, layer.bias))
+    return torch.nn.functional.linear(inputs, last.weight, last.bias)
+
+
+@torch.inference_mode()
+def predict_in_chunks(network: MLP, X: Any, finish: Callable[[Tensor], Tensor]) -> Tensor:
+    """Run the network over checked samples, chunk by chunk.
+
+    Parameters
+    ----------
+    network : MLP
+        The trained network, on the device and in the type to compute in.
+    X : ndarray, CSR or CSC matrix, Tensor or SparseRows of shape (n_samples, n_features)
+        Checked samples.
+    finish : callable
+        Turns a chunk's logits, (n_chunk, n_outputs), into what is kept of them; may change them.
+
+    Returns
+    -------
+    result : Tensor
+        What ``finish`` returned, joined along the samples, on the CPU.
+    """
+    weight = network.layers[0].weight
+    dtype, device = weight.dtype, weight.device
+    if not isinstance(X, np.ndarray | Tensor | SparseRows):
+        X = take_over(X, dtype, device)
+    step, n_samples = chunk_rows(X, device), X.shape[0]
+    result: Tensor | None = None
+    for start in range(0, n_samples, step):
+        rows = slice(start, start + step)
+        inputs = X.dense(rows) if isinstance(X, SparseRows) else take_over(X[rows], dtype, device)
+        kept = finish(logits_of(network, inputs))
+        if n_samples <= step:
+            return kept.cpu()
+        if result is None:
+            result = torch.empty((n_samples, *kept.shape[1:]), dtype=kept.dtype)
+        result[rows] = kept
+    assert result is not None
+    return result

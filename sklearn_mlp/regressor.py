@@ -1,0 +1,315 @@
+"""The regressor."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
+from torch import Tensor
+
+from sklearn_mlp import metrics
+from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.inputs import validate_training_data
+from sklearn_mlp.losses import Loss, Poisson, SquaredError
+from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.sklearn_internals import StrOptions, fit_context
+from sklearn_mlp.targets import as_column, check_counts
+
+_LOSSES: dict[str, type[Loss]] = {"squared_error": SquaredError, "poisson": Poisson}
+
+
+class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
+    """Multilayer perceptron regressor, scikit-learn's `MLPRegressor` trained by PyTorch.
+
+    Minimises the squared error (or the Poisson deviance) plus an L2 penalty. Takes every
+    parameter of `sklearn.neural_network.MLPRegressor` (1.9) with the same meaning and default
+    and, with ``dtype="float64"`` on the CPU, follows its numbers from the same ``random_state``.
+
+    Like scikit-learn's, it does not scale ``y``: targets far from 0, or on a scale far from 1,
+    train slowly or not at all. Standardise them, for instance with
+    `sklearn.compose.TransformedTargetRegressor`.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'}, default='squared_error'
+        Half the squared error; or half the Poisson deviance for counts, ``y >= 0``, with an
+        exponential output.
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units of each hidden layer; ``()`` for none, which is a linear model.
+    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+        Activation of the hidden layers.
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+        ``'adam'`` (Kingma and Ba, 2014) and ``'sgd'`` train in epochs of mini-batches; ``'lbfgs'``
+        is SciPy's quasi-Newton method over all samples at once, good for small data.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty ``alpha / 2 * sum(coefs_ ** 2)``, divided by the number of
+        samples of a batch (or their sum of weights). Intercepts are not penalised.
+    batch_size : int or 'auto', default='auto'
+        Samples of a mini-batch; ``'auto'`` is ``min(200, n_samples)``. Not used by ``'lbfgs'``.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of ``'sgd'``: constant; ``learning_rate_init / (t_ + 1) ** power_t`` after each
+        epoch; or divided by 5 whenever progress stalls.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of ``'sgd'`` and ``'adam'``.
+    power_t : float, default=0.5
+        Exponent of ``'invscaling'``.
+    max_iter : int, default=200
+        Most epochs (for ``'lbfgs'``, iterations) to train.
+    shuffle : bool, default=True
+        Whether to put the samples in a new order for each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Settles everything random: initial weights, validation split, order of the samples. The
+        same integer gives what scikit-learn's estimator makes of it. With None every fit differs;
+        NumPy's global generator is not touched.
+    tol : float, default=1e-4
+        What counts as an improvement of the loss, or of the validation score with
+        ``early_stopping``; for ``'lbfgs'`` the largest gradient component to stop at.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the previous call instead of new ones.
+    momentum : float, default=0.9
+        Momentum of ``'sgd'``, in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether that momentum is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to hold out part of the samples, to stop when the score on them no longer
+        improves, and to end with the weights that scored best.
+    validation_fraction : float, default=0.1
+        The part held out, in [0, 1).
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay of the first and second moment of ``'adam'``, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root of the second moment of ``'adam'``.
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement before training stops.
+    max_fun : int, default=15000
+        Most evaluations of the loss by ``'lbfgs'``.
+    device : str or torch.device, default='auto'
+        Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
+        there first; else any device that torch has on this machine.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        The floating-point type of training. ``'auto'`` is float32 for ``'adam'`` and ``'sgd'``,
+        and float64 for ``'lbfgs'``, whose line search needs it, and where one batch holds all of
+        at most 200 samples. What comes out has the type that scikit-learn's would have.
+    backend : {'torch'}, default='torch'
+        What trains the network: this package's own engine.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        The weights of each layer. Can be assigned, and is then what predicts.
+    intercepts_ : list of ndarray of shape (n_out,)
+        The biases of each layer. Can be assigned.
+    module_ : torch.nn.Module
+        The network, in eval mode. It returns, for a tensor of shape
+        (n_samples, n_features), the predictions of shape (n_samples, n_outputs); for
+        ``loss='poisson'`` their logarithms.
+    device_ : torch.device
+        Where it is.
+    dtype_ : torch.dtype
+        The type it was trained in.
+    history_ : pandas.DataFrame
+        A row per epoch: ``loss``, ``validation_score`` (NaN without ``early_stopping``),
+        ``learning_rate``, ``seconds``.
+    loss_ : float
+        The last training loss, penalty included.
+    loss_curve_ : list of float
+        The training loss of each epoch. Not for ``'lbfgs'``; see ``history_``.
+    best_loss_ : float or None
+        The lowest training loss; None with ``early_stopping``. Not for ``'lbfgs'``.
+    validation_scores_ : list of float or None
+        The R² score on the held-out part after each epoch; None without ``early_stopping``.
+    best_validation_score_ : float or None
+        The highest of them.
+    n_iter_ : int
+        Epochs (for ``'lbfgs'``, iterations) of the last call.
+    t_ : int
+        Training samples used, over all epochs.
+    n_layers_ : int
+        Layers, input and output among them.
+    n_outputs_ : int
+        Outputs of the network.
+    out_activation_ : str
+        The output activation: ``'identity'`` or ``'exp'``.
+    n_features_in_ : int
+        Features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if ``X`` had names that are all strings.
+
+    See Also
+    --------
+    TorchMLPClassifier : The same for labels.
+    sklearn.neural_network.MLPRegressor : scikit-learn's own.
+
+    References
+    ----------
+    Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS.
+
+    Kingma and Ba (2014), "Adam: A method for stochastic optimization", :arxiv:`1412.6980`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from sklearn_mlp import TorchMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X, y = scale(X), scale(y)
+    >>> reg = TorchMLPRegressor(hidden_layer_sizes=20, tol=1e-2, random_state=0).fit(X, y)
+    >>> reg.predict(X[:2]).shape
+    (2,)
+    >>> reg.score(X, y) > 0.4
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **PARAMETER_CONSTRAINTS,
+        "loss": [StrOptions(set(_LOSSES))],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        device: str | torch.device = "auto",
+        dtype: str = "auto",
+        backend: str = "torch",
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            device=device,
+            dtype=dtype,
+            backend=backend,
+        )
+        self.loss = loss
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+        y : array-like or Tensor of shape (n_samples,) or (n_samples, n_outputs)
+            The numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; a weight of 2 counts as the sample twice.
+
+        Returns
+        -------
+        self : TorchMLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is unusable, or training produces non-finite weights.
+        """
+        return self._fit(X, y, sample_weight, incremental=False)
+
+    @available_if(lambda self: self._check_solver())
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train for one epoch, going on from where the last call ended.
+
+        Only for the solvers ``'sgd'`` and ``'adam'``.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        self : TorchMLPRegressor
+            The estimator.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict numbers.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The predictions.
+        """
+        predictions, dtype = self._predict(X, self._activate)
+        predictions = predictions.astype(dtype, copy=False)
+        return predictions[:, 0] if self.n_outputs_ == 1 else predictions
+
+    def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
+        X, y = validate_training_data(self, X, y, y_numeric=True, reset=reset)
+        if self.loss == "poisson":
+            check_counts(y)
+        return X, as_column(y)
+
+    def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
+        return y.reshape(len(y), -1)
+
+    def _choose_loss(self) -> Loss:
+        return _LOSSES[self.loss]()
+
+    def _count_outputs(self, targets: np.ndarray) -> int:
+        return targets.shape[1]
+
+    def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
+        return None
+
+    @property
+    def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
+        return metrics.r2

@@ -1,0 +1,96 @@
+"""What a fit knows besides the weights, and what the next `partial_fit` goes on from."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class History:
+    """One entry per epoch, over all calls since the first `fit`.
+
+    Attributes
+    ----------
+    loss : list of float
+        The training loss, penalty included.
+    validation_score : list of float
+        The score on the held-out part; NaN for an epoch that had none.
+    learning_rate : list of float
+        The learning rate that the epoch ran with.
+    seconds : list of float
+        The epoch's wall time.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    validation_score: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+@dataclass
+class OptimizerState:
+    """A solver's memory: its moment vectors and the number of steps taken.
+
+    Pickles as NumPy arrays, so that it opens on a machine without the device it was made on.
+    """
+
+    solver: str
+    moments: dict[str, Tensor]
+    step: int = 0
+
+    def to(self, device: torch.device) -> None:
+        """Move the moments to a device."""
+        self.moments = {name: moment.to(device) for name, moment in self.moments.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        arrays = {name: moment.cpu().numpy() for name, moment in self.moments.items()}
+        return {**self.__dict__, "moments": arrays}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.moments = {name: torch.from_numpy(array) for name, array in self.moments.items()}
+
+
+@dataclass
+class TrainingState:
+    """Everything that training goes on from, besides the weights.
+
+    Attributes
+    ----------
+    optimizer : OptimizerState or None
+        The solver's memory; None before the first step and for ``lbfgs``.
+    learning_rate : float
+        The current learning rate.
+    learning_rate_init : float
+        What ``learning_rate`` started from.
+    n_iter : int
+        Epochs (for ``lbfgs`` iterations) of the last call.
+    loss : float
+        The last epoch's (iteration's) training loss; NaN before the first.
+    samples_seen : int
+        Training samples over all calls, each as often as it was used.
+    no_improvement_count : int
+        Epochs since the last improvement of more than ``tol``.
+    best_loss, best_validation_score : float or None
+        The best so far, of whichever is watched.
+    history : History
+        A record per epoch.
+    """
+
+    optimizer: OptimizerState | None = None
+    learning_rate: float = 0.0
+    learning_rate_init: float = 0.0
+    n_iter: int = 0
+    loss: float = math.nan
+    samples_seen: int = 0
+    no_improvement_count: int = 0
+    best_loss: float | None = None
+    best_validation_score: float | None = None
+    history: History = field(default_factory=History)
+
+    def without_optimizer(self) -> "TrainingState":
+        """Return a copy without the solver's memory, for a pickle that will not go on training."""
+        return replace(self, optimizer=None)

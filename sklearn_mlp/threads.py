@@ -1,0 +1,57 @@
+"""Threads: fits that run at the same time share the cores, and a forked process uses one.
+
+torch runs large operations on all cores. Two fits in two threads of one process (joblib's
+``threading`` backend) would then want twice the cores there are; and in a process forked from one
+that has used its threads (joblib's ``multiprocessing`` backend) OpenMP waits for threads that the
+fork has not copied, forever. Processes that joblib's default backend starts are told their share
+by joblib itself.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_lock = threading.Lock()
+_running = 0
+_total_threads = 0
+_is_forked = False
+
+
+@contextmanager
+def shared_threads() -> Iterator[None]:
+    """Run the body with this call's share of torch's threads; leave their number as found."""
+    global _running, _total_threads
+    with _lock:
+        if _running == 0:
+            _total_threads = torch.get_num_threads()
+        _running += 1
+    try:
+        rebalance_threads()
+        yield
+    finally:
+        with _lock:
+            _running -= 1
+        if torch.get_num_threads() != _total_threads:
+            torch.set_num_threads(_total_threads)
+
+
+def rebalance_threads() -> None:
+    """Take up this thread's share anew: others may have begun or ended since."""
+    share = 1 if _is_forked else max(1, _total_threads // max(1, _running))
+    if torch.get_num_threads() != share:
+        torch.set_num_threads(share)
+
+
+def _mark_forked() -> None:
+    """Remember, in a forked child, that it is one; the parent's fits do not run here."""
+    global _is_forked, _running, _lock
+    _is_forked = True
+    _running = 0
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_mark_forked)
