@@ -59,9 +59,12 @@ def load_images(openml_name: str, folder: Path | None) -> Images:
         print(f"downloading {openml_name} from OpenML (a later run uses scikit-learn's cache)")
         pixels, labels = fetch_openml(openml_name, version=1, as_frame=False, return_X_y=True)
         labels = labels.astype(np.int64)
-        pixels = {"X_train": pixels[:N_TRAIN], "X_test": pixels[N_TRAIN:]}
-        labels = {"y_train": labels[:N_TRAIN], "y_test": labels[N_TRAIN:]}
-        arrays = pixels | labels
+        arrays = {
+            "X_train": pixels[:N_TRAIN],
+            "X_test": pixels[N_TRAIN:],
+            "y_train": labels[:N_TRAIN],
+            "y_test": labels[N_TRAIN:],
+        }
     else:
         missing = [name for name in FILES.values() if not (folder / name).is_file()]
         if missing:
