@@ -1,0 +1,213 @@
+"""The command line; see `python -m benchmarks --help`."""
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.data import ENVIRONMENT_VARIABLE, DataSource, DataUnavailable
+from benchmarks.imports import run_imports
+from benchmarks.machine import available_cores, describe_machine, device_name
+from benchmarks.memory import run_memory
+from benchmarks.peers import Peer, all_peers
+from benchmarks.report import BUSY_LOAD, BUSY_NOTE, summary_table, write_report
+from benchmarks.results import Measurement, Results
+from benchmarks.runner import run_workload
+from benchmarks.scaling import PEERS as SCALING_PEERS
+from benchmarks.scaling import scaling_workloads
+from benchmarks.workloads import WORKLOADS, Workload
+
+SECTIONS = ("workloads", "memory", "imports", "scaling")
+RESULTS = Path(__file__).parent / "results"
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Time sklearn_mlp against its peers, side by side, and check that the results "
+        "agree.",
+    )
+    choose = parser.add_argument_group("what to run")
+    choose.add_argument(
+        "--sections", nargs="+", choices=SECTIONS, default=SECTIONS, help="default: all"
+    )
+    choose.add_argument("--workloads", nargs="+", choices=WORKLOADS, metavar="NAME")
+    choose.add_argument("--peers", nargs="+", choices=all_peers(), metavar="NAME")
+    choose.add_argument("--axes", nargs="+", metavar="NAME", help="curves of the section scaling")
+    choose.add_argument("--device", default="cpu", help="for torch peers; default: cpu")
+    choose.add_argument("--repeats", type=int, help="timed rounds; default: 5, quick: 2")
+    choose.add_argument("--quick", action="store_true", help="cut sizes, for a smoke test")
+    choose.add_argument("--list", action="store_true", help="name workloads and peers, and stop")
+    files = parser.add_argument_group("files")
+    files.add_argument(
+        "--data", metavar="FOLDER", help=f"data sets; default: ${ENVIRONMENT_VARIABLE}, OpenML"
+    )
+    files.add_argument("--output", type=Path, metavar="FOLDER", help="default: by the machine")
+    files.add_argument(
+        "--resume", action="store_true", help="keep what the output folder has, redo what is named"
+    )
+    own = parser.add_argument_group("your own table")
+    own.add_argument("--csv", type=Path, metavar="FILE")
+    own.add_argument("--target", metavar="COLUMN")
+    own.add_argument("--task", choices=("classification", "regression"), help="default: guessed")
+    own.add_argument("--folds", type=int, default=5)
+    own.add_argument("--max-iter", type=int, default=200)
+    own.add_argument("--separator", default=",")
+    options = parser.parse_args(arguments)
+    if (options.csv is None) != (options.target is None):
+        parser.error("--csv and --target go together")
+    if options.repeats is None:
+        options.repeats = 2 if options.quick else 5
+    options.command = shlex.join(["python", "-m", "benchmarks", *(arguments or sys.argv[1:])])
+    return options
+
+
+def print_line(line: str) -> None:
+    """Print at once, also into a file or a pipe."""
+    print(line, flush=True)
+
+
+def default_output(options: argparse.Namespace) -> Path:
+    """A folder named after the machine."""
+    name = f"{device_name(options.device)} {available_cores()} cores {options.device}"
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower().replace("(r)", "").replace("(tm)", ""))
+    return RESULTS / (slug.strip("-") + ("-quick" if options.quick else ""))
+
+
+def own_table(options: argparse.Namespace) -> int:
+    """The comparison on a user's table."""
+    from benchmarks.csv_comparison import compare_on_table, report, save
+
+    comparison = compare_on_table(
+        options.csv,
+        options.target,
+        task=options.task,
+        folds=options.folds,
+        max_iter=options.max_iter,
+        separator=options.separator,
+        device=options.device,
+        log=print_line,
+    )
+    folder = options.output or RESULTS / f"csv-{options.csv.name.split('.')[0]}"
+    save(comparison, folder)
+    print_line(f"\n{report(comparison)}\n\nSaved in {folder}")
+    return 0
+
+
+class Suite:
+    """A run of the chosen sections, saved after every workload."""
+
+    def __init__(self, options: argparse.Namespace, results: Results, folder: Path) -> None:
+        self.options, self.results, self.folder = options, results, folder
+        self.source = DataSource.from_option(options.data)
+        everyone = all_peers()
+        self.peers = {name: everyone[name] for name in options.peers or everyone}
+        names = options.peers or SCALING_PEERS
+        self.scaling_peers = {name: everyone[name] for name in names}
+
+    def run(self) -> None:
+        """Every chosen section in its order."""
+        for section in SECTIONS:
+            if section in self.options.sections:
+                getattr(self, f"run_{section}")()
+
+    def keep(self, title: str, measure: Callable[[], list[Measurement]]) -> None:
+        """Measure one thing and save; data that cannot be had is said and left out."""
+        print_line(f"\n{title}")
+        try:
+            self.results.replace(measure())
+        except DataUnavailable as reason:
+            print_line(f"  skipped: {reason}")
+        self.results.save(self.folder)
+
+    def run_workloads(self) -> None:
+        """The chosen workloads with the chosen peers."""
+        for name in self.options.workloads or WORKLOADS:
+            workload = WORKLOADS[name].quick() if self.options.quick else WORKLOADS[name]
+            self.keep(workload.title, lambda: self.time(workload, self.peers))  # noqa: B023
+
+    def run_memory(self) -> None:
+        """Peak memory; a quick run takes few workloads, for every figure costs an import."""
+        names, peers = list(self.options.workloads or WORKLOADS), self.peers
+        if self.options.quick and not self.options.workloads:
+            names, peers = ["digits"], self.scaling_peers
+        for name in names:
+            self.keep(
+                f"Peak memory: {WORKLOADS[name].title}",
+                lambda: run_memory(
+                    WORKLOADS[name],  # noqa: B023
+                    self.source,
+                    peers.values(),
+                    device=self.options.device,
+                    quick=self.options.quick,
+                    log=print_line,
+                ),
+            )
+
+    def run_imports(self) -> None:
+        """Import times."""
+        self.keep("Import time", lambda: run_imports(self.options.repeats, print_line))
+
+    def run_scaling(self) -> None:
+        """The points of every curve."""
+        for workload in scaling_workloads(self.options.quick):
+            if not self.options.axes or workload.axis in self.options.axes:
+                self.keep(
+                    f"Growth: {workload.title}",
+                    lambda: self.time(workload, self.scaling_peers),  # noqa: B023
+                )
+
+    def time(self, workload: Workload, peers: dict[str, Peer]) -> list[Measurement]:
+        """One workload against peers."""
+        return run_workload(
+            workload,
+            self.source,
+            peers,
+            device=self.options.device,
+            repeats=self.options.repeats,
+            log=print_line,
+        )
+
+
+def finish(results: Results, folder: Path) -> int:
+    """Write report and plots; 1 where something of ours disagreed or failed."""
+    from benchmarks.plots import draw_plots
+
+    plots = draw_plots(results, folder)
+    path = write_report(results, folder, plots)
+    workloads = results.table("workloads")
+    if workloads["seconds"].notna().any():
+        print_line(f"\n{summary_table(workloads)}")
+    print_line(f"\nReport: {path}")
+    table = results.table()
+    wrong = table[table["is_ours"] & ~table["agrees"] & (table["margin"].notna())]
+    failed = table[table["is_ours"] & table["note"].str.startswith("failed")]
+    for row in [*wrong.itertuples(), *failed.itertuples()]:
+        print_line(f"OURS IS WRONG: {row.workload}, {row.peer}: {row.note}")
+    return int(len(wrong) + len(failed) > 0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line asks for."""
+    options = parse(arguments)
+    if options.list:
+        print_line("workloads: " + ", ".join(WORKLOADS))
+        print_line("peers: " + ", ".join(all_peers()))
+        return 0
+    if options.csv:
+        return own_table(options)
+    folder = options.output or default_output(options)
+    results = Results(describe_machine(options.device), options.command, options.quick)
+    if options.resume and (folder / "results.json").exists():
+        results.measurements = Results.load(folder / "results.json").measurements
+    if results.machine["load"] > BUSY_LOAD * results.machine["cores"]:
+        print_line(BUSY_NOTE.format(**results.machine).strip("*"))
+    Suite(options, results, folder).run()
+    return finish(results, folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,324 @@
+"""The Markdown report of a run: machine, times, ratios, memory, growth, limits, disagreements."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.peers import OURS, REFERENCE
+from benchmarks.results import Results
+from benchmarks.scaling import AXIS_TITLES, slopes
+from benchmarks.timing import geometric_mean, paired_ratios
+
+QUICK_NOTE = (
+    "**Quick run: sizes and epochs are cut, times are short and noisy. For smoke tests only.**"
+)
+
+BUSY_LOAD = 0.3
+"""Load per core above which a machine is called busy."""
+
+BUSY_NOTE = (
+    "**The machine was busy when this began (load {load} on {cores} cores): threads that wait for "
+    "a core distort times and ratios. Measure again on a quiet machine.**"
+)
+
+
+def write_report(results: Results, folder: Path, plots: Sequence[str] = ()) -> Path:
+    """Write `report.md` beside the results; `plots` are the names of pictures in the folder."""
+    sections = [
+        head(results),
+        workloads_section(results.table("workloads")),
+        limits_section(results.table("workloads")),
+        memory_section(results.table("memory")),
+        imports_section(results.table("imports")),
+        scaling_section(results.table("scaling")),
+        left_out_section(results.table()),
+    ]
+    if plots:
+        sections.append("## Plots\n\n" + "\n\n".join(f"![{name}]({name})" for name in plots))
+    path = folder / "report.md"
+    path.write_text("\n\n".join(section for section in sections if section) + "\n")
+    return path
+
+
+def markdown_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1
+) -> str:
+    """A table whose first columns are text and whose others are figures.
+
+    Examples
+    --------
+    >>> print(markdown_table(["peer", "ms"], [["a", "1.0"]]))
+    | peer | ms |
+    |---|--:|
+    | a | 1.0 |
+    """
+    marks = ["---"] * text_columns + ["--:"] * (len(header) - text_columns)
+    text = ["| " + " | ".join(header) + " |", "|" + "|".join(marks) + "|"]
+    return "\n".join(text + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def head(results: Results) -> str:
+    """Title, how to read it, machine, command."""
+    machine = results.machine
+    names = ["numpy", "scipy", "scikit-learn", "torch", "skorch", "pandas", "sklearn-mlp"]
+    versions = ", ".join(f"{name} {machine.get(name, '?')}" for name in names)
+    device = machine.get("device", "cpu")
+    where = "" if device == "cpu" else f", torch peers on {device} ({machine['device_name']})"
+    lines = [
+        "# Benchmark report",
+        f"Measured {machine.get('date')} on {machine.get('cpu')}, {machine.get('cores')} cores, "
+        f"{machine.get('memory_gb')} GB{where}. Python {machine.get('python')}, {versions}. "
+        f"torch uses {machine.get('torch_threads')} threads; {machine.get('blas')}.",
+        f"Command: `{results.command}`",
+    ]
+    if results.quick:
+        lines.append(QUICK_NOTE)
+    if float(machine.get("load", 0)) > BUSY_LOAD * float(machine.get("cores", 1)):
+        lines.append(BUSY_NOTE.format(**machine))
+    return "\n\n".join(lines)
+
+
+def dividing_peer(table: pd.DataFrame) -> str:
+    """The peer whose times the others are divided by: ours, else scikit-learn's."""
+    measured = set(table.loc[table["seconds"].notna(), "peer"])
+    return OURS.name if OURS.name in measured else REFERENCE.name
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration with three digits and a fitting unit.
+
+    Examples
+    --------
+    >>> format_seconds(0.000345), format_seconds(0.064), format_seconds(12.3)
+    ('345 µs', '64.0 ms', '12.3 s')
+    """
+    for factor, unit in ((1e6, "µs"), (1e3, "ms")):
+        if seconds * factor < 1000 and (unit == "µs" or seconds < 1):
+            return f"{_three_digits(seconds * factor)} {unit}"
+    return f"{_three_digits(seconds)} s"
+
+
+def _three_digits(number: float) -> str:
+    return (
+        f"{number:.0f}" if number >= 100 else f"{number:.3g}" if number < 10 else f"{number:.1f}"
+    )
+
+
+def workloads_section(table: pd.DataFrame) -> str:
+    """One table per workload: time per step, spread, ratio to ours, score, agreement."""
+    if table.empty:
+        return ""
+    reference = dividing_peer(table)
+    intro = (
+        "## Time per step\n\n"
+        "Median over the rounds, then the fastest and the slowest round. A step is one mini-batch "
+        "(an iteration for lbfgs, a call for a prediction); its time is that of the whole fit "
+        f"over its steps. *Over {reference}* is the peer's time over that of `{reference}` in "
+        "the same round: median and extremes over the rounds. *Agreement* is how far the result "
+        "was from scikit-learn's in float64, against the margin that it had to keep."
+    )
+    parts = [intro]
+    for workload, group in table.groupby("workload", sort=False):
+        measured = group[group["seconds"].notna()]
+        if measured.empty:
+            continue
+        first = measured.iloc[0]
+        size = f"{first.n_samples:,} rows, {first.n_features:,} features, {first.steps:,} "
+        size += "calls" if first.kind == "predict" else "steps"
+        rows = _workload_rows(measured, reference)
+        header = ["peer", "per step", "range", f"over {reference}", "range", "score"]
+        title = f"### {first.title}\n\n`{workload}`: {size}, {measured['round'].nunique()} rounds."
+        parts.append(f"{title}\n\n{markdown_table([*header, 'agreement'], rows)}")
+    return "\n\n".join(parts)
+
+
+def _workload_rows(measured: pd.DataFrame, reference: str) -> list[list[str]]:
+    ratios = paired_ratios(measured, reference)
+    rows = []
+    for peer, group in measured.groupby("peer", sort=False):
+        steps, first = group["seconds_per_step"], group.iloc[0]
+        cells = ["–", "–"]
+        if peer in ratios.index:
+            ratio = ratios.loc[peer]
+            cells = [f"{ratio['median']:.2f}", f"{ratio['low']:.2f} – {ratio['high']:.2f}"]
+        agreement = first["rule"]
+        if np.isfinite(first["deviation"]):
+            agreement += f" {first['deviation']:.1e} (≤ {first['margin']:.0e})"
+        rows.append(
+            [
+                first["peer_title"],
+                format_seconds(steps.median()),
+                f"{format_seconds(steps.min())} – {format_seconds(steps.max())}",
+                *cells,
+                f"{first['score']:.4f}" if np.isfinite(first["score"]) else "–",
+                agreement,
+            ]
+        )
+    return rows
+
+
+def summary_table(table: pd.DataFrame) -> str:
+    """All workloads at a glance: our time per step, and how many times faster than each peer."""
+    reference = dividing_peer(table)
+    measured = table[table["seconds"].notna() & (table["peer"] != "matrix-products")]
+    peers = {
+        row.peer: row.peer_title
+        for row in measured.drop_duplicates("peer").itertuples()
+        if row.peer != reference and not row.is_ours
+    }
+    rows: list[list[str]] = []
+    columns: dict[str, list[float]] = {peer: [] for peer in peers}
+    for _, group in measured.groupby("workload", sort=False):
+        ratios = paired_ratios(group, reference)
+        if reference not in ratios.index:
+            continue
+        own = group.loc[group["peer"] == reference, "seconds_per_step"].median()
+        cells = [str(group.iloc[0]["title"]), format_seconds(own)]
+        for peer in peers:
+            ratio = ratios["median"].get(peer, float("nan"))
+            columns[peer].append(ratio)
+            cells.append(f"{ratio:.1f} ×" if np.isfinite(ratio) else "–")
+        rows.append(cells)
+    means = [geometric_mean(pd.Series(columns[peer], dtype=float)) for peer in peers]
+    rows.append(["geometric mean", "", *(f"{mean:.1f} ×" for mean in means)])
+    own_title = measured.loc[measured["peer"] == reference, "peer_title"].iloc[0]
+    header = ["workload", f"{own_title}, per step", *(f"vs {title}" for title in peers.values())]
+    return markdown_table(header, rows)
+
+
+def limits_section(table: pd.DataFrame) -> str:
+    """Achieved rates of floating-point operations, and shares of the matrix products' rate."""
+    products = table[(table["peer"] == "matrix-products") & table["seconds"].notna()]
+    if products.empty:
+        return ""
+    intro = (
+        "## Distance from the limit\n\n"
+        "`matrix products alone` does the products of every step, each with the fastest kernel "
+        "found, and nothing else. *Share of the products* is its time over the peer's, round by "
+        "round (median, extremes); *of the best rate* divides by the fastest single product. "
+        "Rates are in GFLOP/s, counting 6nP − 2nP₁ operations per step."
+    )
+    parts = [intro]
+    for workload in products["workload"].unique():
+        group = table[(table["workload"] == workload) & table["seconds"].notna()]
+        kernels = products.loc[products["workload"] == workload, "note"].iloc[0]
+        header = ["peer", "GFLOP/s", "share of the products", "range", "of the best rate"]
+        rows = _limit_rows(group)
+        title = group.iloc[0]["title"]
+        parts.append(f"### {title}\n\n{markdown_table(header, rows)}\n\nKernels: {kernels}.")
+    return "\n\n".join(parts)
+
+
+def _limit_rows(group: pd.DataFrame) -> list[list[str]]:
+    ratios = paired_ratios(group, "matrix-products")
+    best = group["best_flops"].max()
+    rows = []
+    for peer, rounds in group.groupby("peer", sort=False):
+        rate = (rounds["step_flops"] / rounds["seconds_per_step"]).median()
+        ratio = ratios.loc[peer]
+        rows.append(
+            [
+                rounds.iloc[0]["peer_title"],
+                f"{rate / 1e9:.0f}",
+                f"{1 / ratio['median']:.0%}",
+                f"{1 / ratio['high']:.0%} – {1 / ratio['low']:.0%}",
+                f"{rate / best:.0%}",
+            ]
+        )
+    return rows
+
+
+def memory_section(table: pd.DataFrame) -> str:
+    """Peak memory above the baseline, workloads down, peers across."""
+    measured = table[table["peak_bytes"].notna()]
+    if measured.empty:
+        return ""
+    titles = measured.drop_duplicates("peer").set_index("peer")["peer_title"]
+    rows = []
+    for _, group in measured.groupby("workload", sort=False):
+        peaks = group.set_index("peer")["peak_bytes"]
+        rows.append(
+            [
+                group.iloc[0]["title"],
+                f"{group['input_bytes'].max() / 1e6:.0f}",
+                *(f"{peaks[peer] / 1e6:.0f}" if peer in peaks else "–" for peer in titles.index),
+            ]
+        )
+    header = ["workload", "input", *titles]
+    return (
+        "## Peak memory, MB\n\n"
+        "Highest resident memory during the call, above that just before it (libraries imported, "
+        "data loaded in the peer's dtype, model fitted where a prediction is measured); each in a "
+        "process of its own. *Input* is the size of X in float64 (for a prediction, of the rows "
+        "to predict).\n\n" + markdown_table(header, rows)
+    )
+
+
+def imports_section(table: pd.DataFrame) -> str:
+    """Import times in fresh processes, and what the package adds to what it stands on."""
+    measured = table[table["seconds"].notna()]
+    if measured.empty:
+        return ""
+    rows = [
+        [
+            f"`{group.iloc[0]['peer_title']}`",
+            f"{group['seconds'].median():.2f}",
+            f"{group['seconds'].min():.2f} – {group['seconds'].max():.2f}",
+        ]
+        for _, group in measured.groupby("peer", sort=False)
+    ]
+    text = "## Import time, seconds in a fresh process\n\n"
+    text += markdown_table(["statement", "median", "range"], rows)
+    by_round = measured.pivot(index="round", columns="peer", values="seconds")
+    if {"sklearn_mlp", "torch-and-sklearn"} <= set(by_round):
+        extra = by_round["sklearn_mlp"] - by_round["torch-and-sklearn"]
+        text += (
+            f"\n\nThe package adds {extra.median():.2f} s to torch and scikit-learn "
+            f"({extra.min():.2f} – {extra.max():.2f} over the rounds)."
+        )
+    return text
+
+
+def scaling_section(table: pd.DataFrame) -> str:
+    """Fit times along each axis with the slopes of their curves."""
+    measured = table[table["seconds"].notna()]
+    if measured.empty:
+        return ""
+    slope = slopes(measured).set_index(["axis", "peer"])
+    parts = [
+        "## How cost grows\n\n"
+        "Median fit time of two epochs. *Slope* is that of the whole curve on log-log axes (least "
+        "squares), *at the end* that between the last two points: 0 is a fixed cost, 1 "
+        "proportional, 2 quadratic."
+    ]
+    for axis, group in measured.groupby("axis", sort=False):
+        values = sorted(group["value"].unique())
+        medians = group.groupby(["peer", "value"])["seconds"].median()
+        rows = []
+        for peer, title in group.drop_duplicates("peer")[["peer", "peer_title"]].itertuples(
+            index=False
+        ):
+            times = [medians.get((peer, value), float("nan")) for value in values]
+            cells = [format_seconds(time) if np.isfinite(time) else "–" for time in times]
+            ends = ["–", "–"]
+            if (axis, peer) in slope.index:
+                fitted = slope.loc[(axis, peer)]
+                ends = [f"{fitted['slope']:.2f}", f"{fitted['last_slope']:.2f}"]
+            rows.append([title, *cells, *ends])
+        header = ["peer", *(f"{value:,.0f}" for value in values), "slope", "at the end"]
+        parts.append(f"### {AXIS_TITLES.get(axis, axis)}\n\n{markdown_table(header, rows)}")
+    return "\n\n".join(parts)
+
+
+def left_out_section(table: pd.DataFrame) -> str:
+    """Who has no time, and why: refusals, failures, disagreements."""
+    out = table[table["seconds"].isna() & table["peak_bytes"].isna()]
+    if out.empty:
+        return ""
+    rows = [
+        [row.section, row.workload, row.peer, row.note.replace("|", "\\|")]
+        for row in out.itertuples()
+    ]
+    return "## Left out\n\n" + markdown_table(["section", "workload", "peer", "reason"], rows, 4)
