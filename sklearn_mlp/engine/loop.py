@@ -104,7 +104,7 @@ class EpochLoss:
         shares = self._batches.epoch_shares()
         if shares is not None:
             sizes = self._sizes.to(losses.device)
-            weight_sums = torch.tensor(self._batches.weight_sums, device=losses.device)
+            weight_sums = squares.new_tensor(self._batches.weight_sums)
             losses = losses * shares * sizes.repeat_interleave(sizes)
             squares = torch.where(weight_sums == 0, 0.0, squares * sizes / weight_sums)
         total = losses.sum(dtype=_accumulator(losses)).item()
