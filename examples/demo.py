@@ -197,7 +197,7 @@ def main() -> None:
     print(
         f"Settings: {settings}; for the rest the\n"
         "defaults that both share (solver='adam', batch_size='auto', alpha=0.0001, ...).\n"
-        f"CPU: torch computes with {torch.get_num_threads()} threads, NumPy with its own setting.\n"
+        f"Threads of torch on the CPU: {torch.get_num_threads()}.\n"
         f"fit time: of a pipeline the median of {REPEATS} fits, of a search one.\n"
         "ratio: scikit-learn's fit time over this one's; above 1 is faster.\n"
         "difference: the largest from scikit-learn's probabilities (diabetes: predictions, in\n"
