@@ -282,16 +282,18 @@ class BaseTorchMLP(BaseEstimator, ABC):
         if isinstance(sample_weight, Tensor):
             sample_weight = sample_weight.detach().cpu().numpy()
         # Only the number of samples is read off the stand-in for X.
-        return check_sample_weight(
+        weights = check_sample_weight(
             sample_weight, np.broadcast_to(0.0, (X.shape[0], 1)), dtype=np.float64
         )
+        # To float32's rounding too, weights of 1 are no weights.
+        return None if (weights == 1).all() else weights
 
     def _check_same_network(self, network: MLP, units: tuple[int, ...], n_outputs: int) -> None:
         """Check that a network to go on with still has the form that the parameters ask for."""
         if network.units[1:-1] != units:
             raise ValueError(
-                f"hidden_layer_sizes={units} differs from {network.units[1:-1]}, which the network "
-                "was fitted with; training can only go on with the same network. Set "
+                f"hidden_layer_sizes={units} differs from {network.units[1:-1]}, which the "
+                "network was fitted with; training can only go on with the same network. Set "
                 "warm_start=False and call fit to begin anew."
             )
         if network.units[-1] != n_outputs:
