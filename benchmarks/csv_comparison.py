@@ -23,6 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
@@ -325,6 +326,7 @@ def draw(comparison: Comparison) -> Any:
             )
             axis.plot(group[column].median(), place, "|", color="#222222", ms=22, mew=2)
         axis.set_xlabel(f"{label}, every fold and the median")
+        axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(axis="x", alpha=0.3)
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)

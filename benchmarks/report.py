@@ -95,7 +95,7 @@ def format_seconds(seconds: float) -> str:
     ('345 µs', '64.0 ms', '12.3 s')
     """
     for factor, unit in ((1e6, "µs"), (1e3, "ms")):
-        if seconds * factor < 1000 and (unit == "µs" or seconds < 1):
+        if seconds * factor < 999.5:
             return f"{_three_digits(seconds * factor)} {unit}"
     return f"{_three_digits(seconds)} s"
 

@@ -101,6 +101,8 @@ def set_weights(network: nn.Module, coefs: list[Any], intercepts: list[Any]) -> 
     linears = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     with torch.no_grad():
         for linear, coef, intercept in zip(linears, coefs, intercepts, strict=True):
+            # copy_ would broadcast the single output of a binary classifier over two units.
+            assert coef.T.shape == linear.weight.shape
             linear.weight.copy_(torch.as_tensor(coef.T))
             linear.bias.copy_(torch.as_tensor(intercept))
 

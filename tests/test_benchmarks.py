@@ -1,0 +1,387 @@
+"""The benchmark suite's own logic; no test asserts a time."""
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+from benchmarks import limits, report, workloads
+from benchmarks.__main__ import parse
+from benchmarks.agreement import compare_curves, compare_predictions, compare_scores
+from benchmarks.csv_comparison import (
+    Comparison,
+    compare_on_table,
+    disagreements,
+    guess_task,
+    make_folds,
+    save,
+    split_target,
+)
+from benchmarks.csv_comparison import report as csv_report
+from benchmarks.data import DataSource, read_idx
+from benchmarks.peers import REFERENCE, Peer, ScikitLearn, Trained, all_peers
+from benchmarks.plots import draw_plots
+from benchmarks.readme import END, START, render, replace_table
+from benchmarks.results import Measurement, Results
+from benchmarks.runner import run_workload
+from benchmarks.scaling import scaling_workloads, slopes
+from benchmarks.timing import geometric_mean, interleave, paired_ratios
+from benchmarks.workloads import WORKLOADS, Workload
+
+TINY = Workload(
+    "tiny",
+    "tiny",
+    lambda source: workloads.make_synthetic(60, n_features=4, n_classes=3, n_test=40),
+    hidden_layer_sizes=(5,),
+    batch_size=20,
+    epochs=2,
+    score_margin=1.0,
+)
+
+
+def silent(line: str) -> None:
+    """A log that nobody reads."""
+
+
+def measurement(peer: str, seconds: float, round_: int = 0, **more: object) -> Measurement:
+    settings: dict[str, object] = {"steps": 10, "score": 0.9, "agrees": True, "rule": "loss curve"}
+    settings |= {"deviation": 1e-8, "margin": 1e-3, "round": round_, "seconds": seconds}
+    return Measurement("workloads", "tiny", "tiny", peer, peer, **(settings | more))
+
+
+@pytest.fixture
+def results() -> Results:
+    rows = []
+    for round_ in range(2):
+        rows += [
+            measurement("ours", 1.0 + round_, round_, is_ours=True, step_flops=1e9),
+            measurement("sklearn-float64", 3.0 + 3 * round_, round_, step_flops=1e9),
+            measurement("matrix-products", 0.5, round_, step_flops=1e9, best_flops=4e10),
+        ]
+    rows.append(measurement("skorch", float("nan"), agrees=False, note="test score off by 0.5"))
+    for value in (10.0, 100.0):
+        row = measurement("ours", value**2, axis="width", value=value)
+        row.section, row.workload = "scaling", f"width={value:.0f}"
+        rows.append(row)
+    memory = measurement("ours", float("nan"), peak_bytes=2e6, input_bytes=1e6)
+    memory.section = "memory"
+    machine = {"cpu": "a processor", "cores": 2, "device": "cpu", "device_name": "a processor"}
+    machine |= {"torch": "2", "scikit-learn": "1.9", "skorch": "1", "date": "2026-01-01 10:00 UTC"}
+    return Results(machine, "python -m benchmarks", False, [*rows, memory])
+
+
+def test_interleave_runs_in_turn_and_times_each_call():
+    ticks = iter(range(100))
+    order: list[str] = []
+    calls = {name: (lambda name=name: order.append(name) or name) for name in "ABC"}
+    laps = list(interleave(calls, 2, clock=lambda: float(next(ticks)), settle_seconds=0.0))
+    assert order == list("ABCABC")
+    assert [lap.round for lap in laps] == [0, 0, 0, 1, 1, 1]
+    assert [lap.result for lap in laps] == order
+    assert {lap.seconds for lap in laps} == {1.0}
+
+
+def test_ratios_are_taken_within_a_round():
+    # The machine is twice as slow in the second round, which the ratios must not see.
+    table = pd.DataFrame(
+        {
+            "peer": ["a", "b", "a", "b", "a", "b"],
+            "round": [0, 0, 1, 1, 2, 2],
+            "seconds": [1.0, 3.0, 2.0, 6.0, 1.0, 4.0],
+        }
+    )
+    ratios = paired_ratios(table, "a")
+    assert ratios.loc["b"].tolist() == [3.0, 3.0, 4.0, 3.0]
+    assert ratios.loc["a"].tolist() == [1.0, 1.0, 1.0, 3.0]
+    assert paired_ratios(table, "absent").empty
+
+
+def test_geometric_mean_leaves_out_missing_ratios():
+    assert geometric_mean(pd.Series([2.0, 8.0, np.nan])) == pytest.approx(4.0)
+    assert np.isnan(geometric_mean(pd.Series([], dtype=float)))
+
+
+def test_a_wrong_curve_is_refused():
+    reference = [1.0, 0.5]
+    assert compare_curves([1.0, 0.5 + 1e-10], reference, 1e-9).holds
+    wrong = compare_curves([1.0, 0.5001], reference, 1e-9)
+    assert not wrong.holds
+    assert wrong.note == "loss curve off by 0.0002, margin 1e-09"
+    assert compare_curves([1.0], reference, 1e-3).note == "1 epochs instead of 2"
+    assert not compare_curves([1.0, np.nan], reference, 1e-3).holds
+
+
+def test_scores_and_predictions_are_held_to_their_margins():
+    assert compare_scores(0.91, 0.90, 0.02).holds
+    assert not compare_scores(0.95, 0.90, 0.02).holds
+    assert not compare_scores(float("nan"), 0.90, 0.02).holds
+    assert compare_predictions([0, 1], [0, 1]).holds
+    assert compare_predictions([0, 0], [0, 1]).deviation == 0.5
+    assert not compare_predictions([0], [0, 1]).holds
+
+
+class Cheat(ScikitLearn):
+    """Claims scikit-learn's trajectory, does half the epochs."""
+
+    name, title, is_ours = "cheat", "cheat", True
+
+    def __init__(self) -> None:
+        self.curve_margin, self.input_dtype = 1e-9, "float64"
+
+    def fit_call(self, workload, problem, device):
+        return super().fit_call(replace(workload, epochs=1), problem, device)
+
+
+class Broken(Peer):
+    """Fails."""
+
+    name, title = "broken", "broken"
+
+    def fit_call(self, workload, problem, device):
+        def fit() -> Trained:
+            raise ValueError("out of order")
+
+        return fit
+
+
+class Absent(Broken):
+    """Takes no part."""
+
+    name, title = "absent", "absent"
+
+    def refusal(self, workload):
+        return "not installed"
+
+
+def test_only_who_agrees_is_timed():
+    peers = {peer.name: peer for peer in (REFERENCE, Cheat(), Broken(), Absent())}
+    rows = run_workload(TINY, DataSource(), peers, repeats=2, log=silent)
+    timed = [(row.peer, row.round) for row in rows if row.seconds > 0]
+    assert timed == [("sklearn-float64", 0), ("sklearn-float64", 1)]
+    assert all(row.steps == 6 and row.agrees for row in rows if row.seconds > 0)
+    notes = {row.peer: row.note for row in rows if not row.seconds > 0}
+    assert notes == {
+        "cheat": "1 epochs instead of 2",
+        "broken": "failed: ValueError: out of order",
+        "absent": "not installed",
+    }
+
+
+@pytest.mark.parametrize("kind", ["fit", "predict"])
+def test_every_peer_does_a_tiny_workload(kind):
+    rows = run_workload(replace(TINY, kind=kind), DataSource(), all_peers(), repeats=1, log=silent)
+    wrong = {row.peer: row.note for row in rows if not row.agrees and row.peer != "ours-skorch"}
+    assert wrong == {}
+    assert {"ours", "sklearn-float64", "skorch", "torch-loop"} <= {row.peer for row in rows}
+
+
+@pytest.mark.parametrize("change", ["sparse", "regression", "lbfgs", "early_stopping"])
+def test_torch_peers_do_the_special_workloads(change):
+    def load(source):
+        problem = workloads.make_synthetic(60, n_features=4, n_classes=3, n_test=40)
+        if change == "sparse":
+            X_train, X_test = sp.csr_matrix(problem.X_train), sp.csr_matrix(problem.X_test)
+            return replace(problem, X_train=X_train, X_test=X_test)
+        if change == "regression":
+            y_train, y_test = problem.y_train.astype(float), problem.y_test.astype(float)
+            return replace(problem, y_train=y_train, y_test=y_test)
+        return problem
+
+    # Two epochs of so few rows say nothing about R2; that they ran is what is tested.
+    workload = replace(TINY, load=load, score_margin=100.0)
+    if change == "regression":
+        workload = replace(workload, task="regression")
+    elif change == "lbfgs":
+        workload = replace(workload, solver="lbfgs")
+    elif change == "early_stopping":
+        workload = replace(workload, early_stopping=True)
+    everyone = all_peers()
+    names = ("skorch", "torch-dataloader", "torch-loop")
+    peers = {name: everyone[name] for name in names}
+    rows = run_workload(workload, DataSource(), peers, repeats=1, log=silent)
+    left_out = {row.peer: row.note for row in rows if not row.seconds > 0}
+    lbfgs = {"torch-dataloader": "lbfgs takes no mini-batches"}
+    assert left_out == (lbfgs if change == "lbfgs" else {})
+
+
+def test_steps_count_the_last_partial_batch_and_not_the_held_out_rows():
+    assert TINY.steps(61) == 2 * 4
+    assert replace(TINY, early_stopping=True).steps(60) == 2 * 3
+    assert replace(TINY, solver="lbfgs").steps(60) == 2
+    assert replace(TINY, kind="predict", calls=7).steps(60) == 7
+
+
+def test_every_workload_has_a_quick_version():
+    for workload in WORKLOADS.values():
+        quick = workload.quick()
+        assert quick.rows is not None
+        assert quick.epochs <= workload.epochs
+
+
+def test_documents_are_as_sparse_as_promised():
+    X, topics = workloads.make_documents(500, 50_000, n_topics=4, tokens=50)
+    assert X.shape == (500, 50_000)
+    assert X.nnz / np.prod(X.shape) == pytest.approx(1e-3, rel=0.05)
+    np.testing.assert_allclose(X.multiply(X).sum(axis=1), 1.0, rtol=1e-12)
+    assert set(topics) == {0, 1, 2, 3}
+
+
+def test_step_flops_are_those_of_its_products():
+    sizes, batch = [784, 256, 10], 64
+    products = limits.step_products(sizes, batch)
+    assert limits.step_flops(sizes, batch) == sum(map(limits.product_flops, products))
+
+
+def test_all_kernels_of_a_product_run():
+    shapes = {name: call().shape for name, call in limits.kernels((3, 4, 5), "cpu").items()}
+    transposed = {name for name in shapes if name.endswith("transposed")}
+    assert all(shapes[name] == (5, 3) for name in transposed)
+    assert all(shapes[name] == (3, 5) for name in shapes.keys() - transposed)
+
+
+def test_slopes_are_log_log(results):
+    slope = slopes(results.table("scaling")).iloc[0]
+    assert slope["slope"] == pytest.approx(2.0)
+    assert slope["last_slope"] == pytest.approx(2.0)
+
+
+def test_scaling_names_its_axis_and_value():
+    points = scaling_workloads(quick=True)
+    assert {point.axis for point in points} == {"n_samples", "width", "depth", "batch_size"}
+    deep = next(point for point in points if point.name == "depth=4")
+    assert deep.hidden_layer_sizes == (100,) * 4
+
+
+def test_results_survive_saving(results, tmp_path):
+    results.save(tmp_path)
+    again = Results.load(tmp_path / "results.json")
+    pd.testing.assert_frame_equal(again.table(), results.table())
+    saved = pd.read_csv(tmp_path / "results.csv")
+    assert len(saved) == len(results.measurements)
+    assert set(saved["cpu"]) == {"a processor"}
+    json.loads((tmp_path / "results.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_results_replace_only_the_same_workload(results):
+    before = len(results.measurements)
+    results.replace([measurement("ours", 9.0)])
+    assert [row.seconds for row in results.measurements if row.section == "workloads"] == [9.0]
+    assert len(results.measurements) == before - 7 + 1
+
+
+def test_report_has_every_section(results, tmp_path):
+    names = draw_plots(results, tmp_path)
+    assert names == ["time_per_step.png", "growth.png", "limit.png", "memory.png"]
+    text = report.write_report(results, tmp_path, names).read_text()
+    assert "| sklearn-float64 | 450 ms | 300 ms – 600 ms | 3.00 | 3.00 – 3.00 |" in text
+    assert "loss curve 1.0e-08 (≤ 1e-03)" in text
+    assert "| workloads | tiny | skorch | test score off by 0.5 |" in text
+    # 10 GFLOP in 1 and in 2 s, against 0.5 s for the products alone.
+    assert "| ours | 8 | 33% | 25% – 50% | 19% |" in text
+    assert "| tiny | 1 | 2 |" in text
+    assert "| ours | 100 s | 10000 s | 2.00 | 2.00 |" in text
+
+
+def test_readme_table_is_rewritten_between_its_marks(results):
+    table = render(results, "results.json")
+    assert "| tiny | 150 ms | 3.0 × |" in table
+    assert "| geometric mean |  | 3.0 × |" in table
+    text = f"before\n{START}\nold\n{END}\nafter\n"
+    new = replace_table(text, table)
+    assert new == f"before\n{table}\nafter\n"
+    assert replace_table(new, table) == new
+    with pytest.raises(ValueError, match="the README must hold"):
+        replace_table("no marks", table)
+
+
+def test_seconds_are_readable():
+    assert report.format_seconds(9.996e-4) == "1.00 ms"
+    assert report.format_seconds(0.9999) == "1.00 s"
+    assert report.format_seconds(3.456e-6) == "3.46 µs"
+
+
+def test_read_idx(tmp_path):
+    path = tmp_path / "images.gz"
+    header = b"\x00\x00\x08\x03" + np.array([2, 1, 3], dtype=">i4").tobytes()
+    path.write_bytes(gzip.compress(header + bytes(range(6))))
+    np.testing.assert_array_equal(read_idx(path), np.arange(6).reshape(2, 1, 3))
+    path.write_bytes(gzip.compress(b"\x00\x00\x0d\x01"))
+    with pytest.raises(ValueError, match="no IDX file of unsigned bytes"):
+        read_idx(path)
+
+
+def test_data_folder_that_does_not_exist_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("SKLEARN_MLP_DATA", str(tmp_path))
+    assert DataSource.from_option(None).folder == tmp_path.resolve()
+    with pytest.raises(ValueError, match="does not exist"):
+        DataSource.from_option(str(tmp_path / "absent"))
+
+
+def test_command_line_needs_csv_and_target_together(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--csv", "table.csv"])
+    assert "--csv and --target go together" in capsys.readouterr().err
+
+
+def test_guess_task():
+    assert guess_task(pd.Series([True, False])) == "classification"
+    assert guess_task(pd.Series([1, 2, 3])) == "classification"
+    assert guess_task(pd.Series(np.arange(100))) == "regression"
+
+
+def test_folds_impute_encode_and_scale():
+    frame = pd.DataFrame(
+        {
+            "number": [1.0, np.nan, 3.0, 4.0, 5.0, 6.0] * 2,
+            "text": ["a", "b", None, "a", "b", "a"] * 2,
+            "empty": [np.nan] * 12,
+            "target": [*[0.5, 1.5, 2.5, 3.5, 4.5] * 2, 1.0, np.nan],
+        }
+    )
+    features, target = split_target(frame, "target")
+    assert features.shape == (11, 2)
+    folds = make_folds(features, target, "regression", 3)
+    assert all(fold.X_train.shape[1] == 3 for fold in folds)
+    assert all(np.isfinite(fold.X_train).all() for fold in folds)
+    np.testing.assert_allclose([fold.y_train.std() for fold in folds], 1.0)
+    with pytest.raises(ValueError, match="there is no column 'absent'"):
+        split_target(frame, "absent")
+
+
+@pytest.mark.parametrize(
+    ("load", "task"), [(load_breast_cancer, "classification"), (load_diabetes, "regression")]
+)
+def test_comparison_on_a_real_table(load, task, tmp_path):
+    path = tmp_path / "table.csv"
+    load(as_frame=True).frame.to_csv(path, index=False)
+    comparison = compare_on_table(path, "target", folds=2, max_iter=3, log=silent)
+    assert comparison.task == task
+    assert {"scikit-learn", "sklearn_mlp"} <= set(comparison.table["peer"])
+    assert "sklearn_mlp" not in comparison.left_out
+    assert (comparison.table["epochs"] == 3).all()
+    save(comparison, tmp_path / "out")
+    written = {path.name for path in Path(tmp_path / "out").iterdir()}
+    assert written == {"comparison.csv", "comparison.json", "comparison.png", "report.md"}
+
+
+def test_comparison_hides_the_time_of_a_wrong_score():
+    table = pd.DataFrame(
+        {
+            "peer": ["scikit-learn", "sklearn_mlp"] * 2,
+            "round": [0, 0, 1, 1],
+            "seconds": [2.0, 0.123, 2.0, 0.123],
+            "epochs": 3,
+            "score": [0.9, 0.7, 0.9, 0.7],
+        }
+    )
+    left_out = disagreements(table)
+    assert left_out == {"sklearn_mlp": "test score off by 0.2, margin 0.02"}
+    text = csv_report(Comparison("classification", (10, 2), table, left_out))
+    assert "0.123" not in text
+    assert "No time for sklearn_mlp: test score off by 0.2" in text
