@@ -34,24 +34,34 @@ class ParameterList(list[np.ndarray]):
     def __setitem__(self, index: SupportsIndex | slice, value: Any) -> None:
         if isinstance(index, slice):
             raise TypeError(f"assign {self._name} as a whole or one layer at a time.")
-        parameter = self._parameters[index]
-        array = np.asarray(value, dtype=np.float64)
-        if array.shape != tuple(parameter.shape):
-            raise ValueError(
-                f"{self._name}[{index}] must have the shape {tuple(parameter.shape)} of the "
-                f"fitted network's, got {array.shape}."
-            )
-        with torch.no_grad():
-            parameter.copy_(torch.tensor(array))
-        super().__setitem__(index, self._as_array(parameter))
+        self._write(index, self._checked(index, value))
 
     def assign(self, values: Any) -> None:
-        """Assign all items."""
+        """Assign all items, or none if one does not fit."""
         values = list(values)
         if len(values) != len(self):
             raise ValueError(f"{self._name} must have {len(self)} items, got {len(values)}.")
-        for index, value in enumerate(values):
-            self[index] = value
+        arrays = [self._checked(index, value) for index, value in enumerate(values)]
+        for index, array in enumerate(arrays):
+            self._write(index, array)
+
+    def _checked(self, index: SupportsIndex, value: Any) -> np.ndarray:
+        """Return a new item as an array, if it has the shape of the old one."""
+        array = np.asarray(value, dtype=np.float64)
+        shape = tuple(self._parameters[index].shape)
+        if array.shape != shape:
+            raise ValueError(
+                f"{self._name}[{index}] must have the shape {shape} of the "
+                f"fitted network's, got {array.shape}."
+            )
+        return array
+
+    def _write(self, index: SupportsIndex, array: np.ndarray) -> None:
+        """Put an item's values into the network."""
+        parameter = self._parameters[index]
+        with torch.no_grad():
+            parameter.copy_(torch.tensor(array))
+        super().__setitem__(index, self._as_array(parameter))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy is a plain list: it has no network to write to.

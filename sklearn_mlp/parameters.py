@@ -55,6 +55,7 @@ def hidden_units(hidden_layer_sizes: Any) -> tuple[int, ...]:
     sizes = list(sizes)
     if not all(isinstance(size, Integral) for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
-    if any(size <= 0 for size in sizes):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-    return tuple(int(size) for size in sizes)
+    units = [int(size) for size in sizes]
+    if any(size <= 0 for size in units):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {units}.")
+    return tuple(units)
