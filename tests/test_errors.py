@@ -1,0 +1,499 @@
+"""What a user does wrong is said clearly, in scikit-learn's words where it has some."""
+
+import re
+import signal
+import time
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from numpy.testing import assert_allclose
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp.devices import available_devices
+
+THEIRS = {TorchMLPClassifier: MLPClassifier, TorchMLPRegressor: MLPRegressor}
+
+X, Y = np.arange(60.0).reshape(20, 3) / 60, np.arange(20) % 2
+
+# Values that scikit-learn refuses, for each of its parameters.
+WRONG = [
+    ("hidden_layer_sizes", 0),
+    ("hidden_layer_sizes", 2.5),
+    ("hidden_layer_sizes", "10"),
+    ("hidden_layer_sizes", None),
+    ("activation", "gelu!"),
+    ("activation", None),
+    ("solver", "newton"),
+    ("alpha", -1),
+    ("alpha", "small"),
+    ("batch_size", 0),
+    ("batch_size", 2.0),
+    ("batch_size", "all"),
+    ("learning_rate", "cosine!"),
+    ("learning_rate_init", 0),
+    ("power_t", -0.5),
+    ("max_iter", 0),
+    ("max_iter", 10.0),
+    ("shuffle", "yes"),
+    ("random_state", "seed"),
+    ("random_state", -1),
+    ("tol", -1e-9),
+    ("verbose", -1),
+    ("warm_start", "no"),
+    ("momentum", 1.5),
+    ("nesterovs_momentum", None),
+    ("early_stopping", "auto"),
+    ("validation_fraction", 1),
+    ("validation_fraction", -0.1),
+    ("beta_1", 1),
+    ("beta_2", -0.5),
+    ("epsilon", 0),
+    ("n_iter_no_change", 0),
+    ("n_iter_no_change", 1.5),
+    ("max_fun", 0),
+]
+
+# Of the parameters that scikit-learn does not have: what the message must hold.
+WRONG_OURS = [
+    ("device", 0, "an instance of 'str' or an instance of 'torch.device'. Got 0 instead."),
+    ("dtype", "float16", "a str among {}"),
+    ("dtype", torch.float32, "Got torch.float32 instead."),
+    ("backend", "tensorflow", "a str among {}"),
+    ("backend", None, "Got None instead."),
+]
+
+
+def message_of(function, *args, **kwargs):
+    """Return what a call raises: the kind and the text, under scikit-learn's names."""
+    with pytest.raises((ValueError, TypeError)) as error:
+        function(*args, **kwargs)
+    message = str(error.value).replace("TorchMLP", "MLP")
+    # A set of options is printed in any order, and ours may have more of them.
+    return error.type, re.sub(r"must be a str among \{.*?\}", "must be a str among {}", message)
+
+
+@pytest.mark.parametrize("Estimator", THEIRS)
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_parameter_is_refused_in_scikit_learns_words(Estimator, name, value, backend):
+    ours = Estimator(backend=backend).set_params(**{name: value})
+    theirs = THEIRS[Estimator](**{name: value})
+    assert getattr(ours, name) is value
+    assert message_of(ours.fit, X, Y) == message_of(theirs.fit, X, Y)
+    assert not hasattr(ours, "module_")
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), WRONG_OURS)
+def test_a_wrong_parameter_of_our_own(make_classifier, name, value, sentence):
+    estimator = make_classifier().set_params(**{name: value})
+    assert getattr(estimator, name) is value
+    kind, message = message_of(estimator.fit, X, Y)
+    assert issubclass(kind, ValueError)
+    assert message.startswith(f"The '{name}' parameter of MLPClassifier must be ")
+    assert sentence in message
+
+
+def test_a_wrong_loss():
+    ours, theirs = TorchMLPRegressor("absolute"), MLPRegressor("absolute")
+    kind, message = message_of(ours.fit, X, Y)
+    assert issubclass(kind, ValueError)
+    beginning = "The 'loss' parameter of MLPRegressor must be a str among {}"
+    assert message.startswith(beginning)
+    assert message_of(theirs.fit, X, Y)[1].startswith(beginning)
+
+
+def test_every_parameter_is_tried():
+    tried = {name for name, *_ in WRONG + WRONG_OURS}
+    assert tried == set(TorchMLPClassifier().get_params())
+    assert tried | {"loss"} == set(TorchMLPRegressor().get_params())
+
+
+def test_parameters_are_checked_by_partial_fit_too(make_classifier):
+    with pytest.raises(ValueError, match="The 'alpha' parameter of TorchMLPClassifier must be"):
+        make_classifier(alpha=-1).partial_fit(X, Y, classes=[0, 1])
+
+
+@pytest.mark.parametrize("sizes", [(4, 0), [-3], np.array([2, -1])], ids=str)
+def test_layers_without_units(make_classifier, sizes):
+    theirs = MLPClassifier(hidden_layer_sizes=sizes)
+    ours = make_classifier(hidden_layer_sizes=sizes)
+    assert message_of(theirs.fit, X, Y)[1].startswith("hidden_layer_sizes must be > 0, got [")
+    kind, message = message_of(ours.fit, X, Y)
+    assert issubclass(kind, ValueError)
+    assert message == f"hidden_layer_sizes must be > 0, got {[int(size) for size in sizes]}."
+
+
+@pytest.mark.parametrize("sizes", [(4.0,), ["ten"], [(3, 3)], [None]], ids=str)
+def test_layers_of_no_whole_number_of_units(make_classifier, sizes):
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must be integers, got \["):
+        make_classifier(hidden_layer_sizes=sizes).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "device", ["cuda:99", "banana", "meta", torch.device("cuda", 99)], ids=str
+)
+def test_a_device_that_is_not_there(make_classifier, device):
+    with pytest.raises(ValueError, match="not available on this machine") as error:
+        make_classifier(device=device).fit(X, Y)
+    assert repr(str(device)) in str(error.value)
+    assert f"available devices: {', '.join(available_devices())}" in str(error.value)
+
+
+# Bad data.
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("make_X", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csc_matrix])
+def test_not_finite_X(make_classifier, bad, dtype, make_X):
+    spoiled = X.astype(dtype)
+    spoiled[3, 1] = bad
+    spoiled = make_X(spoiled)
+    assert_as_theirs(make_classifier(), "fit", spoiled, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = make_classifier().fit(X, Y)
+        theirs = MLPClassifier(max_iter=1).fit(X, Y)
+    for method in ("predict", "predict_proba"):
+        assert message_of(getattr(fitted, method), spoiled) == message_of(
+            getattr(theirs, method), spoiled
+        )
+
+
+def assert_as_theirs(ours, method, *args, **kwargs):
+    """Compare what a call raises with what it raises on scikit-learn's estimator."""
+    parameters = ours.get_params()
+    Theirs = THEIRS[type(ours)]
+    theirs = Theirs(**{name: parameters[name] for name in Theirs().get_params()})
+    assert message_of(getattr(ours, method), *args, **kwargs) == message_of(
+        getattr(theirs, method), *args, **kwargs
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"), [(np.nan, "Input X contains NaN."), (np.inf, "Input X contains infinity")]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_not_finite_tensor(make_classifier, bad, sentence, dtype):
+    spoiled = torch.tensor(X, dtype=dtype)
+    spoiled[3, 1] = bad
+    with pytest.raises(ValueError, match=sentence):
+        make_classifier().fit(spoiled, torch.tensor(Y))
+    fitted = make_classifier().fit(X, Y)
+    with pytest.raises(ValueError, match=sentence):
+        fitted.predict(spoiled)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite_y(make_classifier, make_regressor, bad):
+    for estimator in (make_classifier(), make_regressor()):
+        spoiled = Y.astype(float)
+        spoiled[5] = bad
+        assert_as_theirs(estimator, "fit", X, spoiled)
+        kind, message = message_of(estimator.fit, torch.tensor(X), torch.tensor(spoiled))
+        assert issubclass(kind, ValueError)
+        assert "Input y contains " in message
+
+
+def test_tensors_that_are_no_table(make_classifier):
+    y = torch.tensor(Y)
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D array instead"):
+        make_classifier().fit(torch.tensor(X[:, 0]), y)
+    with pytest.raises(ValueError, match="Complex data not supported"):
+        make_classifier().fit(torch.tensor(X + 1j), y)
+    with pytest.raises(TypeError, match="pass sparse samples as a scipy CSR or CSC matrix"):
+        make_classifier().fit(torch.tensor(X).to_sparse(), y)
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        make_classifier().fit(torch.zeros(0, 3), y[:0])
+    with pytest.raises(ValueError, match=r"Found array with 0 feature\(s\)"):
+        make_classifier().fit(torch.zeros(20, 0), y)
+
+
+@pytest.mark.parametrize("make_X", [np.asarray, scipy.sparse.csr_array, torch.tensor])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_wrong_number_of_features(make_classifier, make_X):
+    estimator = make_classifier().fit(make_X(X), Y)
+    sentence = "X has 2 features, but TorchMLPClassifier is expecting 3 features as input"
+    for call in (estimator.predict, estimator.predict_proba, estimator.predict_log_proba):
+        with pytest.raises(ValueError, match=sentence):
+            call(make_X(X[:, :2]))
+    with pytest.raises(ValueError, match=sentence):
+        estimator.partial_fit(make_X(X[:, :2]), Y)
+    with pytest.raises(ValueError, match=sentence):
+        estimator.score(make_X(X[:, :2]), Y)
+
+
+def test_mismatched_lengths(make_classifier, make_regressor):
+    for estimator in (make_classifier(), make_regressor()):
+        assert_as_theirs(estimator, "fit", X, Y[:-1])
+        assert_as_theirs(estimator, "fit", X, Y, sample_weight=np.ones(3))
+        sentence = r"Found input variables with inconsistent numbers of samples: \[20, 19\]"
+        with pytest.raises(ValueError, match=sentence):
+            estimator.fit(torch.tensor(X), torch.tensor(Y[:-1]))
+
+
+@pytest.mark.parametrize("weight", [np.nan, np.inf])
+def test_not_finite_sample_weight(make_classifier, weight):
+    weights = np.ones(20)
+    weights[3] = weight
+    assert_as_theirs(make_classifier(), "fit", X, Y, sample_weight=weights)
+    with pytest.raises(ValueError, match="Input sample_weight contains"):
+        make_classifier().fit(X, Y, sample_weight=torch.tensor(weights))
+
+
+def test_continuous_labels(make_classifier):
+    assert message_of(MLPClassifier().fit, X, X[:, 0])[1].startswith("Unknown label type: ")
+    with pytest.raises(ValueError, match=r"Unknown label type: continuous\. Maybe you are trying"):
+        make_classifier().fit(X, X[:, 0])
+
+
+def test_several_columns_of_classes(make_classifier):
+    y = np.column_stack([Y, (Y + np.arange(20)) % 3])
+    assert message_of(MLPClassifier().fit, X, y)[1].startswith("Multioutput target data is not")
+    with pytest.raises(ValueError, match="Multioutput target data is not supported"):
+        make_classifier().fit(X, y)
+
+
+@pytest.mark.parametrize("y", [Y - 1, torch.tensor(Y - 1), np.column_stack([Y, -Y])], ids=type)
+def test_negative_counts(make_regressor, y):
+    sentence = r"out of the valid range of the loss 'poisson': y must be >= 0, got a minimum of -1"
+    with pytest.raises(ValueError, match=sentence):
+        make_regressor(loss="poisson").fit(X, y)
+
+
+# Early stopping.
+
+
+def test_too_few_samples_for_validation(make_regressor):
+    estimator = make_regressor(early_stopping=True, validation_fraction=0.01)
+    theirs = MLPRegressor(early_stopping=True, validation_fraction=0.01)
+    sentence = message_of(theirs.fit, X, Y)[1].removesuffix(".")
+    kind, message = message_of(estimator.fit, X, Y)
+    assert issubclass(kind, ValueError)
+    assert message.startswith(sentence)
+    assert "validation_fraction=0.01 leaves 1 of 20 samples for validation" in message
+
+
+def test_no_sample_for_validation(make_classifier):
+    assert_as_theirs(make_classifier(early_stopping=True, validation_fraction=0.0), "fit", X, Y)
+
+
+def test_too_few_samples_for_every_class_to_be_validated(make_classifier):
+    estimator = make_classifier(early_stopping=True, validation_fraction=0.05)
+    assert_as_theirs(estimator, "fit", X, Y)
+
+
+def test_a_class_with_one_member(make_classifier):
+    y = np.zeros(20, int)
+    y[0] = 1
+    kind, message = message_of(make_classifier(early_stopping=True).fit, X, y)
+    assert issubclass(kind, ValueError)
+    assert message.startswith("The least populated class")
+    assert_as_theirs(make_classifier(early_stopping=True), "fit", X, y)
+
+
+def test_partial_fit_with_early_stopping(make_classifier):
+    estimator = make_classifier(early_stopping=True)
+    assert_as_theirs(estimator, "partial_fit", X, Y, classes=[0, 1])
+
+
+# partial_fit and warm_start.
+
+
+def test_unseen_labels(make_classifier):
+    ours = make_classifier(early_stopping=False)
+    theirs = MLPClassifier(hidden_layer_sizes=(8,), random_state=0)
+    for estimator in (ours, theirs):
+        estimator.partial_fit(X, Y, classes=[0, 1, 2])
+    message = message_of(ours.partial_fit, X, Y + 2)
+    assert message == message_of(theirs.partial_fit, X, Y + 2)
+    assert message[1].startswith("`y` has classes not in `self.classes_`. `self.classes_` has [0")
+    # The estimator is none the worse for it.
+    ours.partial_fit(X, Y).predict(X)
+
+
+def test_partial_fit_without_classes(make_classifier):
+    assert_as_theirs(make_classifier(), "partial_fit", X, Y)
+
+
+def test_partial_fit_with_other_classes_later(make_classifier):
+    ours, theirs = make_classifier(), MLPClassifier()
+    for estimator in (ours, theirs):
+        estimator.partial_fit(X, Y, classes=[0, 1])
+    message = message_of(ours.partial_fit, X, Y, classes=[0, 1, 2])
+    assert message == message_of(theirs.partial_fit, X, Y, classes=[0, 1, 2])
+    assert "is not the same as on last call to partial_fit" in message[1]
+
+
+def test_partial_fit_with_lbfgs(make_classifier):
+    estimator = make_classifier(solver="lbfgs")
+    assert not hasattr(estimator, "partial_fit")
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as error:
+        _ = estimator.partial_fit
+    assert "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic." in (
+        str(error.value.__cause__)
+    )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_warm_start_with_other_classes(make_classifier):
+    ours = make_classifier(warm_start=True).fit(X, Y)
+    theirs = MLPClassifier(max_iter=1, warm_start=True).fit(X, Y)
+    message = message_of(ours.fit, X, Y + 1)
+    assert message == message_of(theirs.fit, X, Y + 1)
+    assert message[1].startswith("warm_start can only be used where `y` has the same classes")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_warm_start_with_another_network(make_classifier, make_regressor):
+    estimator = make_classifier(warm_start=True).fit(X, Y)
+    estimator.set_params(hidden_layer_sizes=(4, 4))
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes=\(4, 4\) differs from \(8,\)"):
+        estimator.fit(X, Y)
+    regressor = make_regressor(warm_start=True).fit(X, Y)
+    with pytest.raises(ValueError, match="y has 3 outputs, but the network was fitted with 1"):
+        regressor.fit(X, X)
+
+
+# Before and after training.
+
+
+def test_not_fitted(make_classifier, make_regressor):
+    for estimator in (make_classifier(), make_regressor()):
+        sentence = f"This {type(estimator).__name__} instance is not fitted yet"
+        with pytest.raises(NotFittedError, match=sentence):
+            estimator.predict(X)
+        for attribute in ("coefs_", "intercepts_", "history_", "module_", "n_iter_"):
+            assert not hasattr(estimator, attribute)
+            with pytest.raises(AttributeError, match=f"has no attribute '{attribute}'"):
+                getattr(estimator, attribute)
+        with pytest.raises(AttributeError, match="has no attribute 'coefs_' before fit"):
+            estimator.coefs_ = [X]
+    with pytest.raises(NotFittedError, match="This TorchMLPClassifier instance is not fitted yet"):
+        make_classifier().predict_proba(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_weights_that_do_not_fit(make_classifier):
+    estimator = make_classifier().fit(X, Y)
+    before = estimator.predict_proba(X)
+    with pytest.raises(ValueError, match=r"coefs_\[0\] must have the shape \(3, 8\)"):
+        estimator.coefs_[0] = np.zeros((8, 3))
+    with pytest.raises(ValueError, match=r"intercepts_\[1\] must have the shape \(1,\)"):
+        estimator.intercepts_[1] = [1.0, 2.0]
+    with pytest.raises(ValueError, match="coefs_ must have 2 items, got 1"):
+        estimator.coefs_ = [np.zeros((3, 8))]
+    with pytest.raises(TypeError, match="assign coefs_ as a whole or one layer at a time"):
+        estimator.coefs_[:] = estimator.coefs_
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        estimator.intercepts_[1] = ["high"]
+    assert_allclose(estimator.predict_proba(X), before, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_bad_item_leaves_all_weights_as_they_were(make_classifier):
+    estimator = make_classifier().fit(X, Y)
+    before = estimator.predict_proba(X)
+    with pytest.raises(ValueError, match=r"coefs_\[1\] must have the shape \(8, 1\)"):
+        estimator.coefs_ = [np.zeros((3, 8)), np.zeros((8, 2))]
+    assert_allclose(estimator.predict_proba(X), before, rtol=0)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_max_iter_reached(make_classifier, solver):
+    sentence = r"Stochastic Optimizer: Maximum iterations \(2\) reached and the optimization"
+    if solver == "lbfgs":
+        sentence = r"lbfgs failed to converge after 2 iteration\(s\)"
+    with pytest.warns(ConvergenceWarning, match=sentence):
+        estimator = make_classifier(solver=solver, max_iter=2).fit(X, Y)
+    assert estimator.n_iter_ == 2
+
+
+def test_a_batch_larger_than_the_data(make_classifier):
+    sentence = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+    with pytest.warns(UserWarning, match=sentence):
+        make_classifier(batch_size=21, tol=1.0, n_iter_no_change=1, max_iter=9).fit(X, Y)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_weights_that_are_not_finite(make_regressor, solver):
+    sentence = (
+        "Solver produced non-finite parameter weights. The input data may contain large values "
+        "and need to be preprocessed."
+    )
+    large = X * 1e308
+    estimator = make_regressor(solver=solver, learning_rate_init=1e10, max_iter=20)
+    with pytest.raises(ValueError, match=sentence):
+        estimator.fit(large, Y)
+
+
+# Ctrl-C.
+
+
+def press_ctrl_c(monkeypatch, after):
+    """Send the interrupt signal when the clock is read for the n-th time, once per epoch."""
+    clock, readings = time.perf_counter, iter(range(after))
+
+    def reading():
+        if next(readings, None) == after - 1:
+            signal.raise_signal(signal.SIGINT)
+        return clock()
+
+    monkeypatch.setattr(time, "perf_counter", reading)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_interrupted_training_leaves_a_usable_model(make_classifier, digits, monkeypatch, solver):
+    X, y = digits
+    estimator = make_classifier(solver=solver, max_iter=500, tol=0.0)
+    press_ctrl_c(monkeypatch, after=6)
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        estimator.fit(X, y)
+    assert 3 <= estimator.n_iter_ <= 6
+    assert np.isfinite(estimator.loss_)
+    assert np.isfinite(estimator.predict_proba(X)).all()
+    assert len(estimator.history_) in (estimator.n_iter_, estimator.n_iter_ - 1)
+    assert estimator.history_.notna()["loss"].all()
+    if solver != "lbfgs":
+        before = estimator.coefs_[0].copy()
+        estimator.partial_fit(X, y)
+        assert (estimator.coefs_[0] != before).any()
+
+
+def test_interrupted_lbfgs_has_the_weights_of_its_last_iteration(
+    make_classifier, digits, monkeypatch
+):
+    X, y = digits
+    estimator = make_classifier(solver="lbfgs", max_iter=500, tol=0.0)
+    with monkeypatch.context() as patch:
+        press_ctrl_c(patch, after=6)
+        with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+            estimator.fit(X, y)
+    stopped = make_classifier(solver="lbfgs", max_iter=estimator.n_iter_, tol=0.0)
+    with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge"):
+        stopped.fit(X, y)
+    # The same program as far as it went, to the rounding of L-BFGS's own divisions.
+    assert_allclose(estimator.predict_proba(X), stopped.predict_proba(X), rtol=1e-9)
+
+
+def test_interrupted_early_stopping_has_the_best_weights(make_classifier, digits, monkeypatch):
+    X, y = digits
+    estimator = make_classifier(
+        early_stopping=True, max_iter=500, n_iter_no_change=500, learning_rate_init=0.1
+    )
+    with monkeypatch.context() as patch:
+        press_ctrl_c(patch, after=30)
+        with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+            estimator.fit(X, y)
+    best = int(np.argmax(estimator.validation_scores_)) + 1
+    assert best < estimator.n_iter_
+    stopped = make_classifier(early_stopping=True, max_iter=best, learning_rate_init=0.1)
+    with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
+        stopped.fit(X, y)
+    assert_allclose(estimator.predict_proba(X), stopped.predict_proba(X), rtol=0)
