@@ -37,7 +37,7 @@ def step_flops(sizes: list[int], batch_size: int) -> float:
     Examples
     --------
     >>> step_flops([784, 256, 10], 256)
-    210370560.0
+    209453056.0
     """
     weights = [in_features * out_features for in_features, out_features in pairwise(sizes)]
     return 6.0 * batch_size * sum(weights) - 2.0 * batch_size * weights[0]

@@ -101,9 +101,8 @@ def format_seconds(seconds: float) -> str:
 
 
 def _three_digits(number: float) -> str:
-    return (
-        f"{number:.0f}" if number >= 100 else f"{number:.3g}" if number < 10 else f"{number:.1f}"
-    )
+    digits = 0 if number >= 99.95 else 1 if number >= 9.995 else 2
+    return f"{number:.{digits}f}"
 
 
 def workloads_section(table: pd.DataFrame) -> str:

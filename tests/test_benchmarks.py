@@ -1,5 +1,6 @@
 """The benchmark suite's own logic; no test asserts a time."""
 
+import doctest
 import gzip
 import json
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from benchmarks import limits, report, workloads
+from benchmarks import csv_comparison, limits, report, workloads
 from benchmarks.__main__ import parse
 from benchmarks.agreement import compare_curves, compare_predictions, compare_scores
 from benchmarks.csv_comparison import (
@@ -327,6 +328,13 @@ def test_command_line_needs_csv_and_target_together(capsys):
     with pytest.raises(SystemExit):
         parse(["--csv", "table.csv"])
     assert "--csv and --target go together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", [csv_comparison, limits, report])
+def test_examples_in_docstrings(module):
+    outcome = doctest.testmod(module)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
 
 
 def test_guess_task():
