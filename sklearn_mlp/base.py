@@ -16,7 +16,14 @@ from sklearn_mlp.backends import BACKENDS
 from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
-from sklearn_mlp.inputs import as_tensor, output_dtype, take_over, validate_samples
+from sklearn_mlp.inputs import (
+    as_tensor,
+    fitted_dtype,
+    on_host,
+    prediction_dtype,
+    take_over,
+    validate_samples,
+)
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, draw_initial_weights
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
@@ -162,7 +169,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
             network = MLP(layers, self.activation, dtype)
             draw_initial_weights(network, random_state)
             state, loss = TrainingState(), self._choose_loss()
-            fit_dtype = output_dtype(X)
+            fit_dtype = fitted_dtype(X)
         else:
             network, state, loss = self.module_, self._state, self._loss
             dtype, fit_dtype = self.dtype_, self._fit_dtype
@@ -279,11 +286,9 @@ class BaseTorchMLP(BaseEstimator, ABC):
         """Check the sample weights; return them as float64."""
         if sample_weight is None:
             return None
-        if isinstance(sample_weight, Tensor):
-            sample_weight = sample_weight.detach().cpu().numpy()
         # Only the number of samples is read off the stand-in for X.
         weights = check_sample_weight(
-            sample_weight, np.broadcast_to(0.0, (X.shape[0], 1)), dtype=np.float64
+            on_host(sample_weight), np.broadcast_to(0.0, (X.shape[0], 1)), dtype=np.float64
         )
         # To float32's rounding too, weights of 1 are no weights.
         return None if (weights == 1).all() else weights
@@ -333,7 +338,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
         X = validate_samples(self, X)
         with shared_threads():
             result = predict_in_chunks(self.module_, X, finish).numpy()
-        return result, np.result_type(output_dtype(X), self._fit_dtype)
+        return result, prediction_dtype(X, self._fit_dtype)
 
     def _activate(self, logits: Tensor) -> Tensor:
         """Apply the output activation to logits of shape (n_samples, n_outputs)."""

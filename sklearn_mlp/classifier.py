@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from sklearn_mlp import metrics
 from sklearn_mlp.base import BaseTorchMLP
-from sklearn_mlp.inputs import validate_training_data
+from sklearn_mlp.inputs import on_host, validate_training_data
 from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss
 from sklearn_mlp.sklearn_internals import check_partial_fit_first_call, fit_context
 from sklearn_mlp.targets import LabelCodec, as_column, check_known_classes
@@ -209,12 +208,12 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
             The estimator.
         """
         if check_partial_fit_first_call(self, classes):
-            is_multilabel = type_of_target(_host(y)).startswith("multilabel")
+            is_multilabel = type_of_target(on_host(y)).startswith("multilabel")
             # Not known before the first call: how many columns, not which classes.
             self._codec = (
-                LabelCodec.from_targets(_host(y))
+                LabelCodec.from_targets(on_host(y))
                 if is_multilabel
-                else LabelCodec.from_targets(classes)
+                else LabelCodec.from_targets(on_host(classes))
             )
         return self._fit(X, y, sample_weight, incremental=True)
 
@@ -304,8 +303,3 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _host(y: Any) -> Any:
-    """Return targets that a Tensor holds as an array."""
-    return y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y

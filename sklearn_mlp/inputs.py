@@ -76,8 +76,7 @@ def validate_training_data(
     y : ndarray
         The targets.
     """
-    if isinstance(y, Tensor):
-        y = y.detach().cpu().numpy()
+    y = on_host(y)
     if isinstance(X, Tensor):
         X = _validate_tensor(estimator, X, reset=reset)
         y = validate_data(
@@ -101,17 +100,25 @@ def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
     """Check ``X`` of a prediction against what the estimator was fitted on."""
     if isinstance(X, Tensor):
         return _validate_tensor(estimator, X, reset=False)
-    return validate_data(
-        estimator, X, accept_sparse=["csr", "csc"], dtype=_accepted_dtypes(X), reset=False
-    )
+    return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
 
 
-def output_dtype(X: Any) -> np.dtype:
-    """Return the type that scikit-learn would compute in for this (checked) ``X``."""
+def fitted_dtype(X: Any) -> np.dtype:
+    """Return the type that scikit-learn would train in on this (checked) ``X``."""
     if isinstance(X, Tensor):
         single = (torch.float32, torch.bfloat16)
         return np.dtype(np.float32 if X.dtype in single else np.float64)
     return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+
+
+def prediction_dtype(X: Any, fitted: np.dtype) -> np.dtype:
+    """Return the type of scikit-learn's predictions for this (checked) ``X``.
+
+    Its product of ``X``, whose type prediction leaves as it is, with the weights.
+    """
+    if not isinstance(X, Tensor):
+        return np.result_type(X.dtype, fitted)
+    return np.result_type(on_host(X[:0]).dtype, fitted)
 
 
 def take_over(X: Any, dtype: torch.dtype, device: torch.device) -> "Tensor | SparseRows":
@@ -136,6 +143,15 @@ def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     if shared.dtype == dtype or device.type != "cpu":
         return shared.to(device=device, dtype=dtype)
     return torch.empty(shared.shape, dtype=dtype).copy_(shared)
+
+
+def on_host(values: Any) -> Any:
+    """Return what a tensor holds as an array; anything else as it is."""
+    if not isinstance(values, Tensor):
+        return values
+    values = values.detach().cpu()
+    # NumPy has no bfloat16.
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
 class _ReadableMemory:
