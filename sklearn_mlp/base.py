@@ -129,7 +129,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
 
     @abstractmethod
     def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
-        """Return class codes (n_samples,), or values (n_samples, n_outputs)."""
+        """Return int64 class codes (n_samples, 1), or values (n_samples, n_outputs)."""
 
     @abstractmethod
     def _choose_loss(self) -> Loss:
@@ -212,7 +212,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
                 X.shape[0], self.validation_fraction, self._stratify(targets), random_state
             )
         inputs = take_over(X, dtype, device)
-        target_dtype = torch.int64 if targets.ndim == 1 else dtype
+        target_dtype = torch.int64 if targets.dtype.kind == "i" else dtype
         all_targets = as_tensor(targets, target_dtype, device)
         validation = None
         if held_out is not None:
@@ -350,24 +350,24 @@ class BaseTorchMLP(BaseEstimator, ABC):
         return hasattr(self, "module_")
 
     @property
-    def coefs_(self) -> list[np.ndarray]:
+    def coefs_(self) -> ParameterList:
         """Weights of each layer, (n_in, n_out); assigning them changes what predicts."""
-        weights = [layer.weight.t() for layer in self._fitted_network("coefs_").layers]
+        weights = [layer.weight.t() for layer in self._fitted_network("coefs_").linear_layers]
         return ParameterList(weights, self._fit_dtype, "coefs_")
 
     @coefs_.setter
     def coefs_(self, values: Any) -> None:
-        ParameterList.assign(self.coefs_, values)
+        self.coefs_.assign(values)
 
     @property
-    def intercepts_(self) -> list[np.ndarray]:
+    def intercepts_(self) -> ParameterList:
         """Biases of each layer, (n_out,); assigning them changes what predicts."""
-        biases = [layer.bias for layer in self._fitted_network("intercepts_").layers]
+        biases = [layer.bias for layer in self._fitted_network("intercepts_").linear_layers]
         return ParameterList(biases, self._fit_dtype, "intercepts_")
 
     @intercepts_.setter
     def intercepts_(self, values: Any) -> None:
-        ParameterList.assign(self.intercepts_, values)
+        self.intercepts_.assign(values)
 
     @property
     def history_(self) -> pd.DataFrame:

@@ -44,10 +44,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
         If there is no such device; the message names those that there are.
     """
     names = available_devices()
-    if isinstance(device, str) and device == "auto":
-        name = names[0]
-    else:
-        name = _full_name(device)
+    is_auto = isinstance(device, str) and device == "auto"
+    name = names[0] if is_auto else _full_name(device)
     if name not in names:
         raise ValueError(
             f"device={str(device)!r} is not available on this machine; "

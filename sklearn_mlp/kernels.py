@@ -6,66 +6,82 @@ need. Where one is missing, its fallback serves.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 HAS_FUSED_ADAM = hasattr(torch, "_fused_adam_")
 
+# Looked up once: the path through torch.ops takes half as long as the operation itself.
+_RELU_BACKWARD = torch.ops.aten.threshold_backward.grad_input
+_TANH_BACKWARD = torch.ops.aten.tanh_backward.grad_input
+_LOGISTIC_BACKWARD = torch.ops.aten.sigmoid_backward.grad_input
+
 
 def relu_backward_(delta: Tensor, activated: Tensor) -> Tensor:
     """Set ``delta`` to 0 where the rectified output is 0, in place."""
-    return torch.ops.aten.threshold_backward.grad_input(delta, activated, 0, grad_input=delta)
+    return _RELU_BACKWARD(delta, activated, 0, grad_input=delta)
 
 
 def tanh_backward_(delta: Tensor, activated: Tensor) -> Tensor:
     """Multiply ``delta`` by ``1 - activated**2``, in place."""
-    return torch.ops.aten.tanh_backward.grad_input(delta, activated, grad_input=delta)
+    return _TANH_BACKWARD(delta, activated, grad_input=delta)
 
 
 def logistic_backward_(delta: Tensor, activated: Tensor) -> Tensor:
     """Multiply ``delta`` by ``activated * (1 - activated)``, in place."""
-    return torch.ops.aten.sigmoid_backward.grad_input(delta, activated, grad_input=delta)
+    return _LOGISTIC_BACKWARD(delta, activated, grad_input=delta)
+
+
+class AdamVectors(NamedTuple):
+    """The four vectors of one length that Adam works on."""
+
+    values: Tensor
+    gradient: Tensor
+    first_moment: Tensor
+    second_moment: Tensor
 
 
 def adam_update_(
-    values: Tensor,
-    gradient: Tensor,
-    first_moment: Tensor,
-    second_moment: Tensor,
+    vectors: AdamVectors,
     step: int,
     step_holder: Tensor,
-    *,
     learning_rate: float,
     beta_1: float,
     beta_2: float,
     epsilon: float,
+    penalty: float = 0.0,
 ) -> None:
     """Take step number ``step`` (from 1) of Adam, with scikit-learn's epsilon, in place.
 
     Kingma and Ba (2014), section 2, last paragraph: the bias correction is folded into the step
     size, and ``epsilon`` is added outside it. torch adds it inside, hence the division here.
-    ``step_holder`` is a float32 scalar tensor on the device of ``values`` to hand the step over.
+    ``penalty`` times the values is added to the gradient. ``step_holder`` is a scalar tensor of
+    float32 that holds ``step``, on the device of the vectors.
     """
+    values, gradient, first, second = vectors
     correction = math.sqrt(1 - beta_2**step)
     if HAS_FUSED_ADAM:
         torch._fused_adam_(
             [values],
             [gradient],
-            [first_moment],
-            [second_moment],
+            [first],
+            [second],
             [],
-            [step_holder.fill_(step)],
+            [step_holder],
             lr=learning_rate,
             beta1=beta_1,
             beta2=beta_2,
-            weight_decay=0.0,
+            weight_decay=penalty,
             eps=epsilon / correction,
             amsgrad=False,
             maximize=False,
         )
         return
-    first_moment.lerp_(gradient, 1 - beta_1)
-    second_moment.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
+    if penalty:
+        gradient.add_(values, alpha=penalty)
+    first.lerp_(gradient, 1 - beta_1)
+    second.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
     step_size = learning_rate * correction / (1 - beta_1**step)
-    values.addcdiv_(first_moment, second_moment.sqrt().add_(epsilon), value=-step_size)
+    values.addcdiv_(first, second.sqrt().add_(epsilon), value=-step_size)

@@ -1,9 +1,9 @@
 """The losses: their values per sample, and their gradients with respect to the logits.
 
 A loss knows the output activation that it goes with. Logits are feature-major,
-``(..., n_outputs, n_samples)``, as the engine keeps them; targets are ``(..., n_samples)`` class
-codes for `MulticlassLogLoss` and ``(..., n_outputs, n_samples)`` values for the rest. Leading
-dimensions, where there are any, count blocks of samples or stacked networks.
+``(..., n_outputs, n_samples)``, as the engine keeps them; targets are class codes,
+``(..., 1, n_samples)``, for `MulticlassLogLoss`, and values, ``(..., n_outputs, n_samples)``, for
+the rest. Leading dimensions, where there are any, count blocks of samples or stacked networks.
 
 The values are scikit-learn's (`sklearn.neural_network`, version 1.9), its clipping included, so
 that ``loss_curve_`` can be compared number by number.
@@ -11,6 +11,7 @@ that ``loss_curve_`` can be compared number by number.
 
 import math
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import ClassVar, final
 
 import torch
@@ -48,14 +49,13 @@ class MulticlassLogLoss(Loss):
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
         """Return ``softmax(logits) - one_hot(targets)``."""
         torch.softmax(logits, -2, out=out)
-        codes = targets.unsqueeze(-2)
-        # Scattering -1 takes half the time of subtracting a one-hot matrix, and none to make it.
-        return out.scatter_add_(-2, codes, _minus_one(out).expand(codes.shape))
+        # Scattering -1 takes as long as subtracting a one-hot matrix, which need not be made.
+        return out.scatter_add_(-2, targets, _minus_ones(targets.shape, out))
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the negative log-probability of each sample's class."""
         log_probability = torch.log_softmax(logits, -2)
-        picked = log_probability.gather(-2, targets.unsqueeze(-2)).squeeze(-2)
+        picked = log_probability.gather(-2, targets).squeeze(-2)
         return picked.neg_().clamp_(-math.log1p(-_EPSILON), _LARGEST_LOG_LOSS)
 
     def activate_(self, logits: Tensor, dim: int = -2) -> Tensor:
@@ -135,12 +135,13 @@ class Poisson(Loss):
         return torch.exp_(logits)
 
 
-def _minus_one(like: Tensor) -> Tensor:
-    """Return the scalar -1 in the type and on the device of ``like``."""
-    key = (like.dtype, like.device)
-    if key not in _MINUS_ONE:
-        _MINUS_ONE[key] = torch.full((), -1.0, dtype=like.dtype, device=like.device)
-    return _MINUS_ONE[key]
+@lru_cache(maxsize=64)
+def _constant(value: float, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return a tensor of one value, stored once."""
+    with torch.inference_mode(False):
+        return torch.full((), value, dtype=dtype, device=device).expand(shape)
 
 
-_MINUS_ONE: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+def _minus_ones(shape: torch.Size, like: Tensor) -> Tensor:
+    """Return -1 in a shape, in the type and on the device of ``like``."""
+    return _constant(-1.0, shape, like.dtype, like.device)

@@ -17,13 +17,13 @@ def accuracy(predictions: Tensor, targets: Tensor, sample_weight: Tensor | None)
     ----------
     predictions : Tensor of shape (n_samples, n_outputs)
         Probabilities.
-    targets : Tensor of shape (n_samples,) or (n_samples, n_outputs)
-        Class codes, or 0 and 1 for each output.
+    targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
+        int64 class codes, or 0 and 1 for each output in a floating type.
     sample_weight : Tensor of shape (n_samples,) or None
         Weights in float64 on the CPU.
     """
-    if targets.ndim == 1:
-        is_right = predictions.argmax(1) == targets
+    if not targets.is_floating_point():
+        is_right = predictions.argmax(1) == targets[:, 0]
     else:
         is_right = ((predictions > 0.5) == (targets > 0.5)).all(1)
     if sample_weight is None:

@@ -1,4 +1,4 @@
-"""The end of an epoch: records, progress, stopping, the best weights. The same for every backend."""
+"""The end of an epoch, for every backend: records, progress, stopping, the best weights."""
 
 import time
 import warnings

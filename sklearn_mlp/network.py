@@ -1,7 +1,7 @@
-"""The network: an ordinary `torch.nn.Module`, its initial weights, its parameters as one vector."""
+"""The network: an ordinary `torch.nn.Module`, its initial weights, its flat parameters."""
 
 from itertools import pairwise
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -40,7 +40,13 @@ class MLP(nn.Module):
     @property
     def units(self) -> tuple[int, ...]:
         """Features, units of each hidden layer, outputs."""
-        return (self.layers[0].in_features, *(layer.out_features for layer in self.layers))
+        layers = self.linear_layers
+        return (layers[0].in_features, *(layer.out_features for layer in layers))
+
+    @property
+    def linear_layers(self) -> list[nn.Linear]:
+        """The layers, typed as what they are."""
+        return cast(list[nn.Linear], list(self.layers))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the values before the output activation.
@@ -57,10 +63,11 @@ class MLP(nn.Module):
             nothing (``squared_error``) turns them into what the estimator predicts.
         """
         function = ACTIVATIONS[self.activation].function
-        *hidden, last = self.layers
+        *hidden, last = self.linear_layers
         for layer in hidden:
             inputs = function(layer(inputs))
-        return last(inputs)
+        logits: Tensor = last(inputs)
+        return logits
 
     def extra_repr(self) -> str:
         """Name the activation in the printed form."""
@@ -83,7 +90,7 @@ def draw_initial_weights(network: MLP, random_state: np.random.RandomState) -> N
     """
     gain = ACTIVATIONS[network.activation].gain
     with torch.no_grad():
-        for layer in network.layers:
+        for layer in network.linear_layers:
             fan_in, fan_out = layer.in_features, layer.out_features
             bound = np.sqrt(gain / (fan_in + fan_out))
             coef = random_state.uniform(-bound, bound, (fan_in, fan_out))
@@ -104,6 +111,8 @@ class ParameterVector:
         Everything.
     flat_weights : Tensor of shape (n_weights,)
         The weights without the biases.
+    flat_biases : Tensor of shape (n_biases,)
+        The biases.
     weights : list of Tensor of shape (out_features, in_features)
         One per layer.
     biases : list of Tensor of shape (out_features,)
@@ -120,12 +129,13 @@ class ParameterVector:
             part.view(shape)
             for part, shape in zip(self.flat_weights.split(sizes), shapes, strict=True)
         ]
-        self.biases = list(values[sum(sizes) :].split(list(units[1:])))
+        self.flat_biases = values[sum(sizes) :]
+        self.biases = list(self.flat_biases.split(list(units[1:])))
 
     @classmethod
     def of(cls, network: MLP) -> Self:
         """Gather the network's parameters into a vector that they are views of from now on."""
-        layers = list(network.layers)
+        layers = network.linear_layers
         pieces = [layer.weight for layer in layers] + [layer.bias for layer in layers]
         with torch.no_grad():
             vector = cls(torch.cat([piece.reshape(-1) for piece in pieces]), network.units)

@@ -20,7 +20,7 @@ class PackedNetwork:
     @classmethod
     def of(cls, network: MLP) -> "PackedNetwork":
         """Pack a network; it stays as it is."""
-        layers = list(network.layers)
+        layers = network.linear_layers
         pieces = [layer.weight for layer in layers] + [layer.bias for layer in layers]
         values = torch.cat([piece.detach().reshape(-1) for piece in pieces]).cpu().numpy()
         return cls(network.units, network.activation, values)
@@ -32,7 +32,7 @@ class PackedNetwork:
         vector = ParameterVector(values, self.units)
         with torch.no_grad():
             for layer, weight, bias in zip(
-                network.layers, vector.weights, vector.biases, strict=True
+                network.linear_layers, vector.weights, vector.biases, strict=True
             ):
                 layer.weight.copy_(weight)
                 layer.bias.copy_(bias)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.activations import ACTIVATIONS
-from sklearn_mlp.inputs import SparseRows, take_over
+from sklearn_mlp.inputs import SparseRows, as_tensor, take_over
 from sklearn_mlp.network import MLP
 
 # A chunk's activations should stay in the cache of a core, and fill an accelerator.
@@ -32,7 +32,7 @@ def logits_of(network: MLP, inputs: Tensor) -> Tensor:
     The same as calling the network, with the activations applied in place.
     """
     apply_ = ACTIVATIONS[network.activation].apply_
-    *hidden, last = network.layers
+    *hidden, last = network.linear_layers
     for layer in hidden:
         inputs = apply_(torch.nn.functional.linear(inputs, layer.weight, layer.bias))
     return torch.nn.functional.linear(inputs, last.weight, last.bias)
@@ -56,7 +56,7 @@ def predict_in_chunks(network: MLP, X: Any, finish: Callable[[Tensor], Tensor]) 
     result : Tensor
         What ``finish`` returned, joined along the samples, on the CPU.
     """
-    weight = network.layers[0].weight
+    weight = network.linear_layers[0].weight
     dtype, device = weight.dtype, weight.device
     if not isinstance(X, np.ndarray | Tensor | SparseRows):
         X = take_over(X, dtype, device)
@@ -64,7 +64,7 @@ def predict_in_chunks(network: MLP, X: Any, finish: Callable[[Tensor], Tensor]) 
     result: Tensor | None = None
     for start in range(0, n_samples, step):
         rows = slice(start, start + step)
-        inputs = X.dense(rows) if isinstance(X, SparseRows) else take_over(X[rows], dtype, device)
+        inputs = X.dense(rows) if isinstance(X, SparseRows) else as_tensor(X[rows], dtype, device)
         kept = finish(logits_of(network, inputs))
         if n_samples <= step:
             return kept.cpu()

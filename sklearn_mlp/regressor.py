@@ -299,7 +299,8 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         return X, as_column(y)
 
     def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
-        return y.reshape(len(y), -1)
+        y = y.reshape(len(y), -1)
+        return y if y.dtype.kind == "f" else y.astype(np.float64)
 
     def _choose_loss(self) -> Loss:
         return _LOSSES[self.loss]()

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what an epoch's end, and a lack of progress, do to the learning rate."""
+"""Learning-rate schedules: what an epoch's end, and a lack of progress, change."""
 
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.state import TrainingState

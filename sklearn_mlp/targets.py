@@ -61,7 +61,7 @@ class LabelCodec:
         Returns
         -------
         targets : ndarray
-            int64 codes of shape (n_samples,) for several classes; 0 and 1 as bool in shape
+            int64 codes of shape (n_samples, 1) for several classes; 0 and 1 as bool in shape
             (n_samples, n_outputs) for two classes and for multilabel tasks.
         """
         if self.kind == "multilabel":
@@ -72,8 +72,8 @@ class LabelCodec:
                     f"{len(self.classes)}."
                 )
             return dense.astype(bool)
-        codes = np.searchsorted(self.classes, np.asarray(y))
-        return codes if self.kind == "multiclass" else (codes == 1)[:, np.newaxis]
+        codes = np.searchsorted(self.classes, np.asarray(y))[:, np.newaxis]
+        return codes if self.kind == "multiclass" else codes == 1
 
     def decode(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the labels that probabilities of shape (n_samples, n_outputs) stand for."""

@@ -17,7 +17,7 @@ class TrainingData:
     ----------
     inputs : Tensor of shape (n_samples, n_features) or SparseRows
         All samples, on the fit's device and in its type; only ever read.
-    targets : Tensor of shape (n_samples,) or (n_samples, n_outputs)
+    targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
         int64 class codes, or values in the training type, on the same device.
     sample_weight : ndarray of shape (n_samples,) or None
         float64.

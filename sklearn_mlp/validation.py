@@ -21,7 +21,7 @@ class ValidationData:
     ----------
     inputs : Tensor of shape (n_samples, n_features) or SparseRows
         On the fit's device, in its type.
-    targets : Tensor of shape (n_samples,) or (n_samples, n_outputs)
+    targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
         Class codes or values, on the CPU.
     sample_weight : Tensor of shape (n_samples,) or None
         float64 on the CPU.
@@ -80,7 +80,7 @@ def split_rows(
 def make_scorer(
     network: MLP, validation: ValidationData | None, loss: Loss
 ) -> Callable[[], float] | None:
-    """Return a function that scores the network as it is on the held-out part; None without one."""
+    """Return a function that scores the network, as it is, on the held-out part, if any."""
     if validation is None:
         return None
 

@@ -1,0 +1,1 @@
+"""The native backend: the closed-form step and the loop around it."""

@@ -26,9 +26,9 @@ class Batch:
 
     Attributes
     ----------
-    inputs : Tensor of shape (size, n_features)
-        The samples.
-    targets : Tensor of shape (size,) or (n_outputs, size)
+    inputs, inputs_t : Tensor of shape (size, n_features), (n_features, size)
+        The samples, and the same memory transposed.
+    targets : Tensor of shape (1, size) or (n_outputs, size)
         Class codes, or values, feature-major.
     size : int
         How many samples.
@@ -40,6 +40,7 @@ class Batch:
     """
 
     inputs: Tensor
+    inputs_t: Tensor
     targets: Tensor
     size: int
     shares: Tensor | None
@@ -117,7 +118,7 @@ class Batches:
         return iter(self._kept)
 
     def epoch_targets(self) -> Tensor:
-        """Return all targets in the epoch's order, (n_samples,) or (n_samples, n_outputs)."""
+        """Return all targets in the epoch's order, (n_samples, 1) or (n_samples, n_outputs)."""
         return self._gather.targets
 
     def epoch_shares(self) -> Tensor | None:
@@ -132,9 +133,7 @@ class Batches:
             pairwise(self.bounds), shares, self.weight_sums, strict=True
         ):
             inputs, targets = self._gather.batch(start, stop)
-            if targets.ndim == 2:
-                targets = targets.mT
-            yield Batch(inputs, targets, stop - start, share, weight_sum)
+            yield Batch(inputs, inputs.t(), targets.t(), stop - start, share, weight_sum)
 
     def _make_gather(self, batch_size: int) -> "_Unmoved":
         inputs = self._data.inputs

@@ -1,7 +1,9 @@
 """The affine maps of a network, forwards and backwards, on its flat parameter vector.
 
 Activations are feature-major, ``(units, n_samples)``: with the samples as the fast axis, a
-narrow layer's product, and everything element by element along the classes, stays fast.
+narrow layer's product, and everything element by element along the classes, stays fast. What a
+product needs transposed is passed transposed, because the callers keep those views: making one
+takes as long as adding a bias.
 """
 
 import torch
@@ -29,7 +31,6 @@ class FlatLayers:
         self.bias_columns = [bias.unsqueeze(1) for bias in parameters.biases]
         self.weight_gradients = gradient.weights
         self.bias_gradients = gradient.biases
-        self._ones = parameters.values.new_ones(0)
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -42,10 +43,8 @@ class FlatLayers:
         """Return the gradient with respect to a layer's inputs: (n_out, n) to (n_in, n)."""
         return torch.mm(self.weights_t[layer], delta, out=out)
 
-    def gradients(
-        self, layer: int, delta: Tensor, inputs: Tensor, scale: float, penalty: float
-    ) -> None:
-        """Write ``scale * delta @ inputs.T + penalty * weight``, and the same for the bias.
+    def gradients(self, layer: int, delta: Tensor, inputs_t: Tensor, ones: Tensor) -> None:
+        """Write the gradients of a layer's weights and biases.
 
         Parameters
         ----------
@@ -53,31 +52,15 @@ class FlatLayers:
             Which layer.
         delta : Tensor of shape (n_out, n)
             The gradient with respect to the layer's output.
-        inputs : Tensor of shape (n_in, n)
-            What the layer was given.
-        scale, penalty : float
-            Factors of the data term and of the weights; biases have no penalty.
+        inputs_t : Tensor of shape (n, n_in)
+            What the layer was given, transposed.
+        ones : Tensor of shape (n,)
+            A product with ones is faster than a sum over the samples.
         """
-        torch.addmm(
-            self.weights[layer],
-            delta,
-            inputs.t(),
-            beta=penalty,
-            alpha=scale,
-            out=self.weight_gradients[layer],
-        )
-        bias = self.bias_gradients[layer]
-        # A product with ones is several times faster than a sum over the rows.
-        torch.addmv(bias, delta, self._ones_of(delta), beta=0, alpha=scale, out=bias)
+        torch.mm(delta, inputs_t, out=self.weight_gradients[layer])
+        torch.mv(delta, ones, out=self.bias_gradients[layer])
 
-    def add_gradients(self, layer: int, delta: Tensor, inputs: Tensor, scale: float) -> None:
-        """Add the data term of further samples to the gradients."""
-        self.weight_gradients[layer].addmm_(delta, inputs.t(), alpha=scale)
-        self.bias_gradients[layer].addmv_(delta, self._ones_of(delta), alpha=scale)
-
-    def _ones_of(self, delta: Tensor) -> Tensor:
-        """Return a vector of ones, (n,)."""
-        n = delta.shape[1]
-        if len(self._ones) < n:
-            self._ones = delta.new_ones(n)
-        return self._ones if len(self._ones) == n else self._ones[:n]
+    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Tensor, ones: Tensor) -> None:
+        """Add the gradients of further samples to what is there; as `gradients` otherwise."""
+        self.weight_gradients[layer].addmm_(delta, inputs_t)
+        self.bias_gradients[layer].addmv_(delta, ones)

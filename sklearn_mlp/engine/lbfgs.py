@@ -41,7 +41,7 @@ def run_lbfgs(
     data, config, state
         As a backend gets them; ``state`` records an epoch per iteration.
     """
-    objective = _Objective(step, parameters, gradient, data)
+    objective = _Objective(step, parameters, gradient, data, config.alpha)
     record = _IterationRecord(parameters, config, state)
     start = parameters.values.cpu().double().numpy()
     try:
@@ -71,11 +71,13 @@ class _Objective:
         parameters: ParameterVector,
         gradient: ParameterVector,
         data: TrainingData,
+        alpha: float,
     ) -> None:
         self._step = step
         self._parameters = parameters
         self._gradient = gradient
         self._data = data
+        self._alpha = alpha
         n_samples = len(data.inputs)
         widest = max(
             parameters.units if isinstance(data.inputs, SparseRows) else parameters.units[1:]
@@ -103,17 +105,21 @@ class _Objective:
             if batch.shares is not None:
                 losses = losses * batch.shares * self._weight_sum
             loss += losses.sum().cpu()
-        square = torch.dot(parameters.flat_weights, parameters.flat_weights).item()
-        total = (loss.item() + 0.5 * self._step.alpha * square) / self._weight_sum
+        weights = parameters.flat_weights
+        gradient.flat_weights.add_(weights, alpha=self._alpha / self._weight_sum)
+        square = torch.dot(weights, weights).item()
+        total = (loss.item() + 0.5 * self._alpha * square) / self._weight_sum
         return total, gradient.values.cpu().double().numpy()
 
     def _batch(self, start: int, stop: int) -> Batch:
         """Return a chunk of the samples as a batch that counts within the whole."""
         inputs, targets = self._data.inputs, self._data.targets[start:stop]
         rows = slice(start, stop)
+        samples = inputs.dense(rows) if isinstance(inputs, SparseRows) else inputs[rows]
         return Batch(
-            inputs.dense(rows) if isinstance(inputs, SparseRows) else inputs[rows],
-            targets.mT if targets.ndim == 2 else targets,
+            samples,
+            samples.t(),
+            targets.t(),
             stop - start,
             None if self._shares is None else self._shares[rows],
             self._weight_sum,

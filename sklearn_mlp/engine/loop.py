@@ -13,7 +13,11 @@ from sklearn_mlp.threads import rebalance_threads
 
 
 def run_epochs(
-    step: ClosedFormStep, solver: Solver, batches: Batches, monitor: EpochMonitor
+    step: ClosedFormStep,
+    solver: Solver,
+    batches: Batches,
+    monitor: EpochMonitor,
+    alpha: float,
 ) -> None:
     """Train until the monitor says stop, or the user interrupts.
 
@@ -27,8 +31,10 @@ def run_epochs(
         An epoch's samples.
     monitor : EpochMonitor
         Records each epoch and decides whether it was the last.
+    alpha : float
+        The penalty on the weights, divided by a batch's sum of weights.
     """
-    epoch_loss = EpochLoss(step, batches)
+    epoch_loss = EpochLoss(step, batches, alpha)
     try:
         is_last = False
         while not is_last:
@@ -49,14 +55,16 @@ def run_epoch(
 ) -> None:
     """Take a step per batch; nothing here waits for the device."""
     batches.begin_epoch()
+    alpha = epoch_loss.alpha
     for batch, logits, square in zip(batches, epoch_loss.logits, epoch_loss.squares, strict=True):
         # A batch whose weights are all 0 is as if it were not there.
         if batch.weight_sum == 0:
             logits.zero_()
             continue
-        epoch_loss.keep_penalty(square)
+        if alpha:
+            epoch_loss.keep_square(square)
         step.gradient(batch, logits)
-        solver.update(learning_rate)
+        solver.update(learning_rate, alpha / batch.weight_sum)
 
 
 class EpochLoss:
@@ -71,63 +79,63 @@ class EpochLoss:
         One per batch, for the step to write to.
     squares : list of scalar Tensor
         One per batch, for the squared norm of the weights before the step.
+    alpha : float
+        The penalty on the weights.
     """
 
-    def __init__(self, step: ClosedFormStep, batches: Batches) -> None:
-        weights = step.layers.flat_weights
-        n_outputs = step.layers.n_outputs
-        sizes = batches.sizes
+    def __init__(self, step: ClosedFormStep, batches: Batches, alpha: float) -> None:
+        weights, n_outputs = step.layers.flat_weights, step.layers.n_outputs
+        sizes, n_samples = batches.sizes, batches.n_samples
+        self.alpha = alpha
         self._loss = step.loss
-        self._alpha = step.alpha
         self._batches = batches
         self._weights = weights
-        self._n_outputs = n_outputs
-        self._sizes = torch.tensor(sizes)
         # A block per batch, so that each is contiguous: a softmax over the columns of a slice
         # takes twice as long.
-        self._all_logits = weights.new_empty(batches.n_samples * n_outputs)
-        blocks = self._all_logits.split([size * n_outputs for size in sizes])
+        all_logits = weights.new_empty(n_samples * n_outputs)
+        blocks = all_logits.split([size * n_outputs for size in sizes])
         self.logits = [
             block.view(n_outputs, size) for block, size in zip(blocks, sizes, strict=True)
         ]
-        self._all_squares = weights.new_zeros(len(batches))
-        self.squares = list(self._all_squares.unbind())
+        self._squares = weights.new_zeros(len(sizes))
+        self.squares = list(self._squares.unbind())
+        # The batches of full size make one block for the loss, the last one another.
+        n_even = n_samples - n_samples % sizes[0]
+        self._parts = [
+            (
+                all_logits[start * n_outputs : stop * n_outputs].view(-1, n_outputs, size),
+                start,
+                stop,
+            )
+            for start, stop, size in ((0, n_even, sizes[0]), (n_even, n_samples, sizes[-1]))
+            if start < stop
+        ]
+        self._sum_dtype = torch.float32 if weights.device.type == "mps" else torch.float64
 
-    def keep_penalty(self, square: Tensor) -> None:
+    def keep_square(self, square: Tensor) -> None:
         """Keep the squared norm of the weights as they are before a step."""
-        if self._alpha:
-            torch.dot(self._weights, self._weights, out=square)
+        torch.dot(self._weights, self._weights, out=square)
 
     def value(self) -> float:
         """Return the epoch's loss: the batches' losses, averaged by their sizes."""
-        losses, squares = self._per_sample(), self._all_squares
-        shares = self._batches.epoch_shares()
-        if shares is not None:
-            sizes = self._sizes.to(losses.device)
-            weight_sums = squares.new_tensor(self._batches.weight_sums)
-            losses = losses * shares * sizes.repeat_interleave(sizes)
-            squares = torch.where(weight_sums == 0, 0.0, squares * sizes / weight_sums)
-        total = losses.sum(dtype=_accumulator(losses)).item()
-        if self._alpha:
-            total += 0.5 * self._alpha * squares.sum(dtype=_accumulator(squares)).item()
-        return total / self._batches.n_samples
+        data_term, squares = self._data_term(), self._squares
+        if self.alpha:
+            if self._batches.epoch_shares() is not None:
+                sizes = squares.new_tensor(self._batches.sizes)
+                weight_sums = squares.new_tensor(self._batches.weight_sums)
+                squares = torch.where(weight_sums == 0, 0.0, squares * sizes / weight_sums)
+            data_term = data_term + squares.sum(dtype=self._sum_dtype).mul_(0.5 * self.alpha)
+        return data_term.item() / self._batches.n_samples
 
-    def _per_sample(self) -> Tensor:
-        """Return each sample's loss in the epoch's order, (n_samples,)."""
-        n_samples, sizes = self._batches.n_samples, self._batches.sizes
-        n_even = n_samples - n_samples % sizes[0]
-        parts = []
-        for start, stop, size in ((0, n_even, sizes[0]), (n_even, n_samples, sizes[-1])):
-            if start == stop:
-                continue
-            logits = self._all_logits[start * self._n_outputs : stop * self._n_outputs]
-            targets = self._batches.epoch_targets()[start:stop].unflatten(0, (-1, size))
-            blocks = logits.view(-1, self._n_outputs, size)
-            targets = targets if targets.ndim == 2 else targets.mT
-            parts.append(self._loss.per_sample(blocks, targets).view(-1))
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _accumulator(values: Tensor) -> torch.dtype:
-    """Return the type to sum in: float64 where the device has it."""
-    return torch.float32 if values.device.type == "mps" else torch.float64
+    def _data_term(self) -> Tensor:
+        """Return the sum of the samples' losses, each by its share times its batch's size."""
+        targets, shares = self._batches.epoch_targets(), self._batches.epoch_shares()
+        terms = []
+        for logits, start, stop in self._parts:
+            size = logits.shape[-1]
+            blocks = targets[start:stop].view(-1, size, targets.shape[1]).mT
+            losses = self._loss.per_sample(logits, blocks)
+            if shares is not None:
+                losses = losses * shares[start:stop].view(-1, size) * size
+            terms.append(losses.sum(dtype=self._sum_dtype))
+        return terms[0] if len(terms) == 1 else terms[0] + terms[1]

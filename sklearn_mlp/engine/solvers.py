@@ -4,19 +4,25 @@ from abc import ABC, abstractmethod
 from typing import final
 
 import torch
-from torch import Tensor
 
 from sklearn_mlp import kernels
 from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.state import OptimizerState, TrainingState
+
+# From so many parameters on, a pass over the weights takes longer than a second call.
+_LARGE = 30_000
 
 
 class Solver(ABC):
     """Updates a parameter vector from a gradient vector of the same layout.
 
+    The gradient is the loss's; the penalty's, a multiple of the weights, is added here, where the
+    weights are read anyway.
+
     Parameters
     ----------
-    values, gradient : Tensor of shape (n_parameters,)
+    parameters, gradient : ParameterVector
         The parameters, changed in place, and where their gradient is found.
     config : TrainingConfig
         The solver's own numbers.
@@ -27,16 +33,20 @@ class Solver(ABC):
     moment_names: tuple[str, ...]
 
     def __init__(
-        self, values: Tensor, gradient: Tensor, config: TrainingConfig, state: OptimizerState
+        self,
+        parameters: ParameterVector,
+        gradient: ParameterVector,
+        config: TrainingConfig,
+        state: OptimizerState,
     ) -> None:
-        self.values = values
+        self.parameters = parameters
         self.gradient = gradient
         self.config = config
         self.state = state
 
     @abstractmethod
-    def update(self, learning_rate: float) -> None:
-        """Take one step."""
+    def update(self, learning_rate: float, penalty: float) -> None:
+        """Take one step; ``penalty`` times a weight is added to its gradient."""
 
 
 @final
@@ -49,15 +59,18 @@ class SGD(Solver):
 
     moment_names = ("velocity",)
 
-    def update(self, learning_rate: float) -> None:
-        """Take one step."""
+    def update(self, learning_rate: float, penalty: float) -> None:
+        """Take one step; ``penalty`` times a weight is added to its gradient."""
+        values, gradient = self.parameters.values, self.gradient.values
         velocity, momentum = self.state.moments["velocity"], self.config.momentum
         self.state.step += 1
-        velocity.mul_(momentum).add_(self.gradient, alpha=-learning_rate)
+        if penalty:
+            self.gradient.flat_weights.add_(self.parameters.flat_weights, alpha=penalty)
+        velocity.mul_(momentum).add_(gradient, alpha=-learning_rate)
         if self.config.nesterovs_momentum:
-            self.values.add_(velocity, alpha=momentum).add_(self.gradient, alpha=-learning_rate)
+            values.add_(velocity, alpha=momentum).add_(gradient, alpha=-learning_rate)
         else:
-            self.values.add_(velocity)
+            values.add_(velocity)
 
 
 @final
@@ -67,40 +80,51 @@ class Adam(Solver):
     moment_names = ("first", "second")
 
     def __init__(
-        self, values: Tensor, gradient: Tensor, config: TrainingConfig, state: OptimizerState
+        self,
+        parameters: ParameterVector,
+        gradient: ParameterVector,
+        config: TrainingConfig,
+        state: OptimizerState,
     ) -> None:
-        super().__init__(values, gradient, config, state)
-        self._step_holder = torch.zeros((), dtype=torch.float32, device=values.device)
+        super().__init__(parameters, gradient, config, state)
+        first = ParameterVector(state.moments["first"], parameters.units)
+        second = ParameterVector(state.moments["second"], parameters.units)
+        parts = (parameters, gradient, first, second)
+        self._weights = kernels.AdamVectors(*(part.flat_weights for part in parts))
+        self._biases = kernels.AdamVectors(*(part.flat_biases for part in parts))
+        self._everything = kernels.AdamVectors(*(part.values for part in parts))
+        self._is_large = len(parameters.values) > _LARGE
+        self._step_holder = torch.zeros((), device=parameters.values.device)
 
-    def update(self, learning_rate: float) -> None:
-        """Take one step."""
+    def update(self, learning_rate: float, penalty: float) -> None:
+        """Take one step; ``penalty`` times a weight is added to its gradient."""
         config, state = self.config, self.state
         state.step += 1
-        kernels.adam_update_(
-            self.values,
-            self.gradient,
-            state.moments["first"],
-            state.moments["second"],
-            state.step,
-            self._step_holder,
-            learning_rate=learning_rate,
-            beta_1=config.beta_1,
-            beta_2=config.beta_2,
-            epsilon=config.epsilon,
-        )
+        step, holder = state.step, self._step_holder.fill_(state.step)
+        numbers = (learning_rate, config.beta_1, config.beta_2, config.epsilon)
+        if penalty and self._is_large:
+            kernels.adam_update_(self._weights, step, holder, *numbers, penalty)
+            kernels.adam_update_(self._biases, step, holder, *numbers)
+            return
+        if penalty:
+            self.gradient.flat_weights.add_(self.parameters.flat_weights, alpha=penalty)
+        kernels.adam_update_(self._everything, step, holder, *numbers)
 
 
 SOLVERS: dict[str, type[Solver]] = {"sgd": SGD, "adam": Adam}
 
 
 def make_solver(
-    values: Tensor, gradient: Tensor, config: TrainingConfig, state: TrainingState
+    parameters: ParameterVector,
+    gradient: ParameterVector,
+    config: TrainingConfig,
+    state: TrainingState,
 ) -> Solver:
     """Return the solver that ``config`` names, going on from its memory in a `partial_fit`."""
     solver = SOLVERS[config.solver]
     memory = state.optimizer
     if not config.incremental or memory is None or memory.solver != config.solver:
-        moments = {name: torch.zeros_like(values) for name in solver.moment_names}
+        moments = {name: torch.zeros_like(parameters.values) for name in solver.moment_names}
         state.optimizer = memory = OptimizerState(config.solver, moments)
-    memory.to(values.device)
-    return solver(values, gradient, config, memory)
+    memory.to(parameters.values.device)
+    return solver(parameters, gradient, config, memory)

@@ -19,21 +19,16 @@ class ClosedFormStep:
         Of the hidden layers.
     loss : Loss
         Of the output.
-    alpha : float
-        The penalty on the weights, divided by the batch's sum of weights.
     """
 
-    def __init__(
-        self, layers: FlatLayers, activation: Activation, loss: Loss, alpha: float
-    ) -> None:
+    def __init__(self, layers: FlatLayers, activation: Activation, loss: Loss) -> None:
         self.layers = layers
         self.activation = activation
         self.loss = loss
-        self.alpha = alpha
-        self._buffers: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        self._buffers: dict[int, _Buffers] = {}
 
     def gradient(self, batch: Batch, logits: Tensor, *, is_first: bool = True) -> None:
-        """Write the gradient of the batch's mean loss and penalty; keep its logits.
+        """Write the gradient of the batch's mean loss, without the penalty; keep its logits.
 
         Parameters
         ----------
@@ -42,41 +37,57 @@ class ClosedFormStep:
         logits : Tensor of shape (n_outputs, size)
             Receives the values before the output activation.
         is_first : bool
-            False adds the data term to the gradients that are there.
+            False adds to the gradients that are there.
         """
-        inputs = batch.inputs.t()
-        hidden, deltas = self._buffers_for(batch.size)
-        self._forward(inputs, hidden, logits)
-        delta = self.loss.gradient(logits, batch.targets, out=deltas[-1])
-        scale = 1.0 / batch.weight_sum
-        if batch.shares is not None:
-            delta.mul_(batch.shares)
-            scale = 1.0
-        penalty = self.alpha / batch.weight_sum
-        for layer in range(len(self.layers) - 1, -1, -1):
-            below = hidden[layer - 1] if layer else inputs
-            if is_first:
-                self.layers.gradients(layer, delta, below, scale, penalty)
-            else:
-                self.layers.add_gradients(layer, delta, below, scale)
-            if layer:
-                delta = self.layers.backward(layer, delta, out=deltas[layer - 1])
-                self.activation.backward_(delta, below)
+        buffers = self._buffers.get(batch.size) or self._make_buffers(batch.size)
+        self._forward(batch.inputs_t, buffers, logits)
+        delta = self.loss.gradient(logits, batch.targets, out=buffers.deltas[-1])
+        delta.mul_(1.0 / batch.weight_sum if batch.shares is None else batch.shares)
+        self._backward(batch.inputs, buffers, delta, is_first=is_first)
 
-    def _forward(self, inputs: Tensor, hidden: list[Tensor], logits: Tensor) -> None:
-        """Fill the hidden activations, (units, n) each, and the logits."""
-        for layer, out in enumerate(hidden):
-            self.layers.forward(layer, inputs, out=out)
-            inputs = self.activation.apply_(out)
-        self.layers.forward(len(hidden), inputs, out=logits)
+    def _forward(self, inputs: Tensor, buffers: "_Buffers", logits: Tensor) -> None:
+        """Fill the hidden activations and the logits; ``inputs`` are (n_features, n)."""
+        layers, apply_ = self.layers, self.activation.apply_
+        layer = 0
+        for out in buffers.hidden:
+            inputs = apply_(layers.forward(layer, inputs, out))
+            layer += 1
+        layers.forward(layer, inputs, logits)
 
-    def _buffers_for(self, size: int) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the hidden activations' and the deltas' buffers for a batch size."""
-        if size not in self._buffers:
-            weights = self.layers.weights
-            shapes = [(weight.shape[0], size) for weight in weights]
-            self._buffers[size] = (
-                [weights[0].new_empty(shape) for shape in shapes[:-1]],
-                [weights[0].new_empty(shape) for shape in shapes],
-            )
+    def _backward(
+        self, inputs: Tensor, buffers: "_Buffers", delta: Tensor, *, is_first: bool
+    ) -> None:
+        """Fill the gradients from the output's delta; ``inputs`` are (n, n_features)."""
+        layers, backward_ = self.layers, self.activation.backward_
+        gradients = layers.gradients if is_first else layers.add_gradients
+        for layer in range(len(layers.weights) - 1, 0, -1):
+            gradients(layer, delta, buffers.hidden_t[layer - 1], buffers.ones)
+            delta = layers.backward(layer, delta, buffers.deltas[layer - 1])
+            backward_(delta, buffers.hidden[layer - 1])
+        gradients(0, delta, inputs, buffers.ones)
+
+    def _make_buffers(self, size: int) -> "_Buffers":
+        self._buffers[size] = _Buffers(self.layers, size)
         return self._buffers[size]
+
+
+class _Buffers:
+    """What a step on a given number of samples writes to.
+
+    Attributes
+    ----------
+    hidden, hidden_t : list of Tensor of shape (units, n), (n, units)
+        The hidden activations, and the same memory transposed.
+    deltas : list of Tensor of shape (units, n)
+        The gradients with respect to what each layer, the last one too, returns.
+    ones : Tensor of shape (n,)
+        Ones.
+    """
+
+    def __init__(self, layers: FlatLayers, size: int) -> None:
+        like = layers.flat_weights
+        widths = [weight.shape[0] for weight in layers.weights]
+        self.hidden = [like.new_empty((width, size)) for width in widths[:-1]]
+        self.hidden_t = [activation.t() for activation in self.hidden]
+        self.deltas = [like.new_empty((width, size)) for width in widths]
+        self.ones = like.new_ones(size)

@@ -45,14 +45,14 @@ def train(network: MLP, data: TrainingData, config: TrainingConfig, state: Train
     parameters = ParameterVector.of(network)
     gradient = parameters.empty_like()
     layers = FlatLayers(parameters, gradient)
-    step = ClosedFormStep(layers, ACTIVATIONS[network.activation], config.loss, config.alpha)
+    step = ClosedFormStep(layers, ACTIVATIONS[network.activation], config.loss)
     if not config.is_stochastic:
         run_lbfgs(step, parameters, gradient, data, config, state)
         return
     # Neither autograd nor version counters: a small call takes 1 us, of which they are a part.
     with torch.inference_mode():
-        solver = make_solver(parameters.values, gradient.values, config, state)
+        solver = make_solver(parameters, gradient, config, state)
         batches = Batches(data, config, config.random_state)
         score = make_scorer(network, data.validation, config.loss)
         monitor = EpochMonitor(config, state, parameters.values, score)
-        run_epochs(step, solver, batches, monitor)
+        run_epochs(step, solver, batches, monitor, config.alpha)
