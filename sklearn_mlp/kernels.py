@@ -13,6 +13,10 @@ from torch import Tensor
 
 HAS_FUSED_ADAM = hasattr(torch, "_fused_adam_")
 
+HAS_ONEDNN_LINEAR = torch.backends.mkldnn.is_available() and hasattr(
+    torch.ops.mkldnn, "_linear_pointwise"
+)
+
 # Looked up once: the path through torch.ops takes half as long as the operation itself.
 _RELU_BACKWARD = torch.ops.aten.threshold_backward.grad_input
 _TANH_BACKWARD = torch.ops.aten.tanh_backward.grad_input
@@ -32,6 +36,14 @@ def tanh_backward_(delta: Tensor, activated: Tensor) -> Tensor:
 def logistic_backward_(delta: Tensor, activated: Tensor) -> Tensor:
     """Multiply ``delta`` by ``activated * (1 - activated)``, in place."""
     return _LOGISTIC_BACKWARD(delta, activated, grad_input=delta)
+
+
+def onednn_product(left: Tensor, right: Tensor) -> Tensor:
+    """Return ``left @ right`` by oneDNN, in float32; strided factors are taken as they are.
+
+    What torch's compiler emits for a linear layer; only where `HAS_ONEDNN_LINEAR`.
+    """
+    return torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
 
 
 class AdamVectors(NamedTuple):

@@ -24,6 +24,8 @@ class MLP(nn.Module):
 
     Attributes
     ----------
+    n_parameters : int
+        Weights and biases, all layers together.
     layers : torch.nn.ModuleList of torch.nn.Linear
         Weights are ``(out_features, in_features)``, as torch has them: ``coefs_`` transposed.
     """
@@ -31,6 +33,7 @@ class MLP(nn.Module):
     def __init__(self, units: tuple[int, ...], activation: str, dtype: torch.dtype) -> None:
         super().__init__()
         self.activation = activation
+        self.n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(units))
         # skip_init: torch's own initial weights would draw from its global random state.
         self.layers = nn.ModuleList(
             nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=dtype)

@@ -5,6 +5,10 @@ torch runs large operations on all cores. Two fits in two threads of one process
 that has used its threads (joblib's ``multiprocessing`` backend) OpenMP waits for threads that the
 fork has not copied, forever. Processes that joblib's default backend starts are told their share
 by joblib itself.
+
+Small networks train on one thread. Their operations take microseconds, a second thread saves
+little of that, and where anything else wants the same core, each operation waits for a thread
+that is not running: measured, steps 4 to 30 times slower beside one other busy process.
 """
 
 import os
@@ -14,20 +18,31 @@ from contextlib import contextmanager
 
 import torch
 
+# Multiply-adds of a step (of a chunk, when predicting) from which on more than one thread pays.
+THREADED_WORK = 4_000_000
+
 _lock = threading.Lock()
+_local = threading.local()
 _running = 0
 _total_threads = 0
 _is_forked = False
 
 
 @contextmanager
-def shared_threads() -> Iterator[None]:
-    """Run the body with this call's share of torch's threads; leave their number as found."""
+def shared_threads(work: float) -> Iterator[None]:
+    """Run the body with this call's share of torch's threads; leave their number as found.
+
+    Parameters
+    ----------
+    work : float
+        Multiply-adds of one step, or of one chunk.
+    """
     global _running, _total_threads
     with _lock:
         if _running == 0:
             _total_threads = torch.get_num_threads()
         _running += 1
+    _local.is_small = work < THREADED_WORK
     try:
         rebalance_threads()
         yield
@@ -40,7 +55,8 @@ def shared_threads() -> Iterator[None]:
 
 def rebalance_threads() -> None:
     """Take up this thread's share anew: others may have begun or ended since."""
-    share = 1 if _is_forked else max(1, _total_threads // max(1, _running))
+    is_single = _is_forked or getattr(_local, "is_small", False)
+    share = 1 if is_single else max(1, _total_threads // max(1, _running))
     if torch.get_num_threads() != share:
         torch.set_num_threads(share)
 
@@ -50,7 +66,12 @@ def _mark_forked() -> None:
     global _is_forked, _running, _lock
     _is_forked = True
     _running = 0
-    _lock = threading.Lock()
+    # Multiply-adds of a step (of a chunk, when predicting) from which on more than one thread pays.
+
+
+THREADED_WORK = 4_000_000
+
+_lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.products import choose_products
 
 
 class FlatLayers:
@@ -21,12 +22,19 @@ class FlatLayers:
         The weights and biases.
     gradient : ParameterVector
         Where gradients are written; same layout.
+    n_samples : int
+        How many samples a step mostly takes, to choose what multiplies them.
     """
 
-    def __init__(self, parameters: ParameterVector, gradient: ParameterVector) -> None:
+    def __init__(
+        self, parameters: ParameterVector, gradient: ParameterVector, n_samples: int
+    ) -> None:
         self.flat_weights = parameters.flat_weights
         self.n_outputs = parameters.units[-1]
         self.weights = parameters.weights
+        self._products = [
+            choose_products(weight.numel() * n_samples, weight) for weight in parameters.weights
+        ]
         self.weights_t = [weight.t() for weight in parameters.weights]
         self.bias_columns = [bias.unsqueeze(1) for bias in parameters.biases]
         self.weight_gradients = gradient.weights
@@ -37,11 +45,12 @@ class FlatLayers:
 
     def forward(self, layer: int, inputs: Tensor, out: Tensor) -> Tensor:
         """Return ``weight @ inputs + bias``: (n_in, n) to (n_out, n)."""
-        return torch.addmm(self.bias_columns[layer], self.weights[layer], inputs, out=out)
+        bias = self.bias_columns[layer]
+        return self._products[layer].affine(self.weights[layer], inputs, bias, out)
 
     def backward(self, layer: int, delta: Tensor, out: Tensor) -> Tensor:
         """Return the gradient with respect to a layer's inputs: (n_out, n) to (n_in, n)."""
-        return torch.mm(self.weights_t[layer], delta, out=out)
+        return self._products[layer].multiply(self.weights_t[layer], delta, out)
 
     def gradients(self, layer: int, delta: Tensor, inputs_t: Tensor, ones: Tensor) -> None:
         """Write the gradients of a layer's weights and biases.
@@ -57,7 +66,7 @@ class FlatLayers:
         ones : Tensor of shape (n,)
             A product with ones is faster than a sum over the samples.
         """
-        torch.mm(delta, inputs_t, out=self.weight_gradients[layer])
+        self._products[layer].multiply(delta, inputs_t, self.weight_gradients[layer])
         torch.mv(delta, ones, out=self.bias_gradients[layer])
 
     def add_gradients(self, layer: int, delta: Tensor, inputs_t: Tensor, ones: Tensor) -> None:

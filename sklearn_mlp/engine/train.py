@@ -44,7 +44,7 @@ def train(network: MLP, data: TrainingData, config: TrainingConfig, state: Train
     """
     parameters = ParameterVector.of(network)
     gradient = parameters.empty_like()
-    layers = FlatLayers(parameters, gradient)
+    layers = FlatLayers(parameters, gradient, config.batch_size)
     step = ClosedFormStep(layers, ACTIVATIONS[network.activation], config.loss)
     if not config.is_stochastic:
         run_lbfgs(step, parameters, gradient, data, config, state)
