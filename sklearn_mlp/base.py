@@ -12,7 +12,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_mlp.backends import BACKENDS
+from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
@@ -31,6 +31,7 @@ from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.state import TrainingState
+from sklearn_mlp.targets import LabelCodec
 from sklearn_mlp.threads import shared_threads
 from sklearn_mlp.training_data import TrainingData
 from sklearn_mlp.validation import ValidationData, split_rows
@@ -93,6 +94,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
         device: str | torch.device = "auto",
         dtype: str = "auto",
         backend: str = "torch",
+        backend_params: dict[str, Any] | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -120,6 +122,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
         self.device = device
         self.dtype = dtype
         self.backend = backend
+        self.backend_params = backend_params
 
     # What the two tasks differ in.
 
@@ -148,12 +151,18 @@ class BaseTorchMLP(BaseEstimator, ABC):
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
         """The score that early stopping watches."""
 
+    @property
+    @abstractmethod
+    def _label_codec(self) -> LabelCodec | None:
+        """What turns labels into class codes and back; None in a regression."""
+
     # Fitting.
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
         """Fit, or with ``incremental`` go on for one epoch."""
         units = hidden_units(self.hidden_layer_sizes)
         device = resolve_device(self.device)
+        check_backend(self.backend, self.solver, self.backend_params)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
@@ -185,8 +194,9 @@ class BaseTorchMLP(BaseEstimator, ABC):
             loss,
             random_state,
         )
-        with shared_threads():
-            BACKENDS[self.backend](network, data, config, state)
+        work = network.n_parameters * (config.batch_size if config.is_stochastic else len(targets))
+        with shared_threads(work):
+            state.trainer = BACKENDS[self.backend](network, data, config, state)
         if not all(parameter.isfinite().all() for parameter in network.parameters()):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may"
@@ -256,6 +266,8 @@ class BaseTorchMLP(BaseEstimator, ABC):
             incremental=incremental,
             loss=loss,
             random_state=random_state,
+            codec=self._label_codec,
+            backend_params=self.backend_params,
         )
 
     def _set_fitted(
@@ -336,7 +348,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = validate_samples(self, X)
-        with shared_threads():
+        with shared_threads(self.module_.n_parameters * X.shape[0]):
             result = predict_in_chunks(self.module_, X, finish).numpy()
         return result, prediction_dtype(X, self._fit_dtype)
 
@@ -377,6 +389,17 @@ class BaseTorchMLP(BaseEstimator, ABC):
         frame.index = pd.RangeIndex(1, len(frame) + 1, name="epoch")
         return frame
 
+    @property
+    def net_(self) -> Any:
+        """The fitted `skorch.NeuralNet`, if the last fit had ``backend="skorch"``."""
+        self._fitted_network("net_")
+        if self._state.trainer is None:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute 'net_': it was fitted with "
+                f"backend={self.backend!r}, and only backend='skorch' has a net."
+            )
+        return self._state.trainer
+
     def _fitted_network(self, attribute: str) -> MLP:
         """Return the network, or say that the attribute is there only after a fit."""
         if not self.__sklearn_is_fitted__():
@@ -392,7 +415,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
         if "module_" in state:
             state["module_"] = PackedNetwork.of(self.module_)
             can_go_on = self.solver in STOCHASTIC_SOLVERS and not self.early_stopping
-            state["_state"] = self._state if can_go_on else self._state.without_optimizer()
+            state["_state"] = self._state.packed(can_go_on=can_go_on)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -400,6 +423,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
         if "module_" in state:
             self.device_ = device_here(self.device_)
             self.module_ = state["module_"].unpack(self.device_)
+            self._state.unpack(self.module_)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -85,8 +85,14 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         The floating-point type of training. ``'auto'`` is float32 for ``'adam'`` and ``'sgd'``,
         and float64 for ``'lbfgs'``, whose line search needs it, and where one batch holds all of
         at most 200 samples. What comes out has the type that scikit-learn's would have.
-    backend : {'torch'}, default='torch'
-        What trains the network: this package's own engine.
+    backend : {'torch', 'skorch'}, default='torch'
+        What trains the network: this package's own engine, which is the faster one by far, or
+        skorch, for its callbacks and its ecosystem. Both follow the same numbers. skorch has no
+        ``'lbfgs'``.
+    backend_params : dict, default=None
+        With ``backend='skorch'``, what goes to the constructor of skorch's net as it is, such as
+        ``{'callbacks': [...]}``, ``{'compile': True}`` or ``{'iterator_train__num_workers': 2}``.
+        What has a parameter here already, such as skorch's ``lr``, is an error.
 
     Attributes
     ----------
@@ -104,6 +110,11 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         Where it is.
     dtype_ : torch.dtype
         The type it was trained in.
+    net_ : skorch.NeuralNetClassifier
+        With ``backend='skorch'``, the fitted net, with its ``history``, ``callbacks_`` and
+        ``module_``. It predicts what the estimator predicts. The estimator trains it, by `fit`
+        and `partial_fit`; a pickle of the estimator keeps the net's records of epochs, not those
+        of batches.
     history_ : pandas.DataFrame
         A row per epoch: ``loss``, ``validation_score`` (NaN without ``early_stopping``),
         ``learning_rate``, ``seconds``.
@@ -298,6 +309,10 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     @property
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
         return metrics.accuracy
+
+    @property
+    def _label_codec(self) -> LabelCodec:
+        return self._codec
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -1,11 +1,14 @@
 """The settings of one fit, checked and resolved, as the backends take them."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from sklearn_mlp.losses import Loss
+from sklearn_mlp.targets import LabelCodec
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
@@ -17,6 +20,8 @@ class TrainingConfig:
     ``batch_size`` is a number here, clipped to the samples there are; ``incremental`` tells a
     `partial_fit`, one epoch that goes on from the last, from a `fit`. ``random_state`` has drawn
     the initial weights and the validation split already; the order of the samples comes next.
+    ``codec`` knows the labels that class codes stand for, None in a regression;
+    ``backend_params`` is for a backend that has parameters of its own.
     """
 
     solver: str
@@ -39,6 +44,8 @@ class TrainingConfig:
     incremental: bool
     loss: Loss
     random_state: np.random.RandomState
+    codec: LabelCodec | None = None
+    backend_params: Mapping[str, Any] | None = None
 
     @property
     def is_stochastic(self) -> bool:

@@ -40,6 +40,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "device": [str, torch.device],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
     "backend": [StrOptions(set(BACKENDS))],
+    "backend_params": [dict, None],
 }
 
 

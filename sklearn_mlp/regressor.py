@@ -94,8 +94,14 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         The floating-point type of training. ``'auto'`` is float32 for ``'adam'`` and ``'sgd'``,
         and float64 for ``'lbfgs'``, whose line search needs it, and where one batch holds all of
         at most 200 samples. What comes out has the type that scikit-learn's would have.
-    backend : {'torch'}, default='torch'
-        What trains the network: this package's own engine.
+    backend : {'torch', 'skorch'}, default='torch'
+        What trains the network: this package's own engine, which is the faster one by far, or
+        skorch, for its callbacks and its ecosystem. Both follow the same numbers. skorch has no
+        ``'lbfgs'``.
+    backend_params : dict, default=None
+        With ``backend='skorch'``, what goes to the constructor of skorch's net as it is, such as
+        ``{'callbacks': [...]}``, ``{'compile': True}`` or ``{'iterator_train__num_workers': 2}``.
+        What has a parameter here already, such as skorch's ``lr``, is an error.
 
     Attributes
     ----------
@@ -111,6 +117,11 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         Where it is.
     dtype_ : torch.dtype
         The type it was trained in.
+    net_ : skorch.NeuralNetRegressor
+        With ``backend='skorch'``, the fitted net, with its ``history``, ``callbacks_`` and
+        ``module_``. It predicts what the estimator predicts. The estimator trains it, by `fit`
+        and `partial_fit`; a pickle of the estimator keeps the net's records of epochs, not those
+        of batches.
     history_ : pandas.DataFrame
         A row per epoch: ``loss``, ``validation_score`` (NaN without ``early_stopping``),
         ``learning_rate``, ``seconds``.
@@ -200,6 +211,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         device: str | torch.device = "auto",
         dtype: str = "auto",
         backend: str = "torch",
+        backend_params: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
             hidden_layer_sizes,
@@ -228,6 +240,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
             device=device,
             dtype=dtype,
             backend=backend,
+            backend_params=backend_params,
         )
         self.loss = loss
 
@@ -314,3 +327,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
     @property
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
         return metrics.r2
+
+    @property
+    def _label_codec(self) -> None:
+        return None

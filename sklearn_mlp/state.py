@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sklearn_mlp.network import MLP
+
 
 @dataclass
 class History:
@@ -78,6 +80,9 @@ class TrainingState:
         The best so far, of whichever is watched.
     history : History
         A record per epoch.
+    trainer : object or None
+        What the backend wants to find again in the next call, such as skorch's net. Its methods
+        ``packed()`` and ``unpack(network)`` say what is pickled of it, without the network.
     """
 
     optimizer: OptimizerState | None = None
@@ -90,7 +95,17 @@ class TrainingState:
     best_loss: float | None = None
     best_validation_score: float | None = None
     history: History = field(default_factory=History)
+    trainer: Any = None
 
-    def without_optimizer(self) -> "TrainingState":
-        """Return a copy without the solver's memory, for a pickle that will not go on training."""
-        return replace(self, optimizer=None)
+    def packed(self, *, can_go_on: bool) -> "TrainingState":
+        """Return a copy to pickle, with the solver's memory only if training can go on."""
+        return replace(
+            self,
+            optimizer=self.optimizer if can_go_on else None,
+            trainer=None if self.trainer is None else self.trainer.packed(),
+        )
+
+    def unpack(self, network: MLP) -> None:
+        """Bring what was loaded, and is to go with this network, back into use."""
+        if self.trainer is not None:
+            self.trainer = self.trainer.unpack(network)

@@ -1,0 +1,159 @@
+"""Our losses and solvers in the forms that a training loop of torch's own kind expects.
+
+For loops other than the engine's, which call ``loss.backward()`` and ``optimizer.step()``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from sklearn_mlp.engine.batches import Batch
+from sklearn_mlp.engine.solvers import Solver
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.state import OptimizerState
+
+
+class LogitsLoss(nn.Module):
+    """One of our losses on logits, as a criterion for autograd.
+
+    Parameters
+    ----------
+    loss : Loss
+        Its value and its gradient are what is used: a squared error has the gradient of the sum
+        over the outputs and the value of the mean.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the weighted mean of the loss over a batch.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (size, n_outputs)
+            What the network returns.
+        batch : Batch
+            For the targets and the samples' shares.
+        """
+        return _LossOfLogits.apply(logits, self.loss, batch)
+
+
+class _LossOfLogits(torch.autograd.Function):
+    """The losses are written feature-major, with their gradients in closed form."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, loss: Loss, batch: Batch) -> Tensor:
+        ctx.save_for_backward(logits)
+        ctx.loss, ctx.batch = loss, batch
+        losses = loss.per_sample(logits.t(), batch.targets)
+        return losses.mean() if batch.shares is None else losses.dot(batch.shares.to(losses))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, None, None]:
+        (logits,) = ctx.saved_tensors
+        outputs, batch = logits.t(), ctx.batch
+        delta = ctx.loss.gradient(outputs, batch.targets, out=torch.empty_like(outputs))
+        if batch.shares is None:
+            delta.mul_(scale / batch.size)
+        else:
+            delta.mul_(batch.shares.to(delta) * scale)
+        return delta.t(), None, None
+
+
+class SolverOptimizer(torch.optim.Optimizer):
+    """Takes the steps of scikit-learn's Adam and SGD, as the native backend does.
+
+    The parameters' gradients are views of one vector, so that a step is one call.
+
+    Parameters
+    ----------
+    params : iterable
+        As for any optimizer.
+    lr : float
+        The learning rate; kept in ``param_groups``, where skorch's callbacks change it.
+
+    Attributes
+    ----------
+    penalty : float
+        The coming step adds so much times a weight to its gradient.
+    """
+
+    penalty: float = 0.0
+    _solver: Solver | None = None
+    _memory: OptimizerState | None = None
+    _gradients: Sequence[tuple[nn.Parameter, Tensor]] = ()
+
+    def __init__(self, params: Any, lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    def bind(self, solver: Solver, learning_rate: float) -> None:
+        """Make ready for a fit with a solver, whose parameters these are."""
+        self._solver, self._memory = solver, solver.state
+        values, gradient = solver.parameters, solver.gradient
+        ours = [*values.weights, *values.biases]
+        views = [*gradient.weights, *gradient.biases]
+        places = {value.data_ptr(): view for value, view in zip(ours, views, strict=True)}
+        parameters = [value for group in self.param_groups for value in group["params"]]
+        self._gradients = [(value, places[value.data_ptr()]) for value in parameters]
+        self.learning_rate = learning_rate
+
+    def release(self) -> None:
+        """Let go of the solver and of the gradients when a fit has ended."""
+        for parameter, _ in self._gradients:
+            parameter.grad = None
+        self._solver, self._gradients = None, ()
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the coming step."""
+        return float(self.param_groups[0]["lr"])
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        for group in self.param_groups:
+            group["lr"] = value
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set all gradients to 0; they stay where they are."""
+        if self._solver is None:
+            super().zero_grad(set_to_none)
+            return
+        self._solver.gradient.values.zero_()
+        for parameter, gradient in self._gradients:
+            if parameter.grad is not gradient:
+                parameter.grad = gradient
+
+    def step(self, closure: Any = None) -> Any:
+        """Compute the gradient by a closure, if there is one, and take a step."""
+        assert self._solver is not None
+        loss = None if closure is None else closure()
+        with torch.no_grad():
+            for parameter, gradient in self._gradients:
+                # A callback may have put another tensor there.
+                if parameter.grad is None:
+                    gradient.zero_()
+                elif parameter.grad is not gradient:
+                    gradient.copy_(parameter.grad)
+            self._solver.update(self.learning_rate, self.penalty)
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the parameter groups and the solver's memory."""
+        memory = self._memory
+        saved = {} if memory is None else {"step": memory.step, **memory.moments}
+        return {**super().state_dict(), "memory": saved}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        super().load_state_dict({key: state_dict[key] for key in ("state", "param_groups")})
+        saved = dict(state_dict["memory"])
+        if self._memory is not None and saved:
+            self._memory.step = saved.pop("step")
+            for name, moment in saved.items():
+                self._memory.moments[name].copy_(moment)
