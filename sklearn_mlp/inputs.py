@@ -4,7 +4,7 @@ Dense samples become one tensor on the fit's device, sharing the user's memory w
 device already agree. Sparse samples become `SparseRows`, which are made dense a batch at a time.
 """
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -14,43 +14,10 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from sklearn_mlp.sparse import SparseRows
+
 # Integers that torch can read straight into a floating type; the rest goes through float64.
 _READABLE_INTEGERS = frozenset("?bBhHiIlLqQ")
-
-
-class SparseRows:
-    """Samples in compressed sparse rows, made dense only a batch at a time.
-
-    Parameters
-    ----------
-    matrix : scipy sparse array or matrix in CSR format
-        The samples.
-    dtype : torch.dtype
-        The type of the dense batches.
-    device : torch.device
-        Where the dense batches go.
-    """
-
-    def __init__(self, matrix: Any, dtype: torch.dtype, device: torch.device) -> None:
-        self.matrix = matrix
-        self.dtype = dtype
-        self.device = device
-
-    def __len__(self) -> int:
-        return self.matrix.shape[0]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Samples and features."""
-        return self.matrix.shape
-
-    def dense(self, rows: np.ndarray | slice) -> Tensor:
-        """Return some rows as a dense tensor of shape (n_rows, n_features)."""
-        return as_tensor(self.matrix[rows].toarray(), self.dtype, self.device)
-
-    def take(self, rows: np.ndarray) -> Self:
-        """Return some rows, still sparse."""
-        return type(self)(self.matrix[rows], self.dtype, self.device)
 
 
 def validate_training_data(

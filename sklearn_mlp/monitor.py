@@ -49,6 +49,7 @@ class EpochMonitor:
             # came before, scikit-learn ends with its last weights.
             state.best_validation_score = -np.inf
             self.best_weights = weights.clone()
+        self._latest_score = np.nan
         self._epoch_began = time.perf_counter()
 
     def epoch_ended(self, loss: float, n_samples: int) -> bool:
@@ -104,7 +105,7 @@ class EpochMonitor:
         score, best = self.score(), self.state.best_validation_score
         assert best is not None
         self._say("Validation score: %f", score)
-        self.state.history.validation_score.append(score)
+        self._latest_score = score
         if score > best:
             self.state.best_validation_score = score
             self.best_weights = self.weights.clone()
@@ -112,9 +113,9 @@ class EpochMonitor:
 
     def _record(self, loss: float) -> None:
         """Append the epoch to the history."""
+        # All at once: an interrupt must not leave columns of different lengths.
         history, now = self.state.history, time.perf_counter()
-        if self.score is None:
-            history.validation_score.append(np.nan)
+        history.validation_score.append(self._latest_score)
         history.loss.append(loss)
         history.learning_rate.append(self.state.learning_rate)
         history.seconds.append(now - self._epoch_began)

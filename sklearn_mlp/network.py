@@ -108,6 +108,15 @@ class ParameterVector:
     All weights come first, then all biases: the penalty is one product of ``flat_weights`` with
     itself, and an update one call on ``values``.
 
+    Parameters
+    ----------
+    values : Tensor of shape (n_parameters,)
+        The memory.
+    units : tuple of int
+        Features, units of each hidden layer, outputs.
+    is_input_major : bool
+        Whether the first layer's weight lies transposed in memory, as sparse samples want it.
+
     Attributes
     ----------
     values : Tensor of shape (n_parameters,)
@@ -122,9 +131,12 @@ class ParameterVector:
         One per layer.
     """
 
-    def __init__(self, values: Tensor, units: tuple[int, ...]) -> None:
+    def __init__(
+        self, values: Tensor, units: tuple[int, ...], *, is_input_major: bool = False
+    ) -> None:
         self.values = values
         self.units = units
+        self.is_input_major = is_input_major
         shapes = [(n_out, n_in) for n_in, n_out in pairwise(units)]
         sizes = [n_out * n_in for n_out, n_in in shapes]
         self.flat_weights = values[: sum(sizes)]
@@ -132,16 +144,22 @@ class ParameterVector:
             part.view(shape)
             for part, shape in zip(self.flat_weights.split(sizes), shapes, strict=True)
         ]
+        if is_input_major:
+            # Sparse samples pick rows of the transposed weight: these have to be contiguous.
+            self.weights[0] = self.weights[0].view(units[0], units[1]).t()
         self.flat_biases = values[sum(sizes) :]
         self.biases = list(self.flat_biases.split(list(units[1:])))
 
     @classmethod
-    def of(cls, network: MLP) -> Self:
+    def of(cls, network: MLP, *, is_input_major: bool = False) -> Self:
         """Gather the network's parameters into a vector that they are views of from now on."""
         layers = network.linear_layers
-        pieces = [layer.weight for layer in layers] + [layer.bias for layer in layers]
         with torch.no_grad():
-            vector = cls(torch.cat([piece.reshape(-1) for piece in pieces]), network.units)
+            values = layers[0].weight.new_empty(network.n_parameters)
+            vector = cls(values, network.units, is_input_major=is_input_major)
+            for layer, weight, bias in zip(layers, vector.weights, vector.biases, strict=True):
+                weight.copy_(layer.weight)
+                bias.copy_(layer.bias)
         for layer, weight, bias in zip(layers, vector.weights, vector.biases, strict=True):
             layer.weight.data = weight
             layer.bias.data = bias
@@ -149,4 +167,5 @@ class ParameterVector:
 
     def empty_like(self) -> Self:
         """Return an uninitialised vector of the same layout."""
-        return type(self)(torch.empty_like(self.values), self.units)
+        values = torch.empty_like(self.values)
+        return type(self)(values, self.units, is_input_major=self.is_input_major)

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.activations import ACTIVATIONS
-from sklearn_mlp.inputs import SparseRows, as_tensor, take_over
+from sklearn_mlp.inputs import as_tensor, take_over
 from sklearn_mlp.network import MLP
+from sklearn_mlp.sparse import SparseBatch, SparseRows
 
 # A chunk's activations should stay in the cache of a core, and fill an accelerator.
 _CPU_CHUNK_ROWS = 4096
@@ -21,12 +22,12 @@ _DENSE_CHUNK_SIZE = 1 << 24
 def chunk_rows(inputs: Any, device: torch.device) -> int:
     """Return how many samples to take at a time."""
     rows = _CPU_CHUNK_ROWS if device.type == "cpu" else _ACCELERATOR_CHUNK_ROWS
-    if isinstance(inputs, SparseRows):
+    if isinstance(inputs, SparseRows) and not inputs.is_multiplied_sparse:
         rows = min(rows, max(1, _DENSE_CHUNK_SIZE // max(1, inputs.shape[1])))
     return rows
 
 
-def logits_of(network: MLP, inputs: Tensor) -> Tensor:
+def logits_of(network: MLP, inputs: Tensor | SparseBatch) -> Tensor:
     """Return the values before the output activation, (n_samples, n_outputs).
 
     The same as calling the network, with the activations applied in place.
@@ -34,8 +35,15 @@ def logits_of(network: MLP, inputs: Tensor) -> Tensor:
     apply_ = ACTIVATIONS[network.activation].apply_
     *hidden, last = network.linear_layers
     for layer in hidden:
-        inputs = apply_(torch.nn.functional.linear(inputs, layer.weight, layer.bias))
-    return torch.nn.functional.linear(inputs, last.weight, last.bias)
+        inputs = apply_(_affine(layer, inputs))
+    return _affine(last, inputs)
+
+
+def _affine(layer: nn.Linear, inputs: Tensor | SparseBatch) -> Tensor:
+    """Return a layer's values, (n_samples, n_out)."""
+    if isinstance(inputs, SparseBatch):
+        return inputs.times(layer.weight.t().contiguous()).add_(layer.bias)
+    return nn.functional.linear(inputs, layer.weight, layer.bias)
 
 
 @torch.inference_mode()
@@ -64,7 +72,7 @@ def predict_in_chunks(network: MLP, X: Any, finish: Callable[[Tensor], Tensor]) 
     result: Tensor | None = None
     for start in range(0, n_samples, step):
         rows = slice(start, start + step)
-        inputs = X.dense(rows) if isinstance(X, SparseRows) else as_tensor(X[rows], dtype, device)
+        inputs = X.batch(rows) if isinstance(X, SparseRows) else as_tensor(X[rows], dtype, device)
         kept = finish(logits_of(network, inputs))
         if n_samples <= step:
             return kept.cpu()

@@ -86,7 +86,7 @@ def _is_onednn_faster(work: int, n_threads: int) -> bool:
     """Time both on a product of three equal dimensions, in turn, with so many threads."""
     size = round(work ** (1 / 3))
     left, right, out = (torch.ones(size, size) for _ in range(3))
-    best = {}
+    best: dict[Products, float] = {}
     for _ in range(_REPETITIONS):
         for products in (DEFAULT_PRODUCTS, ONEDNN_PRODUCTS):
             began = time.perf_counter()

@@ -66,12 +66,7 @@ def _mark_forked() -> None:
     global _is_forked, _running, _lock
     _is_forked = True
     _running = 0
-    # Multiply-adds of a step (of a chunk, when predicting) from which on more than one thread pays.
-
-
-THREADED_WORK = 4_000_000
-
-_lock = threading.Lock()
+    _lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

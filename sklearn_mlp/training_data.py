@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from sklearn_mlp.inputs import SparseRows
+from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.validation import ValidationData
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from sklearn_mlp.inputs import SparseRows
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP
 from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.sparse import SparseRows
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.inputs import SparseRows
+from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.training_data import TrainingData
 
 # Up to so many bytes the samples are put in order once per epoch; above, batch by batch: an
@@ -27,7 +27,7 @@ class Batch:
     Attributes
     ----------
     inputs, inputs_t : Tensor of shape (size, n_features), (n_features, size)
-        The samples, and the same memory transposed.
+        The samples, and the same memory transposed; a SparseBatch is both.
     targets : Tensor of shape (1, size) or (n_outputs, size)
         Class codes, or values, feature-major.
     size : int
@@ -39,8 +39,8 @@ class Batch:
         What the penalty is divided by: the sum of weights.
     """
 
-    inputs: Tensor
-    inputs_t: Tensor
+    inputs: Tensor | SparseBatch
+    inputs_t: Tensor | SparseBatch
     targets: Tensor
     size: int
     shares: Tensor | None
@@ -158,10 +158,10 @@ class _Unmoved:
     def begin_epoch(self, rows: np.ndarray) -> None:
         """Take note of the rows of the coming epoch, in order."""
 
-    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def batch(self, start: int, stop: int) -> tuple[Tensor | SparseBatch, Tensor]:
         """Return inputs and targets at some places of the epoch's order."""
         if isinstance(self.inputs, SparseRows):
-            return self.inputs.dense(slice(start, stop)), self.targets[start:stop]
+            return self.inputs.batch(slice(start, stop)), self.targets[start:stop]
         return self.inputs[start:stop], self.targets[start:stop]
 
 
@@ -203,7 +203,7 @@ class _BatchGather(_TargetsInOrder):
         assert isinstance(data.inputs, Tensor)
         self._buffer = data.inputs.new_empty((batch_size, data.inputs.shape[1]))
 
-    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def batch(self, start: int, stop: int) -> tuple[Tensor | SparseBatch, Tensor]:
         assert isinstance(self.inputs, Tensor)
         buffer = self._buffer[: stop - start]
         torch.index_select(self.inputs, 0, self._rows[start:stop], out=buffer)
@@ -211,15 +211,15 @@ class _BatchGather(_TargetsInOrder):
 
 
 class _SparseGather(_TargetsInOrder):
-    """Makes one batch of sparse samples dense at a time."""
+    """Takes the rows of one sparse batch at a time."""
 
     def begin_epoch(self, rows: np.ndarray) -> None:
         super().begin_epoch(rows)
         self._host_rows = rows
 
-    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def batch(self, start: int, stop: int) -> tuple[Tensor | SparseBatch, Tensor]:
         assert isinstance(self.inputs, SparseRows)
-        return self.inputs.dense(self._host_rows[start:stop]), self.targets[start:stop]
+        return self.inputs.batch(self._host_rows[start:stop]), self.targets[start:stop]
 
 
 class _Shares:

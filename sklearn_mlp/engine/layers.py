@@ -3,14 +3,17 @@
 Activations are feature-major, ``(units, n_samples)``: with the samples as the fast axis, a
 narrow layer's product, and everything element by element along the classes, stays fast. What a
 product needs transposed is passed transposed, because the callers keep those views: making one
-takes as long as adding a bias.
+takes as long as adding a bias. Inputs are typed loosely: the first layer's may be a `SparseBatch`.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.products import choose_products
+from sklearn_mlp.sparse import SparseBatch
 
 
 class FlatLayers:
@@ -43,7 +46,7 @@ class FlatLayers:
     def __len__(self) -> int:
         return len(self.weights)
 
-    def forward(self, layer: int, inputs: Tensor, out: Tensor) -> Tensor:
+    def forward(self, layer: int, inputs: Any, out: Tensor) -> Tensor:
         """Return ``weight @ inputs + bias``: (n_in, n) to (n_out, n)."""
         bias = self.bias_columns[layer]
         return self._products[layer].affine(self.weights[layer], inputs, bias, out)
@@ -52,7 +55,7 @@ class FlatLayers:
         """Return the gradient with respect to a layer's inputs: (n_out, n) to (n_in, n)."""
         return self._products[layer].multiply(self.weights_t[layer], delta, out)
 
-    def gradients(self, layer: int, delta: Tensor, inputs_t: Tensor, ones: Tensor) -> None:
+    def gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Write the gradients of a layer's weights and biases.
 
         Parameters
@@ -69,7 +72,34 @@ class FlatLayers:
         self._products[layer].multiply(delta, inputs_t, self.weight_gradients[layer])
         torch.mv(delta, ones, out=self.bias_gradients[layer])
 
-    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Tensor, ones: Tensor) -> None:
+    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Add the gradients of further samples to what is there; as `gradients` otherwise."""
         self.weight_gradients[layer].addmm_(delta, inputs_t)
         self.bias_gradients[layer].addmv_(delta, ones)
+
+
+class SparseInputLayers(FlatLayers):
+    """One network's layers, the first of which is given sparse samples."""
+
+    def forward(self, layer: int, inputs: Any, out: Tensor) -> Tensor:
+        """Return ``weight @ inputs + bias``: (n_in, n) to (n_out, n)."""
+        if isinstance(inputs, SparseBatch):
+            product = inputs.times(self.weights_t[layer])
+            return torch.add(product.t(), self.bias_columns[layer], out=out)
+        return super().forward(layer, inputs, out)
+
+    def gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
+        """Write the gradients of a layer's weights and biases; as in `FlatLayers`."""
+        if isinstance(inputs_t, SparseBatch):
+            inputs_t.add_transposed_times(delta.t(), self.weight_gradients[layer].t(), beta=0)
+            torch.mv(delta, ones, out=self.bias_gradients[layer])
+        else:
+            super().gradients(layer, delta, inputs_t, ones)
+
+    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
+        """Add the gradients of further samples to what is there."""
+        if isinstance(inputs_t, SparseBatch):
+            inputs_t.add_transposed_times(delta.t(), self.weight_gradients[layer].t(), beta=1)
+            self.bias_gradients[layer].addmv_(delta, ones)
+        else:
+            super().add_gradients(layer, delta, inputs_t, ones)

@@ -11,9 +11,9 @@ from torch import Tensor
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.batches import Batch
 from sklearn_mlp.engine.step import ClosedFormStep
-from sklearn_mlp.inputs import SparseRows
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.sklearn_internals import check_optimize_result
+from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
 
@@ -115,7 +115,7 @@ class _Objective:
         """Return a chunk of the samples as a batch that counts within the whole."""
         inputs, targets = self._data.inputs, self._data.targets[start:stop]
         rows = slice(start, stop)
-        samples = inputs.dense(rows) if isinstance(inputs, SparseRows) else inputs[rows]
+        samples = inputs.batch(rows) if isinstance(inputs, SparseRows) else inputs[rows]
         return Batch(
             samples,
             samples.t(),

@@ -55,7 +55,9 @@ def run_epoch(
 ) -> None:
     """Take a step per batch; nothing here waits for the device."""
     batches.begin_epoch()
-    alpha = epoch_loss.alpha
+    # torch refuses a factor beyond its type's range; the largest one diverges just the same.
+    learning_rate = min(learning_rate, epoch_loss.largest)
+    alpha = min(epoch_loss.alpha, epoch_loss.largest)
     for batch, logits, square in zip(batches, epoch_loss.logits, epoch_loss.squares, strict=True):
         # A batch whose weights are all 0 is as if it were not there.
         if batch.weight_sum == 0:
@@ -81,12 +83,15 @@ class EpochLoss:
         One per batch, for the squared norm of the weights before the step.
     alpha : float
         The penalty on the weights.
+    largest : float
+        The largest number of the weights' type.
     """
 
     def __init__(self, step: ClosedFormStep, batches: Batches, alpha: float) -> None:
         weights, n_outputs = step.layers.flat_weights, step.layers.n_outputs
         sizes, n_samples = batches.sizes, batches.n_samples
         self.alpha = alpha
+        self.largest = torch.finfo(weights.dtype).max
         self._loss = step.loss
         self._batches = batches
         self._weights = weights

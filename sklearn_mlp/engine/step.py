@@ -6,6 +6,7 @@ from sklearn_mlp.activations import Activation
 from sklearn_mlp.engine.batches import Batch
 from sklearn_mlp.engine.layers import FlatLayers
 from sklearn_mlp.losses import Loss
+from sklearn_mlp.sparse import SparseBatch
 
 
 class ClosedFormStep:
@@ -45,7 +46,7 @@ class ClosedFormStep:
         delta.mul_(1.0 / batch.weight_sum if batch.shares is None else batch.shares)
         self._backward(batch.inputs, buffers, delta, is_first=is_first)
 
-    def _forward(self, inputs: Tensor, buffers: "_Buffers", logits: Tensor) -> None:
+    def _forward(self, inputs: Tensor | SparseBatch, buffers: "_Buffers", logits: Tensor) -> None:
         """Fill the hidden activations and the logits; ``inputs`` are (n_features, n)."""
         layers, apply_ = self.layers, self.activation.apply_
         layer = 0
@@ -55,7 +56,7 @@ class ClosedFormStep:
         layers.forward(layer, inputs, logits)
 
     def _backward(
-        self, inputs: Tensor, buffers: "_Buffers", delta: Tensor, *, is_first: bool
+        self, inputs: Tensor | SparseBatch, buffers: "_Buffers", delta: Tensor, *, is_first: bool
     ) -> None:
         """Fill the gradients from the output's delta; ``inputs`` are (n, n_features)."""
         layers, backward_ = self.layers, self.activation.backward_

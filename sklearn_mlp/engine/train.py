@@ -5,13 +5,14 @@ import torch
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.batches import Batches
-from sklearn_mlp.engine.layers import FlatLayers
+from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
 from sklearn_mlp.engine.loop import run_epochs
 from sklearn_mlp.engine.solvers import make_solver
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
 from sklearn_mlp.validation import make_scorer
@@ -42,9 +43,11 @@ def train(network: MLP, data: TrainingData, config: TrainingConfig, state: Train
     state : TrainingState
         What earlier calls left; brought up to date.
     """
-    parameters = ParameterVector.of(network)
+    is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
+    parameters = ParameterVector.of(network, is_input_major=is_sparse)
     gradient = parameters.empty_like()
-    layers = FlatLayers(parameters, gradient, config.batch_size)
+    layers_type = SparseInputLayers if is_sparse else FlatLayers
+    layers = layers_type(parameters, gradient, config.batch_size)
     step = ClosedFormStep(layers, ACTIVATIONS[network.activation], config.loss)
     if not config.is_stochastic:
         run_lbfgs(step, parameters, gradient, data, config, state)

@@ -1,0 +1,112 @@
+"""Sparse samples: multiplied as they are, or made dense a batch at a time."""
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Above this share of stored values, a dense batch and a dense product are faster.
+_DENSEST = 0.1
+
+# Where torch multiplies sparse by dense.
+_DEVICES = ("cpu", "cuda")
+
+
+class SparseRows:
+    """Samples in compressed sparse rows.
+
+    Parameters
+    ----------
+    matrix : scipy sparse array or matrix in CSR format
+        The samples.
+    dtype : torch.dtype
+        The type of the batches.
+    device : torch.device
+        Where the batches go.
+    """
+
+    def __init__(self, matrix: Any, dtype: torch.dtype, device: torch.device) -> None:
+        self.matrix = matrix
+        self.dtype = dtype
+        self.device = device
+        n_values = max(1, matrix.shape[0] * matrix.shape[1])
+        self.is_multiplied_sparse = matrix.nnz / n_values < _DENSEST and device.type in _DEVICES
+
+    def __len__(self) -> int:
+        return self.matrix.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Samples and features."""
+        return self.matrix.shape
+
+    def batch(self, rows: np.ndarray | slice) -> "Tensor | SparseBatch":
+        """Return some rows as what multiplies fastest."""
+        return SparseBatch(self, rows) if self.is_multiplied_sparse else self.dense(rows)
+
+    def dense(self, rows: np.ndarray | slice) -> Tensor:
+        """Return some rows as a dense tensor of shape (n_rows, n_features)."""
+        return torch.from_numpy(self.matrix[rows].toarray()).to(self.device, self.dtype)
+
+    def made_dense(self) -> Self:
+        """Return the same samples with dense batches, for what cannot multiply sparse ones."""
+        rows = type(self)(self.matrix, self.dtype, self.device)
+        rows.is_multiplied_sparse = False
+        return rows
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return some rows, still sparse."""
+        return type(self)(self.matrix[rows], self.dtype, self.device)
+
+
+class SparseBatch:
+    """A few sparse samples that can be multiplied by a layer's weights, and by a gradient.
+
+    It takes the place of a dense batch and of that batch transposed, too.
+
+    Parameters
+    ----------
+    samples : SparseRows
+        All samples.
+    rows : ndarray of int or slice
+        Which of them.
+    """
+
+    def __init__(self, samples: SparseRows, rows: np.ndarray | slice) -> None:
+        part = samples.matrix[rows]
+        device = samples.device
+        self.n_features = part.shape[1]
+        self.values = torch.from_numpy(part.data).to(device)
+        self.columns = torch.from_numpy(part.indices.astype(np.int64, copy=False)).to(device)
+        self.starts = torch.from_numpy(part.indptr.astype(np.int64, copy=False)).to(device)
+
+    def t(self) -> Self:
+        """Return itself: there is one form for both."""
+        return self
+
+    def times(self, weight_t: Tensor) -> Tensor:
+        """Return the product with a weight: (n, n_in) by (n_in, n_out) to (n, n_out).
+
+        A sum of the weight's rows, for which ``weight_t`` should be contiguous.
+        """
+        return torch.nn.functional.embedding_bag(
+            self.columns,
+            weight_t,
+            self.starts,
+            mode="sum",
+            per_sample_weights=self.values,
+            include_last_offset=True,
+        )
+
+    def add_transposed_times(self, delta_t: Tensor, out: Tensor, *, beta: float) -> Tensor:
+        """Write ``beta * out + batch.T @ delta_t``: (n, n_out) to (n_in, n_out)."""
+        counts = self.starts.diff()
+        rows = torch.repeat_interleave(counts)
+        transposed = torch.sparse_coo_tensor(
+            torch.stack([self.columns, rows]),
+            self.values,
+            (self.n_features, len(counts)),
+            check_invariants=False,
+        )
+        return torch.addmm(out, transposed, delta_t.contiguous(), beta=beta, out=out)
