@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from conftest import native_only
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -466,6 +467,7 @@ def test_interrupted_training_leaves_a_usable_model(make_classifier, digits, mon
         assert (estimator.coefs_[0] != before).any()
 
 
+@native_only
 def test_interrupted_lbfgs_has_the_weights_of_its_last_iteration(
     make_classifier, digits, monkeypatch
 ):

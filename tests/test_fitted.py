@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import native_only
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
@@ -17,7 +18,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 EXACT = {"dtype": "float64", "device": "cpu"}
 TASKS = ["binary", "multiclass", "multilabel", "regression", "multioutput", "poisson"]
-OURS_ALONE = {"module_", "device_", "dtype_", "history_"}
+OURS_ALONE = {
+    "torch": {"module_", "device_", "dtype_", "history_"},
+    "skorch": {"module_", "device_", "dtype_", "history_", "net_"},
+}
 OUTPUT_ACTIVATIONS = {
     "identity": lambda logits: logits,
     "exp": torch.exp,
@@ -68,7 +72,7 @@ def test_fitted_attributes_are_scikit_learns(task, solver, early_stopping):
         task, solver=solver, early_stopping=early_stopping, hidden_layer_sizes=(7, 4)
     )
     names = fitted_attributes(theirs)
-    assert fitted_attributes(ours) == names | OURS_ALONE
+    assert fitted_attributes(ours) == names | OURS_ALONE[ours.backend]
     for name in names:
         mine, other = getattr(ours, name), getattr(theirs, name)
         if isinstance(other, list):
@@ -237,6 +241,7 @@ def test_history_without_early_stopping(make_classifier, iris):
     assert_allclose(history["learning_rate"], expected, rtol=1e-12)
 
 
+@native_only
 def test_history_of_lbfgs(make_regressor, diabetes):
     X, y = diabetes
     estimator = make_regressor(solver="lbfgs").fit(X, y)
@@ -434,10 +439,10 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(make_classifier, iris):
     assert_array_equal(estimator.predict_proba(X), before)
 
 
-def test_constructor_parameters_are_scikit_learns_and_three_more(make_classifier, make_regressor):
+def test_constructor_parameters_are_scikit_learns_and_four_more(make_classifier, make_regressor):
     for ours, theirs in ((make_classifier(), MLPClassifier()), (make_regressor(), MLPRegressor())):
         names = set(theirs.get_params())
-        assert set(ours.get_params()) == names | {"device", "dtype", "backend"}
+        assert set(ours.get_params()) == names | {"device", "dtype", "backend", "backend_params"}
         defaults = type(ours)().get_params()
         assert {name: defaults[name] for name in names} == theirs.get_params()
 

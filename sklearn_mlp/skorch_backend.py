@@ -1,0 +1,544 @@
+"""The skorch backend: trains a network in skorch's own loop. The only module that imports skorch.
+
+The samples' order, the update, the schedules and the stopping are those of the native backend,
+and so are the numbers; forward and backward are autograd's, and the loop with its callbacks is
+skorch's.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import skorch.dataset
+import torch
+from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
+from skorch.exceptions import SkorchTrainingImpossibleError
+from skorch.history import History
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
+from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.engine.batches import Batch, Batches
+from sklearn_mlp.engine.solvers import Solver, make_solver
+from sklearn_mlp.inputs import take_over
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.monitor import EpochMonitor
+from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.prediction import chunk_rows
+from sklearn_mlp.sparse import SparseRows
+from sklearn_mlp.state import TrainingState
+from sklearn_mlp.targets import LabelCodec
+from sklearn_mlp.threads import rebalance_threads
+from sklearn_mlp.training_data import TrainingData
+from sklearn_mlp.validation import make_scorer
+
+
+def train(
+    network: MLP, data: TrainingData, config: TrainingConfig, state: TrainingState
+) -> "_Net":
+    """Train a network in place.
+
+    The order of calls, from here to the line that changes a weight::
+
+        train
+          partial_fit                    skorch
+            _Net.fit_loop                here         until the monitor says stop
+              fit_loop                   skorch       an epoch
+                train_step               skorch       a batch of `_Batches`
+                  _Net.get_loss          here         forward and backward by autograd
+                  SolverOptimizer.step   autograd.py  hands over to
+                    Solver.update        solvers.py   the weights change here
+                _Net.on_epoch_end        here
+                  EpochMonitor.epoch_ended  monitor.py  records, stopping, best weights
+
+    Parameters
+    ----------
+    network : MLP
+        With the weights to start from, on the device and in the type to train in.
+    data : TrainingData
+        The samples, on the same device and in the same type.
+    config : TrainingConfig
+        The settings.
+    state : TrainingState
+        What earlier calls left; brought up to date.
+
+    Returns
+    -------
+    net : NeuralNetClassifier or NeuralNetRegressor
+        The fitted net; with ``partial_fit`` or ``warm_start`` that of the call before.
+    """
+    net = state.trainer
+    if net is None or net.is_trimmed or net.given_ is not config.backend_params:
+        net = _make_net(network, config)
+    net.lr, net.max_epochs = config.learning_rate_init, config.max_iter
+    net.batch_size = config.batch_size
+    run = _Run.of(network, data, config, state)
+    net.run_ = run
+    net.optimizer_.bind(run.solver, state.learning_rate)
+    try:
+        net.partial_fit(run.samples)
+    finally:
+        net.run_ = None
+        net.optimizer_.release()
+    return net
+
+
+def _make_net(network: MLP, config: TrainingConfig) -> "_Net":
+    """Return an initialized net around a network."""
+    settings: dict[str, Any] = {
+        "criterion": LogitsLoss(config.loss),
+        "optimizer": SolverOptimizer,
+        "iterator_train": _Batches,
+        "iterator_valid": _Chunks,
+        "train_split": None,
+        "verbose": 0,
+        "device": str(next(network.parameters()).device),
+        **(config.backend_params or {}),
+    }
+    if isinstance(settings.get("callbacks"), list):
+        # skorch empties the list when a net is trimmed.
+        settings["callbacks"] = list(settings["callbacks"])
+    if config.codec is None:
+        net: _Net = SkorchRegressor(network, **settings)
+    else:
+        net = SkorchClassifier(network, classes=config.codec.classes, **settings)
+    net.codec_, net.loss_, net.given_ = config.codec, config.loss, config.backend_params
+    return net.initialize()
+
+
+# What skorch is given: a loss, an optimizer, data sets and iterators.
+
+
+class _Samples(skorch.dataset.Dataset):
+    """Samples with targets: what skorch and its callbacks ask for are ``X``, ``y`` and a length.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Samples and targets, and which rows of them count.
+    config : TrainingConfig
+        How they are cut into batches, and the labels.
+    """
+
+    def __init__(self, data: TrainingData, config: TrainingConfig) -> None:
+        self.data = data
+        self.config = config
+
+    def __len__(self) -> int:
+        return self.data.n_train
+
+    @property
+    def X(self) -> Tensor | SparseRows:
+        """The samples, as the net predicts them."""
+        inputs, rows = self.data.inputs, self.data.rows
+        if rows is None:
+            return inputs
+        return inputs.take(rows) if isinstance(inputs, SparseRows) else inputs[rows]
+
+    @property
+    def y(self) -> np.ndarray:
+        """The labels as the user has them, or the numbers."""
+        targets, rows = self.data.targets, self.data.rows
+        return labels_of(targets if rows is None else targets[rows], self.config.codec)
+
+
+def labels_of(targets: Tensor, codec: LabelCodec | None) -> np.ndarray:
+    """Return the labels, or numbers, that targets of shape (n_samples, n_outputs) stand for."""
+    values = targets.cpu().numpy()
+    if codec is None:
+        return values[:, 0] if values.shape[1] == 1 else values
+    return codec.classes[values[:, 0]] if codec.kind == "multiclass" else codec.decode(values)
+
+
+class Labels(np.ndarray):
+    """A batch's labels as the user has them; they carry the batch, which the loss needs."""
+
+    batch: Batch
+
+    @classmethod
+    def of(cls, values: np.ndarray, batch: Batch) -> "Labels":
+        """Return the labels with their batch."""
+        labels = values.view(cls)
+        labels.batch = batch
+        return labels
+
+
+class _Batches:
+    """Samples with targets in our order: iterating gives the batches of one epoch.
+
+    Parameters
+    ----------
+    dataset : _Samples
+        The samples.
+    batch_size : int
+        From skorch; the samples' own settings have it, too.
+    **options
+        Of `DataLoader`, such as ``num_workers``. Without any, no such loader is needed.
+    """
+
+    def __init__(self, dataset: _Samples, batch_size: int, **options: Any) -> None:
+        data, config = dataset.data, dataset.config
+        self._codec = config.codec
+        self._device = data.targets.device
+        self._order: list[np.ndarray] = []
+        self._loader = _load_rows(data.inputs, self._order, options) if options else None
+        if options:
+            # The batches consist of row numbers, which the loader's workers then read.
+            numbers = torch.arange(len(data.inputs), dtype=torch.float64).unsqueeze(1)
+            data = replace(data, inputs=numbers, targets=data.targets.cpu())
+        elif isinstance(data.inputs, SparseRows):
+            data = replace(data, inputs=data.inputs.made_dense())
+        self._batches = Batches(data, config, config.random_state)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Labels]]:
+        self._batches.begin_epoch()
+        labels = labels_of(self._batches.epoch_targets(), self._codec)
+        start = 0
+        for inputs, batch in self._inputs_and_batches():
+            stop = start + batch.size
+            # A batch whose weights are all 0 is as if it were not there.
+            if batch.weight_sum:
+                yield inputs, Labels.of(labels[start:stop], batch)
+            start = stop
+
+    def _inputs_and_batches(self) -> Iterable[tuple[Tensor, Batch]]:
+        if self._loader is None:
+            return ((_dense(batch), batch) for batch in self._batches)
+        batches = []
+        self._order.clear()
+        for batch in self._batches:
+            self._order.append(_dense(batch)[:, 0].numpy().astype(np.int64))
+            shares = None if batch.shares is None else batch.shares.to(self._device)
+            batches.append(replace(batch, targets=batch.targets.to(self._device), shares=shares))
+        return zip(self._loader, batches, strict=True)
+
+
+def _dense(batch: Batch) -> Tensor:
+    """Return a batch's samples, of which none are sparse here."""
+    assert isinstance(batch.inputs, Tensor)
+    return batch.inputs
+
+
+class _Rows(torch.utils.data.Dataset):
+    """Samples without targets, read some rows at a time."""
+
+    def __init__(self, inputs: Tensor | SparseRows) -> None:
+        self.inputs = inputs
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        inputs = self.inputs
+        return inputs.dense(rows) if isinstance(inputs, SparseRows) else inputs[rows]
+
+
+class _Chunks:
+    """Samples without targets, a bounded number at a time, for predictions.
+
+    Parameters
+    ----------
+    dataset : _Rows
+        The samples.
+    batch_size : int
+        How many at a time.
+    **options
+        As for `_Batches`.
+    """
+
+    def __init__(self, dataset: _Rows, batch_size: int, **options: Any) -> None:
+        starts = range(0, len(dataset), batch_size)
+        chunks = [np.arange(start, min(start + batch_size, len(dataset))) for start in starts]
+        self._dataset, self._chunks = dataset, chunks
+        self._loader = _load_rows(dataset.inputs, chunks, options) if options else None
+
+    def __iter__(self) -> Iterator[tuple[Tensor, None]]:
+        if self._loader is not None:
+            return ((inputs, None) for inputs in self._loader)
+        slices = (slice(chunk[0], chunk[-1] + 1) for chunk in self._chunks)
+        return ((self._dataset[rows], None) for rows in slices)
+
+
+def _load_rows(
+    inputs: Tensor | SparseRows, row_sets: list[np.ndarray], options: dict[str, Any]
+) -> Iterable[Tensor]:
+    """Return a loader that reads one set of rows after the other; what it gives is on the CPU."""
+    # Workers cannot read from an accelerator.
+    cpu = torch.device("cpu")
+    readable = (
+        SparseRows(inputs.matrix, inputs.dtype, cpu)
+        if isinstance(inputs, SparseRows)
+        else inputs.to(cpu)
+    )
+    # The generator is its own: torch's global one must not be drawn from.
+    return DataLoader(
+        _Rows(readable),
+        batch_size=None,
+        sampler=row_sets,
+        generator=torch.Generator(),
+        **options,
+    )
+
+
+# The nets.
+
+
+@dataclass
+class _Run:
+    """One call of `train`, while it lasts."""
+
+    samples: _Samples
+    held_out: _Samples | None
+    solver: Solver
+    monitor: EpochMonitor
+    is_last: bool = False
+    is_stopped_by_callback: bool = False
+    iterators: dict[bool, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, network: MLP, data: TrainingData, config: TrainingConfig, state: TrainingState
+    ) -> "_Run":
+        """Make ready for a fit."""
+        parameters = ParameterVector.of(network)
+        if state.optimizer is not None:
+            # What the native backend leaves cannot be changed outside of inference mode.
+            moments = state.optimizer.moments
+            state.optimizer.moments = {name: moment.clone() for name, moment in moments.items()}
+        solver = make_solver(parameters, parameters.empty_like(), config, state)
+        score = make_scorer(network, data.validation, config.loss)
+        held_out, part = None, data.validation
+        if part is not None:
+            targets = part.targets.to(data.targets.device)
+            weights = None if part.sample_weight is None else part.sample_weight.numpy()
+            size = chunk_rows(part.inputs, targets.device)
+            settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
+            held_out = _Samples(TrainingData(part.inputs, targets, weights), settings)
+        monitor = EpochMonitor(config, state, parameters.values, score)
+        return cls(_Samples(data, config), held_out, solver, monitor)
+
+    def epoch_ended(self, net: "_Net") -> None:
+        """Record an epoch, as `EpochMonitor` does, from what skorch has recorded of it."""
+        state, optimizer, n_samples = self.monitor.state, net.optimizer_, len(self.samples)
+        records = [row for row in net.history[-1]["batches"] if "train_loss" in row]
+        total = sum(row["train_loss"] * row["train_batch_size"] for row in records)
+        # A callback of skorch's may have changed the rate.
+        state.learning_rate = learning_rate = optimizer.learning_rate
+        self.is_last = self.monitor.epoch_ended(total / n_samples, n_samples)
+        if state.learning_rate != learning_rate:
+            optimizer.learning_rate = state.learning_rate
+
+
+class _Net(NeuralNet):
+    """What our two nets add to skorch's.
+
+    Attributes
+    ----------
+    codec_ : LabelCodec or None
+        The classifier's labels.
+    loss_ : Loss
+        For the output activation.
+    given_ : dict or None
+        The ``backend_params`` that it was made with.
+    run_ : _Run or None
+        The fit, while it lasts.
+    """
+
+    codec_: LabelCodec | None
+    loss_: Loss
+    given_: Mapping[str, Any] | None
+    run_: _Run | None = None
+
+    # Training.
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
+        """Train until the monitor says stop, or the user interrupts."""
+        run = self._present_run()
+        try:
+            while not run.is_last:
+                super().fit_loop(X, y, epochs=1, **fit_params)
+        except KeyboardInterrupt:
+            # skorch's own callbacks raise it to stop.
+            if not run.is_stopped_by_callback:
+                warnings.warn("Training interrupted by user.", stacklevel=2)
+        return self
+
+    def _present_run(self) -> _Run:
+        """Return the fit that the estimator has begun."""
+        if self.run_ is None:
+            raise SkorchTrainingImpossibleError(
+                "This net belongs to an estimator, which trains it: call the fit or partial_fit "
+                "of the estimator instead."
+            )
+        return self.run_
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Tell the net itself, then the callbacks; note if one of these wants to stop."""
+        getattr(self, method_name)(self, **kwargs)
+        try:
+            for _, callback in self.callbacks_:
+                getattr(callback, method_name)(self, **kwargs)
+        except KeyboardInterrupt:
+            self._present_run().is_stopped_by_callback = True
+            raise
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Refuse to train but for the estimator; this comes before the callbacks."""
+        self._present_run()
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Begin an epoch."""
+        rebalance_threads()
+        super().on_epoch_begin(net, **kwargs)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Record the epoch; this comes before the callbacks."""
+        self._present_run().epoch_ended(self)
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Put the best weights back in place; what callbacks restore comes after."""
+        self._present_run().monitor.restore_best()
+
+    def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Any:
+        """Return the loss of a batch, in training including the penalty."""
+        batch = y_true.batch if isinstance(y_true, Labels) else self._batch_of(y_true)
+        loss = self.criterion_(y_pred, batch)
+        if not training or self.run_ is None:
+            return loss
+        penalty = self.run_.monitor.config.alpha / batch.weight_sum
+        # The solver adds its gradient.
+        self.optimizer_.penalty = penalty
+        weights = self.run_.solver.parameters.flat_weights
+        return loss.add(torch.dot(weights, weights), alpha=0.5 * penalty) if penalty else loss
+
+    def _batch_of(self, y: Any) -> Batch:
+        """Return labels, or numbers, of any origin as a batch."""
+        codec, weight = self.codec_, next(self.module_.parameters())
+        y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+        values = torch.from_numpy(y.reshape(len(y), -1) if codec is None else codec.encode(y))
+        is_coded = codec is not None and codec.kind == "multiclass"
+        values = values.to(weight.device, torch.int64 if is_coded else weight.dtype)
+        return Batch(values, values.t(), values.t(), len(values), None, float(len(values)))
+
+    # Data.
+
+    def check_data(self, X: Any, y: Any = None) -> None:
+        """Check nothing: the estimator has checked what there is."""
+
+    def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
+        """Compile the network, if asked to; the criterion takes next to no time."""
+        return super().torch_compile(module, name) if name == "module" else module
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Return a data set of what the estimator, a callback or the user passes."""
+        if isinstance(X, torch.utils.data.Dataset):
+            return X
+        if not isinstance(X, SparseRows):
+            if not (isinstance(X, np.ndarray | Tensor) or scipy.sparse.issparse(X)):
+                X = np.asarray(X)
+            weight = next(self.module_.parameters())
+            X = take_over(X, weight.dtype, weight.device)
+        return _Rows(X)
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Return the part to train on, and the part that ``early_stopping`` holds out."""
+        run = self._present_run()
+        return run.samples, run.held_out
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return an iterator over batches; those of a fit are made once."""
+        run = self.run_
+        if run is not None and dataset is (run.samples if training else run.held_out):
+            assert isinstance(dataset, _Samples)
+            if training not in run.iterators:
+                make = self.iterator_train if training else _Batches
+                options = self.get_params_for("iterator_train" if training else "iterator_valid")
+                options["batch_size"] = dataset.config.batch_size
+                run.iterators[training] = make(dataset, **options)
+            return run.iterators[training]
+        if isinstance(dataset, _Samples):
+            dataset = _Rows(dataset.X)
+        if not isinstance(dataset, _Rows):
+            return super().get_iterator(dataset, training)
+        options = self.get_params_for("iterator_valid")
+        size = options.pop("batch_size", chunk_rows(dataset.inputs, torch.device(self.device)))
+        return self.iterator_valid(dataset, size, **options)
+
+    # Predicting.
+
+    def _get_predict_nonlinearity(self) -> Callable[[Tensor], Tensor]:
+        # A copy: the logits may be what a callback keeps.
+        return lambda logits: self.loss_.activate_(logits.detach().clone(), dim=1)
+
+    # Persistence, as a part of the estimator.
+
+    @property
+    def is_trimmed(self) -> bool:
+        """Whether `trim_for_prediction` has taken away what training needs."""
+        return getattr(self, "_trimmed_for_prediction", False)
+
+    def packed(self) -> "_PackedNet":
+        """Return what the estimator's pickle keeps besides the network."""
+        attributes = dict(vars(self))
+        for name in ("module", "module_", "criterion_", "optimizer_", "run_"):
+            attributes.pop(name, None)
+        attributes["history_"] = History({**row, "batches": []} for row in self.history)
+        groups = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in ([] if self.is_trimmed else self.optimizer_.param_groups)
+        ]
+        return _PackedNet(type(self), attributes, groups)
+
+
+@dataclass(frozen=True)
+class _PackedNet:
+    """A net without its network, and without the records of batches, which grow with the data."""
+
+    kind: type
+    attributes: dict[str, Any]
+    param_groups: list[dict[str, Any]]
+
+    def unpack(self, network: MLP) -> "_Net":
+        """Return the net with a network."""
+        net: _Net = object.__new__(self.kind)
+        net.__dict__.update(self.attributes)
+        net.module, net.device = network, str(next(network.parameters()).device)
+        net.initialize_module()
+        net.module_ = net.torch_compile(net.module_, "module")
+        if net.is_trimmed:
+            net.criterion_ = net.optimizer_ = None
+            return net
+        net.initialize_criterion().initialize_optimizer()
+        optimizer: SolverOptimizer = net.optimizer_
+        for group, saved in zip(optimizer.param_groups, self.param_groups, strict=True):
+            group.update(saved)
+        return net
+
+
+class SkorchClassifier(_Net, NeuralNetClassifier):
+    """A `skorch.NeuralNetClassifier` that `TorchMLPClassifier` trains, as its ``net_``."""
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict probabilities, (n_samples, n_classes), as the estimator does."""
+        probabilities = super().predict_proba(X)
+        if probabilities.shape[1] == 1:
+            return np.hstack([1 - probabilities, probabilities])
+        return probabilities
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict labels, as the estimator does."""
+        probabilities = super().predict_proba(X)
+        assert self.codec_ is not None
+        return self.codec_.decode(probabilities)
+
+
+class SkorchRegressor(_Net, NeuralNetRegressor):
+    """A `skorch.NeuralNetRegressor` that `TorchMLPRegressor` trains, as its ``net_``."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict numbers, (n_samples,) or (n_samples, n_outputs), as the estimator does."""
+        return labels_of(torch.from_numpy(super().predict_proba(X)), None)
