@@ -11,6 +11,9 @@ from benchmarks.data import ENVIRONMENT_VARIABLE, DataSource, DataUnavailable
 from benchmarks.imports import run_imports
 from benchmarks.machine import available_cores, describe_machine, device_name
 from benchmarks.memory import run_memory
+from benchmarks.overhead import PEERS as OVERHEAD_PEERS
+from benchmarks.overhead import WORKLOADS as OVERHEAD_WORKLOADS
+from benchmarks.overhead import run_overhead
 from benchmarks.peers import Peer, all_peers
 from benchmarks.report import BUSY_LOAD, BUSY_NOTE, summary_table, write_report
 from benchmarks.results import Measurement, Results
@@ -19,7 +22,7 @@ from benchmarks.scaling import PEERS as SCALING_PEERS
 from benchmarks.scaling import scaling_workloads
 from benchmarks.workloads import WORKLOADS, Workload
 
-SECTIONS = ("workloads", "memory", "imports", "scaling")
+SECTIONS = ("workloads", "memory", "imports", "overhead", "scaling")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -150,6 +153,23 @@ class Suite:
     def run_imports(self) -> None:
         """Import times."""
         self.keep("Import time", lambda: run_imports(self.options.repeats, print_line))
+
+    def run_overhead(self) -> None:
+        """The skorch backend beside plain skorch."""
+        everyone = all_peers()
+        peers = {name: everyone[name] for name in OVERHEAD_PEERS}
+        for name in self.options.workloads or OVERHEAD_WORKLOADS:
+            workload = WORKLOADS[name].quick() if self.options.quick else WORKLOADS[name]
+            self.keep(
+                f"Skorch backend: {workload.title}",
+                lambda: run_overhead(
+                    workload,  # noqa: B023
+                    self.source,
+                    peers,
+                    repeats=self.options.repeats,
+                    log=print_line,
+                ),
+            )
 
     def run_scaling(self) -> None:
         """The points of every curve."""

@@ -169,7 +169,9 @@ class Ours(Peer):
         )
 
     def refusal(self, workload: Workload) -> str | None:
-        """The error of a tiny fit, where this version lacks an option; tried once."""
+        """What the backend lacks, or a tiny fit's error, where this version lacks an option."""
+        if workload.solver == "lbfgs" and self.options.get("backend") == "skorch":
+            return "skorch has no such lbfgs"
         if not self._probed:
             self._probed = True
             tiny = Workload("probe", "probe", lambda source: problem, epochs=1, batch_size=10)

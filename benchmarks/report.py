@@ -32,6 +32,7 @@ def write_report(results: Results, folder: Path, plots: Sequence[str] = ()) -> P
         limits_section(results.table("workloads")),
         memory_section(results.table("memory")),
         imports_section(results.table("imports")),
+        overhead_section(results.table("overhead")),
         scaling_section(results.table("scaling")),
         left_out_section(results.table()),
     ]
@@ -278,6 +279,32 @@ def imports_section(table: pd.DataFrame) -> str:
             f"({extra.min():.2f} – {extra.max():.2f} over the rounds)."
         )
     return text
+
+
+def overhead_section(table: pd.DataFrame) -> str:
+    """What training through the skorch backend takes, beside plain skorch."""
+    rows = []
+    for _, group in table[table["seconds"].notna()].groupby("workload", sort=False):
+        medians = group.groupby("peer")["seconds_per_step"].median() * 1e3
+        if not {"ours-skorch", "skorch"} <= set(medians.index):
+            continue
+        ratio = paired_ratios(group, "skorch").loc["ours-skorch"]
+        rows.append(
+            [
+                group.iloc[0]["title"],
+                f"{medians['ours-skorch']:.3f}",
+                f"{medians['skorch']:.3f}",
+                f"{ratio['median']:.2f}",
+                f"{ratio['low']:.2f} – {ratio['high']:.2f}",
+            ]
+        )
+    if not rows:
+        return ""
+    header = ["workload", "ours, ms/step", "plain skorch, ms/step", "ratio", "range"]
+    return (
+        "## The skorch backend beside plain skorch\n\nProcessor time of whole fits on one thread, "
+        f"per step.\n\n{markdown_table(header, rows)}"
+    )
 
 
 def scaling_section(table: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ weights, building an optimizer, warm buffers), and a difference of two noisy tim
 than either. Epochs are chosen so that these fixed costs are a small part of the whole.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,6 +50,7 @@ def run_workload(
     device: str = "cpu",
     repeats: int = 5,
     log: Log = print,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Measurement]:
     """Check every peer's results, then time those that agree, interleaved.
 
@@ -66,6 +68,8 @@ def run_workload(
         Rounds of timing, after one untimed round in which the results are checked.
     log : callable, default=print
         Takes a line of progress.
+    clock : callable, default=time.perf_counter
+        Gives seconds.
 
     Returns
     -------
@@ -78,7 +82,7 @@ def run_workload(
         log(f"  {row.peer:20s} left out: {row.note}")
     agreed = check(workload, problem, contestants, rows, log)
     calls = {name: contestants[name].call for name in agreed}
-    for lap in interleave(calls, repeats):
+    for lap in interleave(calls, repeats, clock=clock):
         rows.append(replace(contestants[lap.name].row, round=lap.round, seconds=lap.seconds))
         log(f"  round {lap.round + 1}/{repeats}  {lap.name:20s} {lap.seconds:9.4f} s")
     return rows

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from benchmarks import csv_comparison, limits, report, workloads
@@ -26,6 +27,8 @@ from benchmarks.csv_comparison import (
 )
 from benchmarks.csv_comparison import report as csv_report
 from benchmarks.data import DataSource, read_idx
+from benchmarks.overhead import PEERS as OVERHEAD_PEERS
+from benchmarks.overhead import run_overhead
 from benchmarks.peers import REFERENCE, Peer, ScikitLearn, Trained, all_peers
 from benchmarks.plots import draw_plots
 from benchmarks.readme import END, START, render, replace_table
@@ -177,9 +180,23 @@ def test_only_who_agrees_is_timed():
 @pytest.mark.parametrize("kind", ["fit", "predict"])
 def test_every_peer_does_a_tiny_workload(kind):
     rows = run_workload(replace(TINY, kind=kind), DataSource(), all_peers(), repeats=1, log=silent)
-    wrong = {row.peer: row.note for row in rows if not row.agrees and row.peer != "ours-skorch"}
+    wrong = {row.peer: row.note for row in rows if not row.agrees}
     assert wrong == {}
-    assert {"ours", "sklearn-float64", "skorch", "torch-loop"} <= {row.peer for row in rows}
+    assert {row.peer for row in rows} == set(all_peers())
+
+
+def test_the_overhead_of_the_skorch_backend():
+    threads = torch.get_num_threads()
+    peers = {name: all_peers()[name] for name in OVERHEAD_PEERS}
+    rows = run_overhead(TINY, DataSource(), peers, repeats=2, log=silent)
+    assert torch.get_num_threads() == threads
+    assert [row.peer for row in rows if row.seconds > 0] == [*OVERHEAD_PEERS] * 2
+    results = Results({}, "command")
+    results.measurements = rows
+    text = report.overhead_section(results.table("overhead"))
+    assert text.startswith("## The skorch backend beside plain skorch")
+    assert f"| {TINY.title} |" in text
+    assert report.overhead_section(results.table("workloads")) == ""
 
 
 @pytest.mark.parametrize("change", ["sparse", "regression", "lbfgs", "early_stopping"])
