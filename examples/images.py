@@ -1,7 +1,8 @@
 """Load MNIST and Fashion-MNIST, and report how a model does on them.
 
 The two sets have one format and one shape: 60,000 images to train and 10,000 to test, of 28 x 28
-grey pixels, in 10 classes. What is here serves ``mnist.py`` and ``fashion_mnist.py``.
+grey pixels, in 10 classes. What is here serves ``mnist.py``,
+``fashion_mnist.py`` and ``skorch_mnist.py``.
 """
 
 import argparse
@@ -76,7 +77,7 @@ def load_images(openml_name: str, folder: Path | None) -> Images:
 
 
 def parse_arguments(description: str | None) -> argparse.Namespace:
-    """Parse the options of both scripts."""
+    """Parse the options of these scripts."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--data",
