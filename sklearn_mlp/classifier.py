@@ -162,7 +162,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     >>> from sklearn_mlp import TorchMLPClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
-    >>> clf = TorchMLPClassifier(max_iter=30, tol=1e-2, random_state=0)
+    >>> clf = TorchMLPClassifier(max_iter=50, tol=1e-2, random_state=0)
     >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.9
     True
     >>> clf.predict_proba(X_test[:1]).shape

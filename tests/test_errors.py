@@ -66,6 +66,7 @@ WRONG_OURS = [
     ("dtype", torch.float32, "Got torch.float32 instead."),
     ("backend", "tensorflow", "a str among {}"),
     ("backend", None, "Got None instead."),
+    ("backend_params", [], "an instance of 'dict' or None. Got [] instead."),
 ]
 
 
