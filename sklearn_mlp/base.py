@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
@@ -15,7 +16,7 @@ from torch import Tensor
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
-from sklearn_mlp.devices import resolve_device, resolve_dtype
+from sklearn_mlp.devices import home_of_samples, resolve_device, resolve_dtype
 from sklearn_mlp.inputs import (
     as_tensor,
     fitted_dtype,
@@ -221,14 +222,16 @@ class BaseTorchMLP(BaseEstimator, ABC):
             rows, held_out = split_rows(
                 X.shape[0], self.validation_fraction, self._stratify(targets), random_state
             )
-        inputs = take_over(X, dtype, device)
+        n_bytes = X.shape[0] * X.shape[1] * dtype.itemsize
+        is_sparse = scipy.sparse.issparse(X)
+        inputs = take_over(X, dtype, device if is_sparse else home_of_samples(n_bytes, device))
         target_dtype = torch.int64 if targets.dtype.kind == "i" else dtype
         all_targets = as_tensor(targets, target_dtype, device)
         validation = None
         if held_out is not None:
             selected = torch.from_numpy(held_out)
             validation = ValidationData(
-                inputs[selected.to(device)]
+                inputs[selected.to(inputs.device)]
                 if isinstance(inputs, Tensor)
                 else inputs.take(held_out),
                 all_targets.cpu()[selected],

@@ -110,3 +110,29 @@ def resolve_dtype(
         return torch.float64 if dtype == "float64" else torch.float32
     is_exact = solver == "lbfgs" or n_samples <= min(batch_size, _EXACT_SAMPLES)
     return torch.float64 if is_exact and has_float64 else torch.float32
+
+
+def home_of_samples(n_bytes: int, device: torch.device) -> torch.device:
+    """Return where to keep samples of so many bytes: on the device, or on the CPU if too large.
+
+    Half of the free memory may go to them; the rest is for what training adds.
+    """
+    free = _free_memory(device)
+    return device if free is None or n_bytes <= free // 2 else torch.device("cpu")
+
+
+def epoch_copy_bytes(device: torch.device) -> int:
+    """Return up to how many bytes samples are put in order once per epoch, not per batch.
+
+    On the CPU an epoch's copy of a large X runs at the speed of memory, a batch's at that of the
+    cache. An accelerator gains from one large copy as long as it has the room.
+    """
+    if device.type == "cpu":
+        return 1 << 24
+    free = _free_memory(device)
+    return 1 << 30 if free is None else free // 2
+
+
+def _free_memory(device: torch.device) -> int | None:
+    """Return the free bytes of a device, or None where torch cannot tell."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None

@@ -99,8 +99,10 @@ class SparseBatch:
             include_last_offset=True,
         )
 
-    def add_transposed_times(self, delta_t: Tensor, out: Tensor, *, beta: float) -> Tensor:
-        """Write ``beta * out + batch.T @ delta_t``: (n, n_out) to (n_in, n_out)."""
+    def add_transposed_times(
+        self, delta_t: Tensor, out: Tensor, *, beta: float, alpha: float
+    ) -> Tensor:
+        """Write ``beta * out + alpha * batch.T @ delta_t``: (n, n_out) to (n_in, n_out)."""
         counts = self.starts.diff()
         rows = torch.repeat_interleave(counts)
         transposed = torch.sparse_coo_tensor(
@@ -109,4 +111,4 @@ class SparseBatch:
             (self.n_features, len(counts)),
             check_invariants=False,
         )
-        return torch.addmm(out, transposed, delta_t.contiguous(), beta=beta, out=out)
+        return torch.addmm(out, transposed, delta_t.contiguous(), beta=beta, alpha=alpha, out=out)

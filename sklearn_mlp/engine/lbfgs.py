@@ -13,7 +13,7 @@ from sklearn_mlp.engine.batches import Batch
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.sklearn_internals import check_optimize_result
-from sklearn_mlp.sparse import SparseRows
+from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
 
@@ -116,6 +116,7 @@ class _Objective:
         inputs, targets = self._data.inputs, self._data.targets[start:stop]
         rows = slice(start, stop)
         samples = inputs.batch(rows) if isinstance(inputs, SparseRows) else inputs[rows]
+        samples = samples if isinstance(samples, SparseBatch) else samples.to(targets.device)
         return Batch(
             samples,
             samples.t(),

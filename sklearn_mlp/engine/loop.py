@@ -1,6 +1,7 @@
 """The epochs of a first-order solver: batches, steps, the loss of an epoch."""
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,40 +14,39 @@ from sklearn_mlp.threads import rebalance_threads
 
 
 def run_epochs(
-    step: ClosedFormStep,
-    solver: Solver,
+    run_epoch: Callable[[float], None],
+    epoch_loss: "EpochLoss",
     batches: Batches,
     monitor: EpochMonitor,
-    alpha: float,
 ) -> None:
     """Train until the monitor says stop, or the user interrupts.
 
     Parameters
     ----------
-    step : ClosedFormStep
-        Computes a batch's gradient.
-    solver : Solver
-        Applies it.
+    run_epoch : callable
+        Takes the steps of one epoch at a learning rate: `take_steps` of everything else it needs,
+        or an `EpochGraph`.
+    epoch_loss : EpochLoss
+        What they leave behind.
     batches : Batches
         An epoch's samples.
     monitor : EpochMonitor
         Records each epoch and decides whether it was the last.
-    alpha : float
-        The penalty on the weights, divided by a batch's sum of weights.
     """
-    epoch_loss = EpochLoss(step, batches, alpha)
     try:
         is_last = False
         while not is_last:
             rebalance_threads()
-            run_epoch(step, solver, batches, epoch_loss, monitor.state.learning_rate)
+            batches.begin_epoch()
+            # torch refuses a factor beyond its type's range; the largest diverges just the same.
+            run_epoch(min(monitor.state.learning_rate, epoch_loss.largest))
             is_last = monitor.epoch_ended(epoch_loss.value(), batches.n_samples)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     monitor.restore_best()
 
 
-def run_epoch(
+def take_steps(
     step: ClosedFormStep,
     solver: Solver,
     batches: Batches,
@@ -54,10 +54,7 @@ def run_epoch(
     learning_rate: float,
 ) -> None:
     """Take a step per batch; nothing here waits for the device."""
-    batches.begin_epoch()
-    # torch refuses a factor beyond its type's range; the largest one diverges just the same.
-    learning_rate = min(learning_rate, epoch_loss.largest)
-    alpha = min(epoch_loss.alpha, epoch_loss.largest)
+    alpha = epoch_loss.alpha
     for batch, logits, square in zip(batches, epoch_loss.logits, epoch_loss.squares, strict=True):
         # A batch whose weights are all 0 is as if it were not there.
         if batch.weight_sum == 0:
@@ -90,8 +87,8 @@ class EpochLoss:
     def __init__(self, step: ClosedFormStep, batches: Batches, alpha: float) -> None:
         weights, n_outputs = step.layers.flat_weights, step.layers.n_outputs
         sizes, n_samples = batches.sizes, batches.n_samples
-        self.alpha = alpha
         self.largest = torch.finfo(weights.dtype).max
+        self.alpha = min(alpha, self.largest)
         self._loss = step.loss
         self._batches = batches
         self._weights = weights

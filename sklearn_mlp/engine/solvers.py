@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import final
 
 import torch
+from torch import Tensor
 
 from sklearn_mlp import kernels
 from sklearn_mlp.config import TrainingConfig
@@ -48,6 +49,14 @@ class Solver(ABC):
     def update(self, learning_rate: float, penalty: float) -> None:
         """Take one step; ``penalty`` times a weight is added to its gradient."""
 
+    @abstractmethod
+    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
+        """Take the same step from scalars on the device, so that a CUDA graph can repeat it.
+
+        ``count`` is the number of this step, in float64; the count in the state is the caller's
+        to bring up to date.
+        """
+
 
 @final
 class SGD(Solver):
@@ -69,6 +78,18 @@ class SGD(Solver):
         velocity.mul_(momentum).add_(gradient, alpha=-learning_rate)
         if self.config.nesterovs_momentum:
             values.add_(velocity, alpha=momentum).add_(gradient, alpha=-learning_rate)
+        else:
+            values.add_(velocity)
+
+    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
+        """Take the same step from scalars on the device."""
+        values, gradient = self.parameters.values, self.gradient.values
+        velocity, momentum = self.state.moments["velocity"], self.config.momentum
+        self.gradient.flat_weights.addcmul_(self.parameters.flat_weights, penalty)
+        gradient.mul_(learning_rate)
+        velocity.mul_(momentum).sub_(gradient)
+        if self.config.nesterovs_momentum:
+            values.add_(velocity, alpha=momentum).sub_(gradient)
         else:
             values.add_(velocity)
 
@@ -109,6 +130,18 @@ class Adam(Solver):
         if penalty:
             self.gradient.flat_weights.add_(self.parameters.flat_weights, alpha=penalty)
         kernels.adam_update_(self._everything, step, holder, *numbers)
+
+    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
+        """Take the same step from scalars on the device."""
+        config = self.config
+        values, gradient, first, second = self._everything
+        self.gradient.flat_weights.addcmul_(self.parameters.flat_weights, penalty)
+        first.lerp_(gradient, 1 - config.beta_1)
+        second.mul_(config.beta_2).addcmul_(gradient, gradient, value=1 - config.beta_2)
+        correction = (1 - config.beta_2**count).sqrt_() / (1 - config.beta_1**count)
+        step_size = correction.mul_(learning_rate).to(values.dtype)
+        torch.div(first, second.sqrt().add_(config.epsilon), out=gradient)
+        values.sub_(gradient.mul_(step_size))
 
 
 SOLVERS: dict[str, type[Solver]] = {"sgd": SGD, "adam": Adam}

@@ -1,5 +1,8 @@
 """One step in closed form: forward, loss gradient, backward. No autograd."""
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor
 
 from sklearn_mlp.activations import Activation
@@ -43,8 +46,13 @@ class ClosedFormStep:
         buffers = self._buffers.get(batch.size) or self._make_buffers(batch.size)
         self._forward(batch.inputs_t, buffers, logits)
         delta = self.loss.gradient(logits, batch.targets, out=buffers.deltas[-1])
-        delta.mul_(1.0 / batch.weight_sum if batch.shares is None else batch.shares)
-        self._backward(batch.inputs, buffers, delta, is_first=is_first)
+        scale = 1.0
+        if batch.shares is None:
+            scale = 1.0 / batch.weight_sum
+        else:
+            delta.mul_(batch.shares)
+        gradients = self.layers.gradients if is_first else self.layers.add_gradients
+        self._backward(batch.inputs, buffers, delta, partial(gradients, scale=scale))
 
     def _forward(self, inputs: Tensor | SparseBatch, buffers: "_Buffers", logits: Tensor) -> None:
         """Fill the hidden activations and the logits; ``inputs`` are (n_features, n)."""
@@ -56,11 +64,14 @@ class ClosedFormStep:
         layers.forward(layer, inputs, logits)
 
     def _backward(
-        self, inputs: Tensor | SparseBatch, buffers: "_Buffers", delta: Tensor, *, is_first: bool
+        self,
+        inputs: Tensor | SparseBatch,
+        buffers: "_Buffers",
+        delta: Tensor,
+        gradients: Callable[..., None],
     ) -> None:
         """Fill the gradients from the output's delta; ``inputs`` are (n, n_features)."""
         layers, backward_ = self.layers, self.activation.backward_
-        gradients = layers.gradients if is_first else layers.add_gradients
         for layer in range(len(layers.weights) - 1, 0, -1):
             gradients(layer, delta, buffers.hidden_t[layer - 1], buffers.ones)
             delta = layers.backward(layer, delta, buffers.deltas[layer - 1])

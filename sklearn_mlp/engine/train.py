@@ -1,13 +1,16 @@
 """The native backend: trains a network in closed form."""
 
+from functools import partial
+
 import torch
 
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.batches import Batches
+from sklearn_mlp.engine.graphs import EpochGraph, can_capture
 from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
-from sklearn_mlp.engine.loop import run_epochs
+from sklearn_mlp.engine.loop import EpochLoss, run_epochs, take_steps
 from sklearn_mlp.engine.solvers import make_solver
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.monitor import EpochMonitor
@@ -25,7 +28,7 @@ def train(network: MLP, data: TrainingData, config: TrainingConfig, state: Train
 
         train
           run_epochs                     loop.py      until the monitor says stop
-            run_epoch                    loop.py      batches, each with
+            take_steps                   loop.py      batches (on CUDA: graphs.py), each with
               ClosedFormStep.gradient    step.py      forward, loss gradient, backward
                 FlatLayers.*             layers.py    the products
               Solver.update              solvers.py   the weights change here
@@ -58,4 +61,8 @@ def train(network: MLP, data: TrainingData, config: TrainingConfig, state: Train
         batches = Batches(data, config, config.random_state)
         score = make_scorer(network, data.validation, config.loss)
         monitor = EpochMonitor(config, state, parameters.values, score)
-        run_epochs(step, solver, batches, monitor, config.alpha)
+        epoch_loss = EpochLoss(step, batches, config.alpha)
+        parts = (step, solver, batches, epoch_loss)
+        is_graph = can_capture(batches, parameters.values.device)
+        run_epoch = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)
+        run_epochs(run_epoch, epoch_loss, batches, monitor)

@@ -1,0 +1,96 @@
+"""CUDA graphs: an epoch's steps launched as one.
+
+A step of a small network is some thirty kernels of a few microseconds; launching them one by one
+from Python takes longer than running them. All that a step reads and writes lies in memory that
+is the same in every epoch (`Batches` with fixed views), so an epoch can be recorded once and then
+replayed. What changes from step to step, learning rate, penalty and Adam's count, is read from
+the device.
+"""
+
+import os
+from collections.abc import Callable
+
+import torch
+
+from sklearn_mlp.engine.batches import Batches
+from sklearn_mlp.engine.loop import EpochLoss, take_steps
+from sklearn_mlp.engine.solvers import Solver
+from sklearn_mlp.engine.step import ClosedFormStep
+
+Capture = Callable[[Callable[[], None]], Callable[[], None]]
+
+
+def capture_cuda(body: Callable[[], None]) -> Callable[[], None]:
+    """Record what ``body`` launches, without running it; return what runs it."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        body()
+    return graph.replay
+
+
+def can_capture(batches: Batches, device: torch.device) -> bool:
+    """Tell whether an epoch can be recorded.
+
+    Setting the environment variable ``SKLEARN_MLP_CUDA_GRAPHS`` to 0 turns recording off.
+    """
+    is_on = os.environ.get("SKLEARN_MLP_CUDA_GRAPHS", "1") != "0"
+    return is_on and device.type == "cuda" and batches.has_fixed_views
+
+
+class EpochGraph:
+    """Runs the epochs of a fit: the first step by step, the others as a recorded graph.
+
+    Parameters
+    ----------
+    step, solver, batches, epoch_loss
+        As `sklearn_mlp.engine.loop.take_steps` gets them.
+    capture : callable
+        Turns a function into what replays it. The first epoch, run before, is its warm-up.
+    """
+
+    def __init__(
+        self,
+        step: ClosedFormStep,
+        solver: Solver,
+        batches: Batches,
+        epoch_loss: EpochLoss,
+        capture: Capture = capture_cuda,
+    ) -> None:
+        self._step = step
+        self._solver = solver
+        self._batches = batches
+        self._epoch_loss = epoch_loss
+        self._capture = capture
+        self._replay: Callable[[], None] | None = None
+        self._is_warm = False
+        like = step.layers.flat_weights
+        self._learning_rate = like.new_zeros(())
+        self._penalties = like.new_zeros(len(batches))
+        # float64: in float32 1 - beta_2**count would lose half its digits while count is small.
+        self._count = like.new_zeros((), dtype=torch.float64)
+
+    def __call__(self, learning_rate: float) -> None:
+        """Run one epoch; the batches have begun it."""
+        weight_sums = self._batches.weight_sums
+        if not self._is_warm or 0 in weight_sums:
+            take_steps(self._step, self._solver, self._batches, self._epoch_loss, learning_rate)
+            self._is_warm = True
+            return
+        self._learning_rate.fill_(learning_rate)
+        sums = torch.tensor(weight_sums, dtype=self._penalties.dtype)
+        self._penalties.copy_(self._epoch_loss.alpha / sums)
+        self._count.fill_(self._solver.state.step)
+        if self._replay is None:
+            self._replay = self._capture(self._body)
+        self._replay()
+        self._solver.state.step += len(self._batches)
+
+    def _body(self) -> None:
+        """Launch the steps of an epoch, with all that changes on the device."""
+        loss = self._epoch_loss
+        places = zip(self._batches, loss.logits, loss.squares, self._penalties, strict=True)
+        for batch, logits, square, penalty in places:
+            if loss.alpha:
+                loss.keep_square(square)
+            self._step.gradient(batch, logits)
+            self._solver.update_captured(self._learning_rate, penalty, self._count.add_(1))

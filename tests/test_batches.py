@@ -1,0 +1,113 @@
+"""The batches: every way to gather samples gives the same ones in the same order."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.engine import batches as batches_module
+from sklearn_mlp.engine.batches import Batches, _StreamedGather
+from sklearn_mlp.losses import SquaredError
+from sklearn_mlp.sparse import SparseBatch, SparseRows
+from sklearn_mlp.training_data import TrainingData
+
+CONFIG = TrainingConfig(
+    solver="sgd",
+    alpha=0.0,
+    batch_size=4,
+    learning_rate="constant",
+    learning_rate_init=0.1,
+    power_t=0.5,
+    max_iter=1,
+    shuffle=True,
+    tol=0.0,
+    verbose=False,
+    momentum=0.0,
+    nesterovs_momentum=False,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-8,
+    n_iter_no_change=10,
+    max_fun=1,
+    incremental=False,
+    loss=SquaredError(),
+    random_state=np.random.RandomState(0),
+)
+
+
+def make_data(**changes):
+    inputs = torch.arange(22.0).view(11, 2)
+    targets = inputs[:, :1] * 10
+    return replace(TrainingData(inputs, targets), **changes)
+
+
+def epochs_of(data, n_epochs=2, **changes):
+    """Return inputs, targets, sizes and shares of each batch, all epochs in a row, as lists."""
+    config = replace(CONFIG, **changes, random_state=np.random.RandomState(3))
+    batches = Batches(data, config, config.random_state)
+    seen = []
+    for _ in range(n_epochs):
+        batches.begin_epoch()
+        for batch in batches:
+            inputs = batch.inputs
+            if isinstance(inputs, SparseBatch):
+                inputs = inputs.times(torch.eye(inputs.n_features, dtype=inputs.values.dtype))
+            shares = None if batch.shares is None else batch.shares.tolist()
+            seen.append((inputs.tolist(), batch.targets.t().tolist(), batch.size, shares))
+    return seen
+
+
+@pytest.fixture
+def expected():
+    return epochs_of(make_data())
+
+
+def test_every_sample_comes_once_per_epoch_with_its_target(expected):
+    for epoch in (expected[:3], expected[3:]):
+        rows = [row for inputs, _, _, _ in epoch for row in inputs]
+        assert sorted(rows) == make_data().inputs.tolist()
+        assert [size for _, _, size, _ in epoch] == [4, 4, 3]
+    for inputs, targets, _, _ in expected:
+        assert [[10 * row[0]] for row in inputs] == targets
+    assert expected[:3] != expected[3:]
+
+
+def test_gathering_by_batch_is_gathering_by_epoch(expected, monkeypatch):
+    monkeypatch.setattr(batches_module, "epoch_copy_bytes", lambda device: 0)
+    assert epochs_of(make_data()) == expected
+
+
+def test_streaming_is_gathering(expected, monkeypatch):
+    # On the CPU the copies are not asynchronous; the order and the two buffers are the same.
+    monkeypatch.setattr(Batches, "_make_gather", lambda self, size: _StreamedGather(self._data, 4))
+    assert epochs_of(make_data()) == expected
+
+
+@pytest.mark.parametrize("is_multiplied_sparse", [False, True])
+def test_sparse_rows_are_the_dense_ones(expected, is_multiplied_sparse):
+    rows = SparseRows(
+        scipy.sparse.csr_array(make_data().inputs.numpy()), torch.float32, torch.device("cpu")
+    )
+    rows.is_multiplied_sparse = is_multiplied_sparse
+    assert epochs_of(make_data(inputs=rows)) == expected
+
+
+def test_views_are_made_anew_where_there_are_too_many(expected, monkeypatch):
+    monkeypatch.setattr(batches_module, "_KEPT_BATCHES", 2)
+    assert epochs_of(make_data()) == expected
+
+
+def test_only_the_rows_to_train_on_come():
+    data = make_data(rows=np.array([8, 3, 5, 1, 10]))
+    (first, _, _, _), (second, _, _, _) = epochs_of(data, 1, shuffle=False)
+    assert [row[0] / 2 for row in first + second] == [8, 3, 5, 1, 10]
+
+
+def test_shares_sum_to_one_in_each_batch_and_to_zero_without_weight():
+    weights = np.array([0, 0, 0, 0, 1, 2, 3, 4, 0, 5, 5], dtype=float)
+    batches = epochs_of(make_data(sample_weight=weights), 1, shuffle=False)
+    np.testing.assert_allclose([sum(shares) for *_, shares in batches], [0, 1, 1], rtol=1e-6)
+    np.testing.assert_allclose(batches[1][3], [0.1, 0.2, 0.3, 0.4], rtol=1e-6)

@@ -1,0 +1,84 @@
+"""The recorded epoch, with a stand-in for the recording that runs the same calls on the CPU.
+
+What these tests cannot show is that CUDA records the calls; they show that replaying them, with
+everything that changes read from the device, gives the numbers of the step-by-step epoch.
+"""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_digits
+
+from sklearn_mlp import TorchMLPClassifier
+from sklearn_mlp.engine import graphs, train
+
+
+@pytest.fixture
+def replayed(monkeypatch):
+    """Make every fit of fixed views a recorded one; return the list of recordings made."""
+    recordings = []
+
+    def capture(body):
+        recordings.append(body)
+        return body
+
+    monkeypatch.setattr(train, "can_capture", lambda batches, device: batches.has_fixed_views)
+    monkeypatch.setattr(
+        train, "EpochGraph", lambda *parts: graphs.EpochGraph(*parts, capture=capture)
+    )
+    return recordings
+
+
+def fit(**parameters):
+    X, y = load_digits(return_X_y=True)
+    settings = {"random_state": 0, "max_iter": 8, "dtype": "float64", "batch_size": 100, "tol": 0}
+    weights = parameters.pop("weights", None)
+    estimator = TorchMLPClassifier((20, 10), **{**settings, **parameters})
+    return estimator.fit(X[:450] / 16, y[:450], sample_weight=weights)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"solver": "adam"},
+        {"solver": "adam", "alpha": 0.0},
+        {"solver": "adam", "early_stopping": True},
+        {"solver": "sgd", "learning_rate": "invscaling"},
+        {"solver": "sgd", "nesterovs_momentum": False},
+        {"solver": "adam", "weights": np.linspace(0.5, 2, 450)},
+        {"solver": "sgd", "shuffle": False, "weights": np.repeat([0.0, 1.0, 2.0], 150)},
+    ],
+)
+def test_a_recorded_epoch_gives_the_same_numbers(parameters, replayed, monkeypatch):
+    recorded = fit(**parameters)
+    # One recording, whatever the number of epochs; none if a batch has no weight at all.
+    n_recordings = len(replayed)
+    monkeypatch.undo()
+    plain = fit(**parameters)
+    assert n_recordings == (0 if 0.0 in parameters.get("weights", ()) else 1)
+    # Both in float64; the update's operations come in another order.
+    assert_allclose(recorded.loss_curve_, plain.loss_curve_, rtol=1e-11)
+    for mine, other in zip(recorded.coefs_, plain.coefs_, strict=True):
+        assert_allclose(mine, other, rtol=1e-9, atol=1e-11)
+
+
+def test_partial_fit_after_recorded_epochs_counts_on(replayed):
+    X, y = load_digits(return_X_y=True)
+    estimator = fit(n_iter_no_change=3, max_iter=200, tol=0.1)
+    assert len(replayed) == 1
+    step = estimator._state.optimizer.step
+    assert step == estimator.n_iter_ * 5
+    estimator.set_params(tol=0).partial_fit(X[:450] / 16, y[:450])
+    assert estimator._state.optimizer.step == step + 5
+
+
+def test_nothing_is_recorded_without_cuda(monkeypatch):
+    class Batches:
+        has_fixed_views = True
+
+    assert not graphs.can_capture(Batches(), torch.device("cpu"))
+    assert graphs.can_capture(Batches(), torch.device("cuda", 0))
+    monkeypatch.setenv("SKLEARN_MLP_CUDA_GRAPHS", "0")
+    assert not graphs.can_capture(Batches(), torch.device("cuda", 0))
