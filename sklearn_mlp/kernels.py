@@ -69,8 +69,8 @@ def adam_update_(
 
     Kingma and Ba (2014), section 2, last paragraph: the bias correction is folded into the step
     size, and ``epsilon`` is added outside it. torch adds it inside, hence the division here.
-    ``penalty`` times the values is added to the gradient, which may be used up. ``step_holder`` is a scalar tensor of
-    float32 that holds ``step``, on the device of the vectors.
+    ``penalty`` times the values is added to the gradient, which may be used up. ``step_holder``
+    is a scalar tensor of float32 that holds ``step``, on the device of the vectors.
     """
     values, gradient, first, second = vectors
     correction = math.sqrt(1 - beta_2**step)
