@@ -16,8 +16,8 @@ from torch import Tensor
 
 from sklearn_mlp.sparse import SparseRows
 
-# Integers that torch can read straight into a floating type; the rest goes through float64.
-_READABLE_INTEGERS = frozenset("?bBhHiIlLqQ")
+# Types that torch reads straight into a floating type; the rest goes through float64.
+_READABLE = frozenset("?bBhHiIlLqQfde")
 
 
 def validate_training_data(
@@ -100,15 +100,17 @@ def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return an array or tensor as a tensor, sharing its memory where type and device allow."""
     if isinstance(array, Tensor):
         return array.detach().to(device=device, dtype=dtype)
-    if not array.dtype.isnative or array.dtype.char not in _READABLE_INTEGERS | set("fde"):
+    if array.dtype.char not in _READABLE or not array.dtype.isnative:
         array = array.astype(np.float64)
-    if any(stride < 0 for stride in array.strides):
+    flags = array.flags
+    if not flags.c_contiguous and any(stride < 0 for stride in array.strides):
         array = np.ascontiguousarray(array)
-    if not array.flags.writeable:
+    if not flags.writeable:
         array = np.asarray(_ReadableMemory(array))
     shared = torch.from_numpy(array)
-    if shared.dtype == dtype or device.type != "cpu":
+    if flags.c_contiguous or shared.dtype == dtype or device.type != "cpu":
         return shared.to(device=device, dtype=dtype)
+    # A copy is made anyway: one whose rows are contiguous, which is what batches are gathered by.
     return torch.empty(shared.shape, dtype=dtype).copy_(shared)
 
 

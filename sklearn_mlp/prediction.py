@@ -1,6 +1,6 @@
 """Predicting with a trained network, a bounded number of samples at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,21 +32,28 @@ def logits_of(network: MLP, inputs: Tensor | SparseBatch) -> Tensor:
 
     The same as calling the network, with the activations applied in place.
     """
-    apply_ = ACTIVATIONS[network.activation].apply_
-    *hidden, last = network.linear_layers
-    for layer in hidden:
-        inputs = apply_(_affine(layer, inputs))
-    return _affine(last, inputs)
+    parameters = [(layer.weight, layer.bias) for layer in network.linear_layers]
+    return _logits(parameters, network.activation, inputs)
 
 
-def _affine(layer: nn.Linear, inputs: Tensor | SparseBatch) -> Tensor:
+def _logits(
+    parameters: Sequence[tuple[Tensor, Tensor]], activation: str, inputs: Tensor | SparseBatch
+) -> Tensor:
+    """Return the values before the output activation, from weights and biases."""
+    apply_ = ACTIVATIONS[activation].apply_
+    *hidden, last = parameters
+    for weight, bias in hidden:
+        inputs = apply_(_affine(weight, bias, inputs))
+    return _affine(*last, inputs)
+
+
+def _affine(weight: Tensor, bias: Tensor, inputs: Tensor | SparseBatch) -> Tensor:
     """Return a layer's values, (n_samples, n_out)."""
     if isinstance(inputs, SparseBatch):
-        return inputs.times(layer.weight.t().contiguous()).add_(layer.bias)
-    return nn.functional.linear(inputs, layer.weight, layer.bias)
+        return inputs.times(weight.t().contiguous()).add_(bias)
+    return nn.functional.linear(inputs, weight, bias)
 
 
-@torch.inference_mode()
 def predict_in_chunks(network: MLP, X: Any, finish: Callable[[Tensor], Tensor]) -> Tensor:
     """Run the network over checked samples, chunk by chunk.
 
@@ -64,20 +71,23 @@ def predict_in_chunks(network: MLP, X: Any, finish: Callable[[Tensor], Tensor]) 
     result : Tensor
         What ``finish`` returned, joined along the samples, on the CPU.
     """
-    weight = network.linear_layers[0].weight
-    dtype, device = weight.dtype, weight.device
+    # Looking a parameter up in a module takes as long as a small product: once is enough.
+    parameters = [(layer.weight, layer.bias) for layer in network.linear_layers]
+    dtype, device = parameters[0][0].dtype, parameters[0][0].device
     if not isinstance(X, np.ndarray | Tensor | SparseRows):
         X = take_over(X, dtype, device)
     step, n_samples = chunk_rows(X, device), X.shape[0]
     result: Tensor | None = None
-    for start in range(0, n_samples, step):
-        rows = slice(start, start + step)
-        inputs = X.batch(rows) if isinstance(X, SparseRows) else as_tensor(X[rows], dtype, device)
-        kept = finish(logits_of(network, inputs))
-        if n_samples <= step:
-            return kept.cpu()
-        if result is None:
-            result = torch.empty((n_samples, *kept.shape[1:]), dtype=kept.dtype)
-        result[rows] = kept
+    with torch.inference_mode():
+        for start in range(0, n_samples, step):
+            rows = slice(start, start + step)
+            part = X.batch(rows) if isinstance(X, SparseRows) else X[rows]
+            inputs = part if isinstance(part, SparseBatch) else as_tensor(part, dtype, device)
+            kept = finish(_logits(parameters, network.activation, inputs))
+            if n_samples <= step:
+                return kept.cpu()
+            if result is None:
+                result = torch.empty((n_samples, *kept.shape[1:]), dtype=kept.dtype)
+            result[rows] = kept
     assert result is not None
     return result

@@ -21,6 +21,9 @@ import torch
 # Multiply-adds of a step (of a chunk, when predicting) from which on more than one thread pays.
 THREADED_WORK = 4_000_000
 
+# Below so many, nothing in torch takes a second thread anyway, and counting takes as long.
+_TRIVIAL_WORK = 30_000
+
 _lock = threading.Lock()
 _local = threading.local()
 _running = 0
@@ -37,6 +40,9 @@ def shared_threads(work: float) -> Iterator[None]:
     work : float
         Multiply-adds of one step, or of one chunk.
     """
+    if work < _TRIVIAL_WORK and not _is_forked:
+        yield
+        return
     global _running, _total_threads
     with _lock:
         if _running == 0:
