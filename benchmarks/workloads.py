@@ -315,7 +315,7 @@ WORKLOADS: dict[str, Workload] = {
             load_mnist,
             hidden_layer_sizes=(128,),
             batch_size=64,
-            epochs=2,
+            epochs=5,
             measures_limit=True,
         ),
         Workload(
@@ -324,7 +324,7 @@ WORKLOADS: dict[str, Workload] = {
             load_mnist,
             hidden_layer_sizes=(256,),
             batch_size=256,
-            epochs=3,
+            epochs=5,
             measures_limit=True,
         ),
         Workload(

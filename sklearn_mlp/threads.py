@@ -48,20 +48,28 @@ def shared_threads(work: float) -> Iterator[None]:
         if _running == 0:
             _total_threads = torch.get_num_threads()
         _running += 1
-    _local.is_small = work < THREADED_WORK
+    # A prediction within a fit, by a callback for instance, must not undo the fit's share.
+    outer = getattr(_local, "work", None)
+    _local.work = work
     try:
         rebalance_threads()
         yield
     finally:
+        _local.work = outer
         with _lock:
             _running -= 1
-        if torch.get_num_threads() != _total_threads:
+        if outer is not None:
+            rebalance_threads()
+        elif torch.get_num_threads() != _total_threads:
             torch.set_num_threads(_total_threads)
 
 
 def rebalance_threads() -> None:
-    """Take up this thread's share anew: others may have begun or ended since."""
-    is_single = _is_forked or getattr(_local, "is_small", False)
+    """Take up this thread's share anew, as others have begun or ended; only in `shared_threads`."""
+    work = getattr(_local, "work", None)
+    if work is None:
+        return
+    is_single = _is_forked or work < THREADED_WORK
     share = 1 if is_single else max(1, _total_threads // max(1, _running))
     if torch.get_num_threads() != share:
         torch.set_num_threads(share)

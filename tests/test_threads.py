@@ -26,7 +26,7 @@ def test_a_large_fit_takes_all_and_a_small_one_a_single_thread():
 
 
 def test_the_number_is_left_as_found_after_an_error():
-    with pytest.raises(KeyError), shared_threads(1):
+    with pytest.raises(KeyError), shared_threads(THREADED_WORK - 1):
         raise KeyError
     assert torch.get_num_threads() == 4
 
@@ -58,3 +58,19 @@ def test_a_forked_process_takes_one(monkeypatch):
     monkeypatch.setattr(threads, "_is_forked", True)
     with shared_threads(THREADED_WORK):
         assert torch.get_num_threads() == 1
+
+
+def test_trivial_work_changes_nothing():
+    with shared_threads(1):
+        assert torch.get_num_threads() == 4
+        rebalance_threads()
+        assert torch.get_num_threads() == 4
+    assert torch.get_num_threads() == 4
+
+
+def test_one_within_another_gives_the_outer_its_share_back():
+    with shared_threads(THREADED_WORK - 1):
+        with shared_threads(THREADED_WORK - 1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 4
