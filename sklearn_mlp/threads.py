@@ -65,7 +65,7 @@ def shared_threads(work: float) -> Iterator[None]:
 
 
 def rebalance_threads() -> None:
-    """Take up this thread's share anew, as others have begun or ended; only in `shared_threads`."""
+    """Take up this thread's share anew, since others may have begun or ended."""
     work = getattr(_local, "work", None)
     if work is None:
         return
