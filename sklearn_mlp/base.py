@@ -184,8 +184,12 @@ class BaseTorchMLP(BaseEstimator, ABC):
             network, state, loss = self.module_, self._state, self._loss
             dtype, fit_dtype = self.dtype_, self._fit_dtype
             self._check_same_network(network, units, self._count_outputs(targets))
+            if self.dtype != "auto":
+                dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
+            # As in scikit-learn, a new activation counts from here on.
+            network.activation = self.activation
 
-        network.to(device)
+        network.to(device=device, dtype=dtype)
         data = self._training_data(X, targets, weights, dtype, device, random_state)
         config = self._training_config(
             resolve_batch_size(
@@ -315,6 +319,13 @@ class BaseTorchMLP(BaseEstimator, ABC):
                 f"hidden_layer_sizes={units} differs from {network.units[1:-1]}, which the "
                 "network was fitted with; training can only go on with the same network. Set "
                 "warm_start=False and call fit to begin anew."
+            )
+        loss = self._choose_loss().out_activation
+        if loss != self._loss.out_activation:
+            raise ValueError(
+                f"the loss asks for the output activation {loss!r}, but the network was fitted "
+                f"with {self._loss.out_activation!r}; set warm_start=False and call fit to begin "
+                "anew."
             )
         if network.units[-1] != n_outputs:
             raise ValueError(

@@ -43,9 +43,9 @@ class OptimizerState:
     moments: dict[str, Tensor]
     step: int = 0
 
-    def to(self, device: torch.device) -> None:
-        """Move the moments to a device."""
-        self.moments = {name: moment.to(device) for name, moment in self.moments.items()}
+    def to(self, like: Tensor) -> None:
+        """Bring the moments to the device and into the type of a tensor."""
+        self.moments = {name: moment.to(like) for name, moment in self.moments.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         arrays = {name: moment.cpu().numpy() for name, moment in self.moments.items()}

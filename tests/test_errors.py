@@ -500,3 +500,12 @@ def test_interrupted_early_stopping_has_the_best_weights(make_classifier, digits
     with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
         stopped.fit(X, y)
     assert_allclose(estimator.predict_proba(X), stopped.predict_proba(X), rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_warm_start_with_another_kind_of_output():
+    X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]
+    estimator = TorchMLPRegressor(max_iter=1, warm_start=True).fit(X, y)
+    message = "the loss asks for the output activation 'exp', but the network was fitted with"
+    with pytest.raises(ValueError, match=message):
+        estimator.set_params(loss="poisson").fit(X, y)

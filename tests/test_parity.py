@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse
+import torch
 from conftest import BACKENDS, native_only
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -246,3 +247,21 @@ def test_an_epoch_without_weight_in_one_batch_skips_it(backend):
     kept.fit(X, y, sample_weight=weights)
     dropped.fit(X[10:], y[10:])
     assert_allclose(kept.predict(X), dropped.predict(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_another_activation_counts_from_the_next_call(solver, backend):
+    X, y = make_task("multiclass")
+    theirs, ours = make_pair("multiclass", backend, random_state=0, solver=solver, max_iter=3)
+    for estimator in (theirs, ours):
+        estimator.fit(X, y)
+        estimator.set_params(activation="tanh").partial_fit(X, y).partial_fit(X, y)
+    assert_same(theirs, ours, X)
+
+
+def test_a_type_asked_for_later_counts_from_the_next_call(backend):
+    X, y = make_task("multiclass")
+    estimator = TorchMLPClassifier(5, dtype="float32", random_state=0, max_iter=3, backend=backend)
+    estimator.fit(X, y).set_params(dtype="float64").partial_fit(X, y)
+    assert estimator.dtype_ == torch.float64
+    assert estimator._state.optimizer.moments["first"].dtype == torch.float64

@@ -159,5 +159,5 @@ def make_solver(
     if not config.incremental or memory is None or memory.solver != config.solver:
         moments = {name: torch.zeros_like(parameters.values) for name in solver.moment_names}
         state.optimizer = memory = OptimizerState(config.solver, moments)
-    memory.to(parameters.values.device)
+    memory.to(parameters.values)
     return solver(parameters, gradient, config, memory)
