@@ -286,13 +286,13 @@ def test_the_device_used(make_classifier, iris, device):
     assert estimator.get_params()["device"] is device
 
 
-def test_the_type_stays_while_training_goes_on(make_classifier, iris):
+def test_the_type_stays_while_training_goes_on_unless_another_is_forced(make_classifier, iris):
     X, y = iris
     estimator = make_classifier(dtype="float32").fit(X, y)
-    estimator.set_params(dtype="float64").partial_fit(X.astype(np.float32), y)
+    estimator.set_params(dtype="auto").partial_fit(X.astype(np.float32), y)
     assert estimator.dtype_ == torch.float32
     assert estimator.coefs_[0].dtype == np.float64
-    assert estimator.fit(X, y).dtype_ == torch.float64
+    assert estimator.set_params(dtype="float64").partial_fit(X, y).dtype_ == torch.float64
 
 
 # Random states and threads.
