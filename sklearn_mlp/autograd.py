@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from sklearn_mlp.engine.batches import Batch
-from sklearn_mlp.engine.solvers import Solver
+from sklearn_mlp.batches import Batch
 from sklearn_mlp.losses import Loss
+from sklearn_mlp.solvers import Solver
 from sklearn_mlp.state import OptimizerState
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -92,6 +93,11 @@ class BaseTorchMLP(BaseEstimator, ABC):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        # Network.
+        # Loss and output.
+        # Solvers, schedules, averaging.
+        # Watching and stopping.
+        # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
         backend: str = "torch",
@@ -120,6 +126,11 @@ class BaseTorchMLP(BaseEstimator, ABC):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        # Network.
+        # Loss and output.
+        # Solvers, schedules, averaging.
+        # Watching and stopping.
+        # Where it runs.
         self.device = device
         self.dtype = dtype
         self.backend = backend
@@ -252,30 +263,17 @@ class BaseTorchMLP(BaseEstimator, ABC):
         random_state: np.random.RandomState,
     ) -> TrainingConfig:
         """Collect what training depends on."""
-        return TrainingConfig(
-            solver=self.solver,
-            alpha=self.alpha,
-            batch_size=batch_size,
-            learning_rate=self.learning_rate,
-            learning_rate_init=self.learning_rate_init,
-            power_t=self.power_t,
-            max_iter=self.max_iter,
-            shuffle=self.shuffle,
-            tol=self.tol,
-            verbose=self.verbose,
-            momentum=self.momentum,
-            nesterovs_momentum=self.nesterovs_momentum,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
-            n_iter_no_change=self.n_iter_no_change,
-            max_fun=self.max_fun,
-            incremental=incremental,
-            loss=loss,
-            random_state=random_state,
-            codec=self._label_codec,
-            backend_params=self.backend_params,
-        )
+        ours = self.get_params(deep=False)
+        # Most of its fields are parameters, under the same names.
+        settings = {field.name: ours.get(field.name) for field in fields(TrainingConfig)}
+        settings |= {
+            "batch_size": batch_size,
+            "incremental": incremental,
+            "loss": loss,
+            "random_state": random_state,
+            "codec": self._label_codec,
+        }
+        return TrainingConfig(**settings)
 
     def _set_fitted(
         self, network: MLP, state: TrainingState, loss: Loss, fit_dtype: np.dtype

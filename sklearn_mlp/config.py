@@ -41,6 +41,10 @@ class TrainingConfig:
     epsilon: float
     n_iter_no_change: float
     max_fun: int
+    # Network, loss and output.
+    # Solvers, schedules, averaging.
+    # Watching and stopping.
+    # The rest is no parameter, or another form of one.
     incremental: bool
     loss: Loss
     random_state: np.random.RandomState

@@ -37,6 +37,11 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
         Options(Real, {np.inf}),
     ],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
+    # Network.
+    # Loss and output.
+    # Solvers, schedules, averaging.
+    # Watching and stopping.
+    # Where it runs.
     "device": [str, torch.device],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
     "backend": [StrOptions(set(BACKENDS))],

@@ -208,6 +208,11 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        # Network.
+        # Loss and output.
+        # Solvers, schedules, averaging.
+        # Watching and stopping.
+        # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
         backend: str = "torch",
@@ -237,6 +242,11 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
             epsilon=epsilon,
             n_iter_no_change=n_iter_no_change,
             max_fun=max_fun,
+            # Network.
+            # Loss and output.
+            # Solvers, schedules, averaging.
+            # Watching and stopping.
+            # Where it runs.
             device=device,
             dtype=dtype,
             backend=backend,

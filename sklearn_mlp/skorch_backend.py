@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
+from sklearn_mlp.batches import Batch, Batches
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.engine.batches import Batch, Batches
-from sklearn_mlp.engine.solvers import Solver, make_solver
 from sklearn_mlp.inputs import take_over
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.prediction import chunk_rows
+from sklearn_mlp.solvers import Solver, make_solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec

@@ -7,9 +7,9 @@ import pytest
 import scipy.sparse
 import torch
 
+from sklearn_mlp import batches as batches_module
+from sklearn_mlp.batches import Batches, _StreamedGather
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.engine import batches as batches_module
-from sklearn_mlp.engine.batches import Batches, _StreamedGather
 from sklearn_mlp.losses import SquaredError
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.training_data import TrainingData

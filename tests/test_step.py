@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.activations import ACTIVATIONS
-from sklearn_mlp.engine.batches import Batch
+from sklearn_mlp.batches import Batch
 from sklearn_mlp.engine.layers import FlatLayers
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.losses import BinaryLogLoss, MulticlassLogLoss, Poisson, SquaredError

@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import torch
 
-from sklearn_mlp.engine.batches import Batches
+from sklearn_mlp.batches import Batches
 from sklearn_mlp.engine.loop import EpochLoss, take_steps
-from sklearn_mlp.engine.solvers import Solver
 from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.solvers import Solver
 
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
 

@@ -10,8 +10,8 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
+from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.engine.batches import Batch
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.sklearn_internals import check_optimize_result

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sklearn_mlp.engine.batches import Batches
-from sklearn_mlp.engine.solvers import Solver
+from sklearn_mlp.batches import Batches
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.monitor import EpochMonitor
+from sklearn_mlp.solvers import Solver
 from sklearn_mlp.threads import rebalance_threads
 
 

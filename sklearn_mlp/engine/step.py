@@ -6,7 +6,7 @@ from functools import partial
 from torch import Tensor
 
 from sklearn_mlp.activations import Activation
-from sklearn_mlp.engine.batches import Batch
+from sklearn_mlp.batches import Batch
 from sklearn_mlp.engine.layers import FlatLayers
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.sparse import SparseBatch

@@ -5,16 +5,16 @@ from functools import partial
 import torch
 
 from sklearn_mlp.activations import ACTIVATIONS
+from sklearn_mlp.batches import Batches
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.engine.batches import Batches
 from sklearn_mlp.engine.graphs import EpochGraph, can_capture
 from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
 from sklearn_mlp.engine.loop import EpochLoss, run_epochs, take_steps
-from sklearn_mlp.engine.solvers import make_solver
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.solvers import make_solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
