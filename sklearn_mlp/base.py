@@ -6,20 +6,17 @@ from dataclasses import fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.sparse
 import torch
 from sklearn.utils import Tags, check_random_state
 from torch import Tensor
 
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
-from sklearn_mlp.devices import home_of_samples, resolve_device, resolve_dtype
+from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
-    as_tensor,
     fitted_dtype,
     on_host,
-    take_over,
 )
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, draw_initial_weights
@@ -28,8 +25,14 @@ from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
 from sklearn_mlp.threads import shared_threads
-from sklearn_mlp.training_data import TrainingData
-from sklearn_mlp.validation import ValidationData, split_rows
+from sklearn_mlp.training_data import Samples, TrainingData
+from sklearn_mlp.validation import (
+    ValidationData,
+    check_given,
+    make_rescore,
+    of_validation_set,
+    split_rows,
+)
 
 
 class BaseTorchMLP(FittedNetwork, ABC):
@@ -71,6 +74,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # Loss and output.
         # Solvers, schedules, averaging.
         # Watching and stopping.
+        scoring: str | Callable[..., float] | None = None,
+        max_time: float | None = None,
         # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
@@ -104,6 +109,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # Loss and output.
         # Solvers, schedules, averaging.
         # Watching and stopping.
+        self.scoring = scoring
+        self.max_time = max_time
         # Where it runs.
         self.device = device
         self.dtype = dtype
@@ -132,6 +139,10 @@ class BaseTorchMLP(FittedNetwork, ABC):
     def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
         """Return what the validation split is stratified by, if by anything."""
 
+    @abstractmethod
+    def _encode_validation_targets(self, y: np.ndarray) -> np.ndarray:
+        """Return the targets of a validation set, as `_encode_targets` does."""
+
     @property
     @abstractmethod
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
@@ -144,18 +155,37 @@ class BaseTorchMLP(FittedNetwork, ABC):
 
     # Fitting.
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
-        """Fit, or with ``incremental`` go on for one epoch."""
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_set: tuple[Any, Any, Any] = (None, None, None),
+        *,
+        incremental: bool,
+    ) -> Self:
+        """Fit, or with ``incremental`` go on for one epoch.
+
+        ``validation_set`` is ``X_val, y_val, sample_weight_val``.
+        """
         units = hidden_units(self.hidden_layer_sizes)
         device = resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
-        if incremental and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
+        is_watched = check_given(*validation_set)
+        if incremental and self.early_stopping and not is_watched:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True without a validation set; "
+                "pass X_val and y_val"
+            )
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
 
         X, y = self._validate_data(X, y, reset=is_first)
         weights = self._validate_weights(sample_weight, X)
         targets = self._encode_targets(y, reset=is_first, incremental=incremental)
+        samples = Samples(X, y, targets, weights)
+        watched = None
+        if is_watched:
+            watched = self._check_validation_set(*validation_set, targets.shape[1])
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
         random_state = _own_random_state(self.random_state)
         if is_first:
@@ -175,7 +205,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
             network.activation = self.activation
 
         network.to(device=device, dtype=dtype)
-        data = self._training_data(X, targets, weights, dtype, device, random_state)
+        view = self._view(network, loss, fit_dtype)
+        data = self._training_data(samples, watched, view, random_state)
         config = self._training_config(
             resolve_batch_size(
                 self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
@@ -195,39 +226,52 @@ class BaseTorchMLP(FittedNetwork, ABC):
         self._set_fitted(network, state, loss, fit_dtype)
         return self
 
+    def _check_validation_set(self, X: Any, y: Any, sample_weight: Any, n_columns: int) -> Samples:
+        """Check what the user passed to be watched on."""
+        with of_validation_set():
+            X, y = self._validate_data(X, y, reset=False)
+            weights = self._validate_weights(sample_weight, X)
+            targets = self._encode_validation_targets(y)
+            if targets.shape[1] != n_columns:
+                raise ValueError(
+                    f"y has {targets.shape[1]} columns, but y of training {n_columns}."
+                )
+            return Samples(X, y, targets, weights)
+
     def _training_data(
         self,
-        X: Any,
-        targets: np.ndarray,
-        weights: np.ndarray | None,
-        dtype: torch.dtype,
-        device: torch.device,
+        samples: Samples,
+        watched: Samples | None,
+        view: Self,
         random_state: np.random.RandomState,
     ) -> TrainingData:
         """Bring everything onto the device, with a part held out if early stopping wants one."""
-        is_stopping_early = self.early_stopping and self.solver in STOCHASTIC_SOLVERS
-        rows = held_out = None
-        if is_stopping_early:
+        rows = None
+        if watched is None and self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
+            stratify = self._stratify(samples.targets)
+            n_samples = samples.X.shape[0]
             rows, held_out = split_rows(
-                X.shape[0], self.validation_fraction, self._stratify(targets), random_state
+                n_samples, self.validation_fraction, stratify, random_state
             )
-        n_bytes = X.shape[0] * X.shape[1] * dtype.itemsize
-        is_sparse = scipy.sparse.issparse(X)
-        inputs = take_over(X, dtype, device if is_sparse else home_of_samples(n_bytes, device))
-        target_dtype = torch.int64 if targets.dtype.kind == "i" else dtype
-        all_targets = as_tensor(targets, target_dtype, device)
-        validation = None
-        if held_out is not None:
-            selected = torch.from_numpy(held_out)
-            validation = ValidationData(
-                inputs[selected.to(inputs.device)]
-                if isinstance(inputs, Tensor)
-                else inputs.take(held_out),
-                all_targets.cpu()[selected],
-                None if weights is None else torch.from_numpy(weights[held_out]),
-                self._validation_metric,
-            )
-        return TrainingData(inputs, all_targets, weights, rows, validation)
+            watched = samples.take(held_out)
+        inputs, targets = samples.tensors(view.dtype_, view.device_)
+        validation = None if watched is None else self._validation_data(watched, view)
+        return TrainingData(inputs, targets, samples.sample_weight, rows, validation)
+
+    def _validation_data(self, watched: Samples, view: Self) -> ValidationData:
+        """Prepare what the network is watched on, by what ``scoring`` names."""
+        inputs, targets = watched.tensors(view.dtype_, view.device_)
+        weights = watched.sample_weight
+        metric, rescore = self._validation_metric, None
+        if self.scoring not in (None, "loss"):
+            rescore = make_rescore(view, self.scoring, watched.X, watched.y, weights)
+        return ValidationData(
+            inputs,
+            targets.cpu(),
+            None if weights is None else torch.from_numpy(weights),
+            None if self.scoring == "loss" else metric,
+            rescore,
+        )
 
     def _training_config(
         self,

@@ -1,7 +1,7 @@
 """The settings of one fit, checked and resolved, as the backends take them."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,9 @@ class TrainingConfig:
     # Network, loss and output.
     # Solvers, schedules, averaging.
     # Watching and stopping.
+    early_stopping: bool
+    scoring: str | Callable[..., float] | None
+    max_time: float | None
     # The rest is no parameter, or another form of one.
     incremental: bool
     loss: Loss

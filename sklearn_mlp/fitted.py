@@ -1,7 +1,7 @@
 """What a fitted estimator holds, and what it does with it: attributes, predictions, pickles."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,21 @@ from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.threads import shared_threads
+
+
+def predicting_attributes(network: MLP, loss: Loss, fit_dtype: np.dtype) -> dict[str, Any]:
+    """Return the fitted attributes that predictions need."""
+    parameter = next(network.parameters())
+    return {
+        "module_": network,
+        "device_": parameter.device,
+        "dtype_": parameter.dtype,
+        "_loss": loss,
+        "_fit_dtype": fit_dtype,
+        "n_layers_": len(network.units),
+        "n_outputs_": network.units[-1],
+        "out_activation_": loss.out_activation,
+    }
 
 
 class FittedNetwork(BaseEstimator):
@@ -39,6 +54,7 @@ class FittedNetwork(BaseEstimator):
     validation_scores_: list[float] | None
     best_validation_score_: float | None
     n_iter_: int
+    converged_: bool
     t_: int
     n_layers_: int
     n_outputs_: int
@@ -52,25 +68,27 @@ class FittedNetwork(BaseEstimator):
         self, network: MLP, state: TrainingState, loss: Loss, fit_dtype: np.dtype
     ) -> None:
         """Set the fitted attributes."""
-        parameter = next(network.parameters())
-        self.module_ = network.eval()
-        self.device_ = parameter.device
-        self.dtype_ = parameter.dtype
+        self.__dict__.update(predicting_attributes(network.eval(), loss, fit_dtype))
         self._state = state
-        self._loss = loss
-        self._fit_dtype = fit_dtype
-        self.n_layers_ = len(network.units)
-        self.n_outputs_ = network.units[-1]
-        self.out_activation_ = loss.out_activation
         self.n_iter_ = state.n_iter
         self.t_ = state.samples_seen
         self.loss_ = state.loss
+        self.converged_ = state.is_converged
         if self.solver not in STOCHASTIC_SOLVERS:
             return
         self.loss_curve_ = state.history.loss
         self.best_loss_ = None if self.early_stopping else state.best_loss
-        self.validation_scores_ = state.history.validation_score if self.early_stopping else None
-        self.best_validation_score_ = state.best_validation_score if self.early_stopping else None
+        is_validated = state.is_validated
+        self.validation_scores_ = state.history.validation_score if is_validated else None
+        self.best_validation_score_ = state.best_validation_score if is_validated else None
+
+    def _view(self, network: MLP, loss: Loss, fit_dtype: np.dtype) -> Self:
+        """Return an estimator that predicts with a network while it is being trained."""
+        view = object.__new__(type(self))
+        view.__dict__.update(vars(self) | predicting_attributes(network, loss, fit_dtype))
+        # It is given checked samples, which have lost their names.
+        view.__dict__.pop("feature_names_in_", None)
+        return view
 
     # Predicting.
 
@@ -128,7 +146,7 @@ class FittedNetwork(BaseEstimator):
 
     @property
     def history_(self) -> pd.DataFrame:
-        """A row per epoch: loss, validation_score, learning_rate, seconds."""
+        """A row per epoch: losses, validation score, learning rate, seconds."""
         self._fitted_network("history_")
         frame = pd.DataFrame(vars(self._state.history))
         frame.index = pd.RangeIndex(1, len(frame) + 1, name="epoch")
@@ -159,7 +177,8 @@ class FittedNetwork(BaseEstimator):
         state = dict(super().__getstate__())
         if "module_" in state:
             state["module_"] = PackedNetwork.of(self.module_)
-            can_go_on = self.solver in STOCHASTIC_SOLVERS and not self.early_stopping
+            is_done = self.early_stopping and self._state.best is None
+            can_go_on = self.solver in STOCHASTIC_SOLVERS and not is_done
             state["_state"] = self._state.packed(can_go_on=can_go_on)
         return state
 

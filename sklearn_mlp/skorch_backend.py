@@ -34,7 +34,6 @@ from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
 from sklearn_mlp.threads import rebalance_threads
 from sklearn_mlp.training_data import TrainingData
-from sklearn_mlp.validation import make_scorer
 
 
 def train(
@@ -310,7 +309,6 @@ class _Run:
             moments = state.optimizer.moments
             state.optimizer.moments = {name: moment.clone() for name, moment in moments.items()}
         solver = make_solver(parameters, parameters.empty_like(), config, state)
-        score = make_scorer(network, data.validation, config.loss)
         held_out, part = None, data.validation
         if part is not None:
             targets = part.targets.to(data.targets.device)
@@ -318,7 +316,7 @@ class _Run:
             size = chunk_rows(part.inputs, targets.device)
             settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
             held_out = _Samples(TrainingData(part.inputs, targets, weights), settings)
-        monitor = EpochMonitor(config, state, parameters.values, score)
+        monitor = EpochMonitor(config, state, network, parameters.values, part)
         return cls(_Samples(data, config), held_out, solver, monitor)
 
     def epoch_ended(self, net: "_Net") -> None:

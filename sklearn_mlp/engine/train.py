@@ -18,7 +18,6 @@ from sklearn_mlp.solvers import make_solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
-from sklearn_mlp.validation import make_scorer
 
 
 def train(network: MLP, data: TrainingData, config: TrainingConfig, state: TrainingState) -> None:
@@ -53,14 +52,13 @@ def train(network: MLP, data: TrainingData, config: TrainingConfig, state: Train
     layers = layers_type(parameters, gradient, config.batch_size)
     step = ClosedFormStep(layers, ACTIVATIONS[network.activation], config.loss)
     if not config.is_stochastic:
-        run_lbfgs(step, parameters, gradient, data, config, state)
+        run_lbfgs(step, parameters, gradient, data, config, state, network)
         return
     # Neither autograd nor version counters: a small call takes 1 us, of which they are a part.
     with torch.inference_mode():
         solver = make_solver(parameters, gradient, config, state)
         batches = Batches(data, config, config.random_state)
-        score = make_scorer(network, data.validation, config.loss)
-        monitor = EpochMonitor(config, state, parameters.values, score)
+        monitor = EpochMonitor(config, state, network, parameters.values, data.validation)
         epoch_loss = EpochLoss(step, batches, config.alpha)
         parts = (step, solver, batches, epoch_loss)
         is_graph = can_capture(batches, parameters.values.device)
