@@ -31,6 +31,7 @@ from sklearn_mlp.network import MLP, draw_initial_weights
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
@@ -172,25 +173,44 @@ class BaseTorchMLP(BaseEstimator, ABC):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
         """Fit, or with ``incremental`` go on for one epoch."""
-        units = hidden_units(self.hidden_layer_sizes)
-        device = resolve_device(self.device)
+        checked = self._check_fit(X, y, sample_weight, incremental=incremental)
+        prepared = self._prepare(checked, incremental=incremental)
+        network, data, config, state = prepared.for_backend
+        samples = config.batch_size if config.is_stochastic else data.n_train
+        with shared_threads(network.n_parameters * samples):
+            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        self._finish(prepared)
+        return self
+
+    def _check_fit(
+        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool
+    ) -> CheckedSamples:
+        """Check parameters and samples; encode the targets."""
+        hidden_units(self.hidden_layer_sizes)
+        resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
-
         X, y = self._validate_data(X, y, reset=is_first)
         weights = self._validate_weights(sample_weight, X)
         targets = self._encode_targets(y, reset=is_first, incremental=incremental)
+        return CheckedSamples(X, targets, weights, fitted_dtype(X), is_first)
+
+    def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
+        """Make the network, or go on with the one there is, and all else that a backend needs."""
+        X, targets = checked.X, checked.targets
+        units = hidden_units(self.hidden_layer_sizes)
+        device = resolve_device(self.device)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
         random_state = _own_random_state(self.random_state)
-        if is_first:
+        if checked.is_first:
             dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
             layers = (X.shape[1], *units, self._count_outputs(targets))
             network = MLP(layers, self.activation, dtype)
             draw_initial_weights(network, random_state)
             state, loss = TrainingState(), self._choose_loss()
-            fit_dtype = fitted_dtype(X)
+            fit_dtype = checked.dtype
         else:
             network, state, loss = self.module_, self._state, self._loss
             dtype, fit_dtype = self.dtype_, self._fit_dtype
@@ -201,7 +221,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
             network.activation = self.activation
 
         network.to(device=device, dtype=dtype)
-        data = self._training_data(X, targets, weights, dtype, device, random_state)
+        data = self._training_data(X, targets, checked.weights, dtype, device, random_state)
         config = self._training_config(
             resolve_batch_size(
                 self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
@@ -210,16 +230,17 @@ class BaseTorchMLP(BaseEstimator, ABC):
             loss,
             random_state,
         )
-        work = network.n_parameters * (config.batch_size if config.is_stochastic else len(targets))
-        with shared_threads(work):
-            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        return PreparedFit(network, data, config, state, fit_dtype)
+
+    def _finish(self, prepared: PreparedFit) -> None:
+        """Check what training has left, and set the fitted attributes."""
+        network = prepared.network
         if not all(parameter.isfinite().all() for parameter in network.parameters()):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        self._set_fitted(network, state, loss, fit_dtype)
-        return self
+        self._set_fitted(network, prepared.state, prepared.config.loss, prepared.fit_dtype)
 
     def _training_data(
         self,
