@@ -21,13 +21,16 @@ from sklearn_mlp.inputs import (
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, draw_initial_weights
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
+from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
 from sklearn_mlp.threads import shared_threads
 from sklearn_mlp.training_data import Samples, TrainingData
 from sklearn_mlp.validation import (
+    NO_VALIDATION_SET,
     ValidationData,
+    ValidationSet,
     check_given,
     make_rescore,
     of_validation_set,
@@ -160,16 +163,32 @@ class BaseTorchMLP(FittedNetwork, ABC):
         X: Any,
         y: Any,
         sample_weight: Any,
-        validation_set: tuple[Any, Any, Any] = (None, None, None),
+        validation_set: ValidationSet = NO_VALIDATION_SET,
         *,
         incremental: bool,
     ) -> Self:
-        """Fit, or with ``incremental`` go on for one epoch.
+        """Fit, or with ``incremental`` go on for one epoch."""
+        checked = self._check_fit(X, y, sample_weight, validation_set, incremental=incremental)
+        prepared = self._prepare(checked, incremental=incremental)
+        network, data, config, state = prepared.for_backend
+        samples = config.batch_size if config.is_stochastic else data.n_train
+        with shared_threads(network.n_parameters * samples):
+            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        self._finish(prepared)
+        return self
 
-        ``validation_set`` is ``X_val, y_val, sample_weight_val``.
-        """
-        units = hidden_units(self.hidden_layer_sizes)
-        device = resolve_device(self.device)
+    def _check_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_set: ValidationSet = NO_VALIDATION_SET,
+        *,
+        incremental: bool,
+    ) -> CheckedSamples:
+        """Check parameters and samples; encode the targets."""
+        hidden_units(self.hidden_layer_sizes)
+        resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
         is_watched = check_given(*validation_set)
         if incremental and self.early_stopping and not is_watched:
@@ -178,7 +197,6 @@ class BaseTorchMLP(FittedNetwork, ABC):
                 "pass X_val and y_val"
             )
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
-
         X, y = self._validate_data(X, y, reset=is_first)
         weights = self._validate_weights(sample_weight, X)
         targets = self._encode_targets(y, reset=is_first, incremental=incremental)
@@ -186,15 +204,22 @@ class BaseTorchMLP(FittedNetwork, ABC):
         watched = None
         if is_watched:
             watched = self._check_validation_set(*validation_set, targets.shape[1])
+        return CheckedSamples(samples, watched, fitted_dtype(X), is_first)
+
+    def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
+        """Make the network, or go on with the one there is, and all else that a backend needs."""
+        X, targets = checked.X, checked.targets
+        units = hidden_units(self.hidden_layer_sizes)
+        device = resolve_device(self.device)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
         random_state = _own_random_state(self.random_state)
-        if is_first:
+        if checked.is_first:
             dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
             layers = (X.shape[1], *units, self._count_outputs(targets))
             network = MLP(layers, self.activation, dtype)
             draw_initial_weights(network, random_state)
             state, loss = TrainingState(), self._choose_loss()
-            fit_dtype = fitted_dtype(X)
+            fit_dtype = checked.dtype
         else:
             network, state, loss = self.module_, self._state, self._loss
             dtype, fit_dtype = self.dtype_, self._fit_dtype
@@ -206,7 +231,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
 
         network.to(device=device, dtype=dtype)
         view = self._view(network, loss, fit_dtype)
-        data = self._training_data(samples, watched, view, random_state)
+        data = self._training_data(checked, view, random_state)
         config = self._training_config(
             resolve_batch_size(
                 self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
@@ -215,16 +240,17 @@ class BaseTorchMLP(FittedNetwork, ABC):
             loss,
             random_state,
         )
-        work = network.n_parameters * (config.batch_size if config.is_stochastic else len(targets))
-        with shared_threads(work):
-            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        return PreparedFit(network, data, config, state, fit_dtype)
+
+    def _finish(self, prepared: PreparedFit) -> None:
+        """Check what training has left, and set the fitted attributes."""
+        network = prepared.network
         if not all(parameter.isfinite().all() for parameter in network.parameters()):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        self._set_fitted(network, state, loss, fit_dtype)
-        return self
+        self._set_fitted(network, prepared.state, prepared.config.loss, prepared.fit_dtype)
 
     def _check_validation_set(self, X: Any, y: Any, sample_weight: Any, n_columns: int) -> Samples:
         """Check what the user passed to be watched on."""
@@ -240,13 +266,12 @@ class BaseTorchMLP(FittedNetwork, ABC):
 
     def _training_data(
         self,
-        samples: Samples,
-        watched: Samples | None,
+        checked: CheckedSamples,
         view: Self,
         random_state: np.random.RandomState,
     ) -> TrainingData:
         """Bring everything onto the device, with a part held out if early stopping wants one."""
-        rows = None
+        samples, watched, rows = checked.samples, checked.watched, None
         if watched is None and self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
             stratify = self._stratify(samples.targets)
             n_samples = samples.X.shape[0]

@@ -21,6 +21,10 @@ from sklearn_mlp.sparse import SparseRows
 Metric = Callable[[Tensor, Tensor, Tensor | None], float]
 Scorer = Callable[..., float]
 
+# The arguments X_val, y_val and sample_weight_val of fit.
+ValidationSet = tuple[Any, Any, Any]
+NO_VALIDATION_SET: ValidationSet = (None, None, None)
+
 
 @dataclass(frozen=True)
 class ValidationData:

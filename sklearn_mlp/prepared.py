@@ -1,0 +1,82 @@
+"""What a fit has ready before it trains: the samples checked, and what a backend is given.
+
+A single fit goes from one to the other and on to the backend; many fits at once share the
+former and train the latter together.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.network import MLP
+from sklearn_mlp.state import TrainingState
+from sklearn_mlp.training_data import Samples, TrainingData
+
+
+@dataclass(frozen=True)
+class CheckedSamples:
+    """The samples of a fit, checked, with the targets encoded.
+
+    Attributes
+    ----------
+    samples : Samples
+        Those to train on; a part may be held out of them.
+    watched : Samples or None
+        The validation set that the user has given, if any.
+    dtype : dtype
+        The type that scikit-learn would train in.
+    is_first : bool
+        Whether training begins anew.
+    """
+
+    samples: Samples
+    watched: Samples | None
+    dtype: np.dtype
+    is_first: bool
+
+    @property
+    def X(self) -> Any:
+        """The samples to train on, (n_samples, n_features)."""
+        return self.samples.X
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Class codes, or values, (n_samples, 1) or (n_samples, n_outputs)."""
+        return self.samples.targets
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """The sample weights, (n_samples,) in float64, if any."""
+        return self.samples.sample_weight
+
+
+@dataclass(frozen=True)
+class PreparedFit:
+    """Everything that a backend trains with, and what the estimator keeps of it.
+
+    Attributes
+    ----------
+    network : MLP
+        With the weights to start from.
+    data : TrainingData
+        The samples.
+    config : TrainingConfig
+        The settings.
+    state : TrainingState
+        Brought up to date by the backend.
+    fit_dtype : dtype
+        The type of what comes out.
+    """
+
+    network: MLP
+    data: TrainingData
+    config: TrainingConfig
+    state: TrainingState
+    fit_dtype: np.dtype
+
+    @property
+    def for_backend(self) -> tuple[MLP, TrainingData, TrainingConfig, TrainingState]:
+        """The arguments of a backend."""
+        return self.network, self.data, self.config, self.state
