@@ -22,6 +22,7 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, draw_initial_weights
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
+from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
@@ -76,6 +77,11 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # Network.
         # Loss and output.
         # Solvers, schedules, averaging.
+        warmup: float = 0,
+        lr_decay: float | None = None,
+        lr_step_size: int = 30,
+        lr_patience: int = 5,
+        lr_min: float = 0.0,
         # Watching and stopping.
         scoring: str | Callable[..., float] | None = None,
         max_time: float | None = None,
@@ -111,6 +117,11 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # Network.
         # Loss and output.
         # Solvers, schedules, averaging.
+        self.warmup = warmup
+        self.lr_decay = lr_decay
+        self.lr_step_size = lr_step_size
+        self.lr_patience = lr_patience
+        self.lr_min = lr_min
         # Watching and stopping.
         self.scoring = scoring
         self.max_time = max_time
@@ -190,6 +201,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         hidden_units(self.hidden_layer_sizes)
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
+        check_schedule(self.get_params(deep=False))
         is_watched = check_given(*validation_set)
         if incremental and self.early_stopping and not is_watched:
             raise ValueError(

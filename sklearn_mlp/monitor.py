@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.network import MLP
-from sklearn_mlp.schedules import Schedule
+from sklearn_mlp.schedules import make_schedule
 from sklearn_mlp.state import Snapshot, TrainingState
 from sklearn_mlp.validation import ValidationData, Validator
 
@@ -42,7 +42,7 @@ class EpochMonitor:
     ) -> None:
         self.config = config
         self.state = state
-        self.schedule = Schedule(config, state)
+        self.schedule = make_schedule(config, state)
         self.is_stopping_early = config.early_stopping and validation is not None
         self._validate: Callable[[], tuple[float, float]] | None = None
         if validation is not None:
@@ -161,7 +161,7 @@ class EpochMonitor:
             loss=loss,
             validation_loss=validation_loss,
             validation_score=score,
-            learning_rate=self.state.learning_rate,
+            learning_rate=self.schedule.last_rate,
             seconds=now - self._epoch_began,
         )
         self._epoch_began = now
