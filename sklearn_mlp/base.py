@@ -12,12 +12,13 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
 from sklearn_mlp.devices import home_of_samples, resolve_device, resolve_dtype
+from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.inputs import (
     as_tensor,
     fitted_dtype,
@@ -27,7 +28,7 @@ from sklearn_mlp.inputs import (
     validate_samples,
 )
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network import MLP, draw_initial_weights
+from sklearn_mlp.network import MLP, count_parameters, draw_initial_weights
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
@@ -49,7 +50,8 @@ class BaseTorchMLP(BaseEstimator, ABC):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
     # Set by fit; the rest of the fitted attributes are properties, below.
-    module_: MLP
+    module_: nn.Module
+    engine_: str
     device_: torch.device
     dtype_: torch.dtype
     loss_: float
@@ -59,7 +61,6 @@ class BaseTorchMLP(BaseEstimator, ABC):
     best_validation_score_: float | None
     n_iter_: int
     t_: int
-    n_layers_: int
     n_outputs_: int
     n_features_in_: int
     out_activation_: str
@@ -183,22 +184,23 @@ class BaseTorchMLP(BaseEstimator, ABC):
         weights = self._validate_weights(sample_weight, X)
         targets = self._encode_targets(y, reset=is_first, incremental=incremental)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
+        n_outputs = self._count_outputs(targets)
         random_state = _own_random_state(self.random_state)
+        network: nn.Module
         if is_first:
             dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            layers = (X.shape[1], *units, self._count_outputs(targets))
-            network = MLP(layers, self.activation, dtype)
-            draw_initial_weights(network, random_state)
+            network = self._new_network(X.shape[1], units, n_outputs, dtype, random_state)
             state, loss = TrainingState(), self._choose_loss()
             fit_dtype = fitted_dtype(X)
         else:
             network, state, loss = self.module_, self._state, self._loss
             dtype, fit_dtype = self.dtype_, self._fit_dtype
-            self._check_same_network(network, units, self._count_outputs(targets))
+            self._check_same_network(network, units, n_outputs)
             if self.dtype != "auto":
                 dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            # As in scikit-learn, a new activation counts from here on.
-            network.activation = self.activation
+            if isinstance(network, MLP):
+                # As in scikit-learn, a new activation counts from here on.
+                network.activation = self.activation
 
         network.to(device=device, dtype=dtype)
         data = self._training_data(X, targets, weights, dtype, device, random_state)
@@ -209,8 +211,12 @@ class BaseTorchMLP(BaseEstimator, ABC):
             incremental,
             loss,
             random_state,
+            engine=choose_engine(network, self.backend),
+            n_outputs=n_outputs,
         )
-        work = network.n_parameters * (config.batch_size if config.is_stochastic else len(targets))
+        work = count_parameters(network) * (
+            config.batch_size if config.is_stochastic else len(targets)
+        )
         with shared_threads(work):
             state.trainer = BACKENDS[self.backend](network, data, config, state)
         if not all(parameter.isfinite().all() for parameter in network.parameters()):
@@ -218,8 +224,21 @@ class BaseTorchMLP(BaseEstimator, ABC):
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        self._set_fitted(network, state, loss, fit_dtype)
+        self._set_fitted(network, state, config, fit_dtype)
         return self
+
+    def _new_network(
+        self,
+        n_features: int,
+        units: tuple[int, ...],
+        n_outputs: int,
+        dtype: torch.dtype,
+        random_state: np.random.RandomState,
+    ) -> nn.Module:
+        """Make the network, with its initial weights."""
+        network = MLP((n_features, *units, n_outputs), self.activation, dtype)
+        draw_initial_weights(network, random_state)
+        return network
 
     def _training_data(
         self,
@@ -261,6 +280,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
         incremental: bool,
         loss: Loss,
         random_state: np.random.RandomState,
+        **resolved: Any,
     ) -> TrainingConfig:
         """Collect what training depends on."""
         ours = self.get_params(deep=False)
@@ -272,11 +292,16 @@ class BaseTorchMLP(BaseEstimator, ABC):
             "loss": loss,
             "random_state": random_state,
             "codec": self._label_codec,
+            **resolved,
         }
         return TrainingConfig(**settings)
 
     def _set_fitted(
-        self, network: MLP, state: TrainingState, loss: Loss, fit_dtype: np.dtype
+        self,
+        network: nn.Module,
+        state: TrainingState,
+        config: TrainingConfig,
+        fit_dtype: np.dtype,
     ) -> None:
         """Set the fitted attributes."""
         parameter = next(network.parameters())
@@ -284,11 +309,11 @@ class BaseTorchMLP(BaseEstimator, ABC):
         self.device_ = parameter.device
         self.dtype_ = parameter.dtype
         self._state = state
-        self._loss = loss
+        self._loss = config.loss
         self._fit_dtype = fit_dtype
-        self.n_layers_ = len(network.units)
-        self.n_outputs_ = network.units[-1]
-        self.out_activation_ = loss.out_activation
+        self.engine_ = config.engine
+        self.n_outputs_ = config.n_outputs
+        self.out_activation_ = config.loss.out_activation
         self.n_iter_ = state.n_iter
         self.t_ = state.samples_seen
         self.loss_ = state.loss
@@ -310,9 +335,11 @@ class BaseTorchMLP(BaseEstimator, ABC):
         # To float32's rounding too, weights of 1 are no weights.
         return None if (weights == 1).all() else weights
 
-    def _check_same_network(self, network: MLP, units: tuple[int, ...], n_outputs: int) -> None:
+    def _check_same_network(
+        self, network: nn.Module, units: tuple[int, ...], n_outputs: int
+    ) -> None:
         """Check that a network to go on with still has the form that the parameters ask for."""
-        if network.units[1:-1] != units:
+        if isinstance(network, MLP) and network.units[1:-1] != units:
             raise ValueError(
                 f"hidden_layer_sizes={units} differs from {network.units[1:-1]}, which the "
                 "network was fitted with; training can only go on with the same network. Set "
@@ -325,9 +352,9 @@ class BaseTorchMLP(BaseEstimator, ABC):
                 f"with {self._loss.out_activation!r}; set warm_start=False and call fit to begin "
                 "anew."
             )
-        if network.units[-1] != n_outputs:
+        if self.n_outputs_ != n_outputs:
             raise ValueError(
-                f"y has {n_outputs} outputs, but the network was fitted with {network.units[-1]}."
+                f"y has {n_outputs} outputs, but the network was fitted with {self.n_outputs_}."
             )
 
     def _check_solver(self) -> bool:
@@ -360,7 +387,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = validate_samples(self, X)
-        with shared_threads(self.module_.n_parameters * X.shape[0]):
+        with shared_threads(count_parameters(self.module_) * X.shape[0]):
             result = predict_in_chunks(self.module_, X, finish).numpy()
         return result, prediction_dtype(X, self._fit_dtype)
 
@@ -376,7 +403,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
     @property
     def coefs_(self) -> ParameterList:
         """Weights of each layer, (n_in, n_out); assigning them changes what predicts."""
-        weights = [layer.weight.t() for layer in self._fitted_network("coefs_").linear_layers]
+        weights = [layer.weight.t() for layer in self._own_network("coefs_").linear_layers]
         return ParameterList(weights, self._fit_dtype, "coefs_")
 
     @coefs_.setter
@@ -386,12 +413,17 @@ class BaseTorchMLP(BaseEstimator, ABC):
     @property
     def intercepts_(self) -> ParameterList:
         """Biases of each layer, (n_out,); assigning them changes what predicts."""
-        biases = [layer.bias for layer in self._fitted_network("intercepts_").linear_layers]
+        biases = [layer.bias for layer in self._own_network("intercepts_").linear_layers]
         return ParameterList(biases, self._fit_dtype, "intercepts_")
 
     @intercepts_.setter
     def intercepts_(self, values: Any) -> None:
         self.intercepts_.assign(values)
+
+    @property
+    def n_layers_(self) -> int:
+        """Layers, input and output among them."""
+        return len(self._own_network("n_layers_").units)
 
     @property
     def history_(self) -> pd.DataFrame:
@@ -412,7 +444,18 @@ class BaseTorchMLP(BaseEstimator, ABC):
             )
         return self._state.trainer
 
-    def _fitted_network(self, attribute: str) -> MLP:
+    def _own_network(self, attribute: str) -> MLP:
+        """Return the network, or say why there is no such attribute."""
+        network = self._fitted_network(attribute)
+        if not isinstance(network, MLP):
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {attribute!r}: it was fitted "
+                f"with a module of its own, {type(network).__name__}; see module_ for its "
+                "parameters."
+            )
+        return network
+
+    def _fitted_network(self, attribute: str) -> nn.Module:
         """Return the network, or say that the attribute is there only after a fit."""
         if not self.__sklearn_is_fitted__():
             raise AttributeError(

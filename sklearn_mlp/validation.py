@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network import MLP
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.sparse import SparseRows
 
@@ -78,7 +77,7 @@ def split_rows(
 
 
 def make_scorer(
-    network: MLP, validation: ValidationData | None, loss: Loss
+    network: nn.Module, validation: ValidationData | None, loss: Loss
 ) -> Callable[[], float] | None:
     """Return a function that scores the network, as it is, on the held-out part, if any."""
     if validation is None:

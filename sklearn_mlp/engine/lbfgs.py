@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.engine.step import Step
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.sklearn_internals import check_optimize_result
 from sklearn_mlp.sparse import SparseBatch, SparseRows
@@ -25,7 +25,7 @@ _CHUNK_SIZE = 1 << 21
 
 
 def run_lbfgs(
-    step: ClosedFormStep,
+    step: Step,
     parameters: ParameterVector,
     gradient: ParameterVector,
     data: TrainingData,
@@ -36,7 +36,7 @@ def run_lbfgs(
 
     Parameters
     ----------
-    step : ClosedFormStep
+    step : Step
         Computes gradients.
     parameters, gradient : ParameterVector
         The former is left at the minimum.
@@ -74,7 +74,7 @@ class _Objective:
 
     def __init__(
         self,
-        step: ClosedFormStep,
+        step: Step,
         parameters: ParameterVector,
         gradient: ParameterVector,
         data: TrainingData,
@@ -86,9 +86,9 @@ class _Objective:
         self._data = data
         self._alpha = alpha
         n_samples = len(data.inputs)
-        widest = max(
-            parameters.units if isinstance(data.inputs, SparseRows) else parameters.units[1:]
-        )
+        widest = step.widest
+        if isinstance(data.inputs, SparseRows):
+            widest = max(widest, data.inputs.shape[1])
         self._chunk = max(1, min(n_samples, _CHUNK_SIZE // widest))
         self._weight_sum = float(n_samples)
         self._shares: Tensor | None = None
@@ -97,9 +97,12 @@ class _Objective:
             shares = torch.from_numpy(data.sample_weight / self._weight_sum)
             self._shares = shares.to(data.targets.device, parameters.values.dtype)
 
-    @torch.inference_mode()
     def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient at a parameter vector."""
+        with self._step.quiet():
+            return self._evaluate(vector)
+
+    def _evaluate(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         parameters, gradient = self._parameters, self._gradient
         _assign(parameters.values, vector)
         n_samples = len(self._data.inputs)
@@ -134,7 +137,7 @@ class _Objective:
         )
 
     def _logits_for(self, size: int) -> Tensor:
-        return self._parameters.values.new_empty((self._parameters.units[-1], size))
+        return self._parameters.values.new_empty((self._step.n_outputs, size))
 
 
 class _IterationRecord:
