@@ -6,32 +6,26 @@ from dataclasses import fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 import scipy.sparse
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_mlp.backends import BACKENDS, check_backend
-from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
 from sklearn_mlp.devices import home_of_samples, resolve_device, resolve_dtype
 from sklearn_mlp.engines import choose_engine
+from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
     as_tensor,
     fitted_dtype,
     on_host,
-    prediction_dtype,
     take_over,
-    validate_samples,
 )
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters, draw_initial_weights
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
-from sklearn_mlp.persistence import PackedNetwork, device_here
-from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
@@ -40,7 +34,7 @@ from sklearn_mlp.training_data import TrainingData
 from sklearn_mlp.validation import ValidationData, split_rows
 
 
-class BaseTorchMLP(BaseEstimator, ABC):
+class BaseTorchMLP(FittedNetwork, ABC):
     """Base of the estimators; use `TorchMLPClassifier` or `TorchMLPRegressor`.
 
     A fit goes through `_fit` from top to bottom: check, encode, make the network, train it by the
@@ -48,25 +42,6 @@ class BaseTorchMLP(BaseEstimator, ABC):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
-
-    # Set by fit; the rest of the fitted attributes are properties, below.
-    module_: nn.Module
-    engine_: str
-    device_: torch.device
-    dtype_: torch.dtype
-    loss_: float
-    loss_curve_: list[float]
-    best_loss_: float | None
-    validation_scores_: list[float] | None
-    best_validation_score_: float | None
-    n_iter_: int
-    t_: int
-    n_outputs_: int
-    n_features_in_: int
-    out_activation_: str
-    _state: TrainingState
-    _loss: Loss
-    _fit_dtype: np.dtype
 
     def __init__(
         self,
@@ -173,25 +148,44 @@ class BaseTorchMLP(BaseEstimator, ABC):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
         """Fit, or with ``incremental`` go on for one epoch."""
-        units = hidden_units(self.hidden_layer_sizes)
-        device = resolve_device(self.device)
+        checked = self._check_fit(X, y, sample_weight, incremental=incremental)
+        prepared = self._prepare(checked, incremental=incremental)
+        network, data, config, state = prepared.for_backend
+        samples = config.batch_size if config.is_stochastic else data.n_train
+        with shared_threads(count_parameters(network) * samples):
+            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        self._finish(prepared)
+        return self
+
+    def _check_fit(
+        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool
+    ) -> CheckedSamples:
+        """Check parameters and samples; encode the targets."""
+        hidden_units(self.hidden_layer_sizes)
+        resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
-
         X, y = self._validate_data(X, y, reset=is_first)
         weights = self._validate_weights(sample_weight, X)
         targets = self._encode_targets(y, reset=is_first, incremental=incremental)
+        return CheckedSamples(X, targets, weights, fitted_dtype(X), is_first)
+
+    def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
+        """Make the network, or go on with the one there is, and all else that a backend needs."""
+        X, targets = checked.X, checked.targets
+        units = hidden_units(self.hidden_layer_sizes)
+        device = resolve_device(self.device)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
         n_outputs = self._count_outputs(targets)
         random_state = _own_random_state(self.random_state)
         network: nn.Module
-        if is_first:
+        if checked.is_first:
             dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
             network = self._new_network(X.shape[1], units, n_outputs, dtype, random_state)
             state, loss = TrainingState(), self._choose_loss()
-            fit_dtype = fitted_dtype(X)
+            fit_dtype = checked.dtype
         else:
             network, state, loss = self.module_, self._state, self._loss
             dtype, fit_dtype = self.dtype_, self._fit_dtype
@@ -203,7 +197,7 @@ class BaseTorchMLP(BaseEstimator, ABC):
                 network.activation = self.activation
 
         network.to(device=device, dtype=dtype)
-        data = self._training_data(X, targets, weights, dtype, device, random_state)
+        data = self._training_data(X, targets, checked.weights, dtype, device, random_state)
         config = self._training_config(
             resolve_batch_size(
                 self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
@@ -214,18 +208,17 @@ class BaseTorchMLP(BaseEstimator, ABC):
             engine=choose_engine(network, self.backend),
             n_outputs=n_outputs,
         )
-        work = count_parameters(network) * (
-            config.batch_size if config.is_stochastic else len(targets)
-        )
-        with shared_threads(work):
-            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        return PreparedFit(network, data, config, state, fit_dtype)
+
+    def _finish(self, prepared: PreparedFit) -> None:
+        """Check what training has left, and set the fitted attributes."""
+        network = prepared.network
         if not all(parameter.isfinite().all() for parameter in network.parameters()):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        self._set_fitted(network, state, config, fit_dtype)
-        return self
+        self._set_fitted(network, prepared.state, prepared.config, prepared.fit_dtype)
 
     def _new_network(
         self,
@@ -296,34 +289,6 @@ class BaseTorchMLP(BaseEstimator, ABC):
         }
         return TrainingConfig(**settings)
 
-    def _set_fitted(
-        self,
-        network: nn.Module,
-        state: TrainingState,
-        config: TrainingConfig,
-        fit_dtype: np.dtype,
-    ) -> None:
-        """Set the fitted attributes."""
-        parameter = next(network.parameters())
-        self.module_ = network.eval()
-        self.device_ = parameter.device
-        self.dtype_ = parameter.dtype
-        self._state = state
-        self._loss = config.loss
-        self._fit_dtype = fit_dtype
-        self.engine_ = config.engine
-        self.n_outputs_ = config.n_outputs
-        self.out_activation_ = config.loss.out_activation
-        self.n_iter_ = state.n_iter
-        self.t_ = state.samples_seen
-        self.loss_ = state.loss
-        if self.solver not in STOCHASTIC_SOLVERS:
-            return
-        self.loss_curve_ = state.history.loss
-        self.best_loss_ = None if self.early_stopping else state.best_loss
-        self.validation_scores_ = state.history.validation_score if self.early_stopping else None
-        self.best_validation_score_ = state.best_validation_score if self.early_stopping else None
-
     def _validate_weights(self, sample_weight: Any, X: Any) -> np.ndarray | None:
         """Check the sample weights; return them as float64."""
         if sample_weight is None:
@@ -365,120 +330,6 @@ class BaseTorchMLP(BaseEstimator, ABC):
                 f" optimizers. {self.solver} is not stochastic."
             )
         return True
-
-    # Predicting.
-
-    def _predict(self, X: Any, finish: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, np.dtype]:
-        """Run the network over ``X``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            As the user passed it.
-        finish : callable
-            As in `predict_in_chunks`.
-
-        Returns
-        -------
-        result : ndarray
-            In the type computed in.
-        dtype : dtype
-            The type that scikit-learn's result would have.
-        """
-        check_is_fitted(self)
-        X = validate_samples(self, X)
-        with shared_threads(count_parameters(self.module_) * X.shape[0]):
-            result = predict_in_chunks(self.module_, X, finish).numpy()
-        return result, prediction_dtype(X, self._fit_dtype)
-
-    def _activate(self, logits: Tensor) -> Tensor:
-        """Apply the output activation to logits of shape (n_samples, n_outputs)."""
-        return self._loss.activate_(logits, dim=1)
-
-    # Fitted attributes that are views of the network and the state.
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "module_")
-
-    @property
-    def coefs_(self) -> ParameterList:
-        """Weights of each layer, (n_in, n_out); assigning them changes what predicts."""
-        weights = [layer.weight.t() for layer in self._own_network("coefs_").linear_layers]
-        return ParameterList(weights, self._fit_dtype, "coefs_")
-
-    @coefs_.setter
-    def coefs_(self, values: Any) -> None:
-        self.coefs_.assign(values)
-
-    @property
-    def intercepts_(self) -> ParameterList:
-        """Biases of each layer, (n_out,); assigning them changes what predicts."""
-        biases = [layer.bias for layer in self._own_network("intercepts_").linear_layers]
-        return ParameterList(biases, self._fit_dtype, "intercepts_")
-
-    @intercepts_.setter
-    def intercepts_(self, values: Any) -> None:
-        self.intercepts_.assign(values)
-
-    @property
-    def n_layers_(self) -> int:
-        """Layers, input and output among them."""
-        return len(self._own_network("n_layers_").units)
-
-    @property
-    def history_(self) -> pd.DataFrame:
-        """A row per epoch: loss, validation_score, learning_rate, seconds."""
-        self._fitted_network("history_")
-        frame = pd.DataFrame(vars(self._state.history))
-        frame.index = pd.RangeIndex(1, len(frame) + 1, name="epoch")
-        return frame
-
-    @property
-    def net_(self) -> Any:
-        """The fitted `skorch.NeuralNet`, if the last fit had ``backend="skorch"``."""
-        self._fitted_network("net_")
-        if self._state.trainer is None:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute 'net_': it was fitted with "
-                f"backend={self.backend!r}, and only backend='skorch' has a net."
-            )
-        return self._state.trainer
-
-    def _own_network(self, attribute: str) -> MLP:
-        """Return the network, or say why there is no such attribute."""
-        network = self._fitted_network(attribute)
-        if not isinstance(network, MLP):
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {attribute!r}: it was fitted "
-                f"with a module of its own, {type(network).__name__}; see module_ for its "
-                "parameters."
-            )
-        return network
-
-    def _fitted_network(self, attribute: str) -> nn.Module:
-        """Return the network, or say that the attribute is there only after a fit."""
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {attribute!r} before fit."
-            )
-        return self.module_
-
-    # Persistence.
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "module_" in state:
-            state["module_"] = PackedNetwork.of(self.module_)
-            can_go_on = self.solver in STOCHASTIC_SOLVERS and not self.early_stopping
-            state["_state"] = self._state.packed(can_go_on=can_go_on)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "module_" in state:
-            self.device_ = device_here(self.device_)
-            self.module_ = state["module_"].unpack(self.device_)
-            self._state.unpack(self.module_)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

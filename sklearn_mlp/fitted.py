@@ -1,0 +1,191 @@
+"""What a fitted estimator holds, and what it does with it: attributes, predictions, pickles."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from sklearn_mlp.coefficients import ParameterList
+from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig
+from sklearn_mlp.inputs import prediction_dtype, validate_samples
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.network import MLP, count_parameters
+from sklearn_mlp.persistence import PackedNetwork, device_here
+from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.state import TrainingState
+from sklearn_mlp.threads import shared_threads
+
+
+class FittedNetwork(BaseEstimator):
+    """The half of the estimators that comes after a fit."""
+
+    # Parameters that matter here.
+    solver: str
+    early_stopping: bool
+    backend: str
+
+    # Set by fit; the rest of the fitted attributes are properties, below.
+    module_: nn.Module
+    engine_: str
+    device_: torch.device
+    dtype_: torch.dtype
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    n_iter_: int
+    t_: int
+    n_outputs_: int
+    n_features_in_: int
+    out_activation_: str
+    _state: TrainingState
+    _loss: Loss
+    _fit_dtype: np.dtype
+
+    def _set_fitted(
+        self,
+        network: nn.Module,
+        state: TrainingState,
+        config: TrainingConfig,
+        fit_dtype: np.dtype,
+    ) -> None:
+        """Set the fitted attributes."""
+        parameter = next(network.parameters())
+        self.module_ = network.eval()
+        self.device_ = parameter.device
+        self.dtype_ = parameter.dtype
+        self._state = state
+        self._loss = config.loss
+        self._fit_dtype = fit_dtype
+        self.engine_ = config.engine
+        self.n_outputs_ = config.n_outputs
+        self.out_activation_ = config.loss.out_activation
+        self.n_iter_ = state.n_iter
+        self.t_ = state.samples_seen
+        self.loss_ = state.loss
+        if self.solver not in STOCHASTIC_SOLVERS:
+            return
+        self.loss_curve_ = state.history.loss
+        self.best_loss_ = None if self.early_stopping else state.best_loss
+        self.validation_scores_ = state.history.validation_score if self.early_stopping else None
+        self.best_validation_score_ = state.best_validation_score if self.early_stopping else None
+
+    # Predicting.
+
+    def _predict(self, X: Any, finish: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, np.dtype]:
+        """Run the network over ``X``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As the user passed it.
+        finish : callable
+            As in `predict_in_chunks`.
+
+        Returns
+        -------
+        result : ndarray
+            In the type computed in.
+        dtype : dtype
+            The type that scikit-learn's result would have.
+        """
+        check_is_fitted(self)
+        X = validate_samples(self, X)
+        with shared_threads(count_parameters(self.module_) * X.shape[0]):
+            result = predict_in_chunks(self.module_, X, finish).numpy()
+        return result, prediction_dtype(X, self._fit_dtype)
+
+    def _activate(self, logits: Tensor) -> Tensor:
+        """Apply the output activation to logits of shape (n_samples, n_outputs)."""
+        return self._loss.activate_(logits, dim=1)
+
+    # Fitted attributes that are views of the network and the state.
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "module_")
+
+    @property
+    def coefs_(self) -> ParameterList:
+        """Weights of each layer, (n_in, n_out); assigning them changes what predicts."""
+        weights = [layer.weight.t() for layer in self._own_network("coefs_").linear_layers]
+        return ParameterList(weights, self._fit_dtype, "coefs_")
+
+    @coefs_.setter
+    def coefs_(self, values: Any) -> None:
+        self.coefs_.assign(values)
+
+    @property
+    def intercepts_(self) -> ParameterList:
+        """Biases of each layer, (n_out,); assigning them changes what predicts."""
+        biases = [layer.bias for layer in self._own_network("intercepts_").linear_layers]
+        return ParameterList(biases, self._fit_dtype, "intercepts_")
+
+    @intercepts_.setter
+    def intercepts_(self, values: Any) -> None:
+        self.intercepts_.assign(values)
+
+    @property
+    def n_layers_(self) -> int:
+        """Layers, input and output among them."""
+        return len(self._own_network("n_layers_").units)
+
+    @property
+    def history_(self) -> pd.DataFrame:
+        """A row per epoch: loss, validation_score, learning_rate, seconds."""
+        self._fitted_network("history_")
+        frame = pd.DataFrame(vars(self._state.history))
+        frame.index = pd.RangeIndex(1, len(frame) + 1, name="epoch")
+        return frame
+
+    @property
+    def net_(self) -> Any:
+        """The fitted `skorch.NeuralNet`, if the last fit had ``backend="skorch"``."""
+        self._fitted_network("net_")
+        if self._state.trainer is None:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute 'net_': it was fitted with "
+                f"backend={self.backend!r}, and only backend='skorch' has a net."
+            )
+        return self._state.trainer
+
+    def _own_network(self, attribute: str) -> MLP:
+        """Return the network, or say why there is no such attribute."""
+        network = self._fitted_network(attribute)
+        if not isinstance(network, MLP):
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {attribute!r}: it was fitted "
+                f"with a network of the user's own, {type(network).__name__}, whose parameters "
+                "are in module_."
+            )
+        return network
+
+    def _fitted_network(self, attribute: str) -> nn.Module:
+        """Return the network, or say that the attribute is there only after a fit."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {attribute!r} before fit."
+            )
+        return self.module_
+
+    # Persistence.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "module_" in state:
+            state["module_"] = PackedNetwork.of(self.module_)
+            can_go_on = self.solver in STOCHASTIC_SOLVERS and not self.early_stopping
+            state["_state"] = self._state.packed(can_go_on=can_go_on)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "module_" in state:
+            self.device_ = device_here(self.device_)
+            self.module_ = state["module_"].unpack(self.device_)
+            self._state.unpack(self.module_)
