@@ -8,18 +8,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.utils import Tags, check_random_state
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
+from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
     fitted_dtype,
     on_host,
 )
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network import MLP, draw_initial_weights
+from sklearn_mlp.network import MLP, count_parameters, draw_initial_weights
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.schedules import check_schedule
@@ -183,7 +184,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         prepared = self._prepare(checked, incremental=incremental)
         network, data, config, state = prepared.for_backend
         samples = config.batch_size if config.is_stochastic else data.n_train
-        with shared_threads(network.n_parameters * samples):
+        with shared_threads(count_parameters(network) * samples):
             state.trainer = BACKENDS[self.backend](network, data, config, state)
         self._finish(prepared)
         return self
@@ -224,25 +225,26 @@ class BaseTorchMLP(FittedNetwork, ABC):
         units = hidden_units(self.hidden_layer_sizes)
         device = resolve_device(self.device)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
+        n_outputs = self._count_outputs(targets)
         random_state = _own_random_state(self.random_state)
+        network: nn.Module
         if checked.is_first:
             dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            layers = (X.shape[1], *units, self._count_outputs(targets))
-            network = MLP(layers, self.activation, dtype)
-            draw_initial_weights(network, random_state)
+            network = self._new_network(X.shape[1], units, n_outputs, dtype, random_state)
             state, loss = TrainingState(), self._choose_loss()
             fit_dtype = checked.dtype
         else:
             network, state, loss = self.module_, self._state, self._loss
             dtype, fit_dtype = self.dtype_, self._fit_dtype
-            self._check_same_network(network, units, self._count_outputs(targets))
+            self._check_same_network(network, units, n_outputs)
             if self.dtype != "auto":
                 dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            # As in scikit-learn, a new activation counts from here on.
-            network.activation = self.activation
+            if isinstance(network, MLP):
+                # As in scikit-learn, a new activation counts from here on.
+                network.activation = self.activation
 
         network.to(device=device, dtype=dtype)
-        view = self._view(network, loss, fit_dtype)
+        view = self._view(network, loss, fit_dtype, n_outputs)
         data = self._training_data(checked, view, random_state)
         config = self._training_config(
             resolve_batch_size(
@@ -251,6 +253,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
             incremental,
             loss,
             random_state,
+            engine=choose_engine(network, self.backend),
+            n_outputs=n_outputs,
         )
         return PreparedFit(network, data, config, state, fit_dtype)
 
@@ -262,7 +266,20 @@ class BaseTorchMLP(FittedNetwork, ABC):
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        self._set_fitted(network, prepared.state, prepared.config.loss, prepared.fit_dtype)
+        self._set_fitted(network, prepared.state, prepared.config, prepared.fit_dtype)
+
+    def _new_network(
+        self,
+        n_features: int,
+        units: tuple[int, ...],
+        n_outputs: int,
+        dtype: torch.dtype,
+        random_state: np.random.RandomState,
+    ) -> nn.Module:
+        """Make the network, with its initial weights."""
+        network = MLP((n_features, *units, n_outputs), self.activation, dtype)
+        draw_initial_weights(network, random_state)
+        return network
 
     def _check_validation_set(self, X: Any, y: Any, sample_weight: Any, n_columns: int) -> Samples:
         """Check what the user passed to be watched on."""
@@ -316,6 +333,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         incremental: bool,
         loss: Loss,
         random_state: np.random.RandomState,
+        **resolved: Any,
     ) -> TrainingConfig:
         """Collect what training depends on."""
         ours = self.get_params(deep=False)
@@ -327,6 +345,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
             "loss": loss,
             "random_state": random_state,
             "codec": self._label_codec,
+            **resolved,
         }
         return TrainingConfig(**settings)
 
@@ -341,9 +360,11 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # To float32's rounding too, weights of 1 are no weights.
         return None if (weights == 1).all() else weights
 
-    def _check_same_network(self, network: MLP, units: tuple[int, ...], n_outputs: int) -> None:
+    def _check_same_network(
+        self, network: nn.Module, units: tuple[int, ...], n_outputs: int
+    ) -> None:
         """Check that a network to go on with still has the form that the parameters ask for."""
-        if network.units[1:-1] != units:
+        if isinstance(network, MLP) and network.units[1:-1] != units:
             raise ValueError(
                 f"hidden_layer_sizes={units} differs from {network.units[1:-1]}, which the "
                 "network was fitted with; training can only go on with the same network. Set "
@@ -356,9 +377,9 @@ class BaseTorchMLP(FittedNetwork, ABC):
                 f"with {self._loss.out_activation!r}; set warm_start=False and call fit to begin "
                 "anew."
             )
-        if network.units[-1] != n_outputs:
+        if self.n_outputs_ != n_outputs:
             raise ValueError(
-                f"y has {n_outputs} outputs, but the network was fitted with {network.units[-1]}."
+                f"y has {n_outputs} outputs, but the network was fitted with {self.n_outputs_}."
             )
 
     def _check_solver(self) -> bool:

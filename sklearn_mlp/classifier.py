@@ -144,6 +144,9 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         The network, in eval mode. It returns, for a tensor of shape
         (n_samples, n_features), the values before the output activation: their softmax (three
         classes or more) or logistic function (two classes, multilabel) are the probabilities.
+    engine_ : {'closed_form', 'autograd', 'skorch'}
+        What computed the gradients: this package's own formulas, autograd where there are none
+        for the network, or skorch.
     device_ : torch.device
         Where it is.
     dtype_ : torch.dtype

@@ -20,7 +20,8 @@ class TrainingConfig:
     ``batch_size`` is a number here, clipped to the samples there are; ``incremental`` tells a
     `partial_fit`, one epoch that goes on from the last, from a `fit`. ``random_state`` has drawn
     the initial weights and the validation split already; the order of the samples comes next.
-    ``codec`` knows the labels that class codes stand for, None in a regression;
+    ``codec`` knows the labels that class codes stand for, None in a regression; ``engine`` is
+    what computes the gradients, and ``n_outputs`` how many outputs the network has;
     ``backend_params`` is for a backend that has parameters of its own.
     """
 
@@ -57,6 +58,8 @@ class TrainingConfig:
     loss: Loss
     random_state: np.random.RandomState
     codec: LabelCodec | None = None
+    engine: str = "closed_form"
+    n_outputs: int = 1
     backend_params: Mapping[str, Any] | None = None
 
     @property

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.network import MLP
 from sklearn_mlp.schedules import make_schedule
 from sklearn_mlp.state import Snapshot, TrainingState
 from sklearn_mlp.validation import ValidationData, Validator
@@ -24,10 +23,10 @@ class EpochMonitor:
         The rules.
     state : TrainingState
         The records; brought up to date at each epoch's end.
-    network : MLP
+    network : Module
         The network being trained.
-    weights : Tensor of shape (n_parameters,)
-        Its parameters, read when they are the best so far.
+    weights : Tensor of shape (n_parameters + n_buffers,)
+        Its parameters and floating-point buffers, kept when they are the best so far.
     validation : ValidationData or None
         What it is watched on, if anything.
     """
@@ -36,7 +35,7 @@ class EpochMonitor:
         self,
         config: TrainingConfig,
         state: TrainingState,
-        network: MLP,
+        network: nn.Module,
         weights: Tensor,
         validation: ValidationData | None,
     ) -> None:
@@ -47,8 +46,8 @@ class EpochMonitor:
         self._validate: Callable[[], tuple[float, float]] | None = None
         if validation is not None:
             self._validate = Validator(network, validation, config.loss)
-        # What a layer remembers besides its parameters belongs to the weights.
-        self._live = [weights, *network.buffers()]
+        counters = [buffer for buffer in network.buffers() if not buffer.is_floating_point()]
+        self._live = [weights, *counters]
         self._began = self._epoch_began = time.perf_counter()
         state.n_iter = 0
         state.is_validated = validation is not None

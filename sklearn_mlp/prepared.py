@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.network import MLP
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import Samples, TrainingData
 
@@ -58,7 +58,7 @@ class PreparedFit:
 
     Attributes
     ----------
-    network : MLP
+    network : Module
         With the weights to start from.
     data : TrainingData
         The samples.
@@ -70,13 +70,13 @@ class PreparedFit:
         The type of what comes out.
     """
 
-    network: MLP
+    network: nn.Module
     data: TrainingData
     config: TrainingConfig
     state: TrainingState
     fit_dtype: np.dtype
 
     @property
-    def for_backend(self) -> tuple[MLP, TrainingData, TrainingConfig, TrainingState]:
+    def for_backend(self) -> tuple[nn.Module, TrainingData, TrainingConfig, TrainingState]:
         """The arguments of a backend."""
         return self.network, self.data, self.config, self.state

@@ -151,6 +151,9 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         The network, in eval mode. It returns, for a tensor of shape
         (n_samples, n_features), the predictions of shape (n_samples, n_outputs); for
         ``loss='poisson'`` their logarithms.
+    engine_ : {'closed_form', 'autograd', 'skorch'}
+        What computed the gradients: this package's own formulas, autograd where there are none
+        for the network, or skorch.
     device_ : torch.device
         Where it is.
     dtype_ : torch.dtype

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
-
-from sklearn_mlp.network import MLP
+from torch import Tensor, nn
 
 
 @dataclass
@@ -79,7 +77,12 @@ class OptimizerState:
 
     def to(self, like: Tensor) -> None:
         """Bring the moments to the device and into the type of a tensor."""
-        self.moments = {name: moment.to(like) for name, moment in self.moments.items()}
+        # What was made in inference mode cannot be changed outside of it.
+        is_quiet = torch.is_inference_mode_enabled()
+        self.moments = {
+            name: (moment if is_quiet or not moment.is_inference() else moment.clone()).to(like)
+            for name, moment in self.moments.items()
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         arrays = {name: moment.cpu().numpy() for name, moment in self.moments.items()}
@@ -154,7 +157,7 @@ class TrainingState:
             trainer=None if self.trainer is None else self.trainer.packed(),
         )
 
-    def unpack(self, network: MLP) -> None:
+    def unpack(self, network: nn.Module) -> None:
         """Bring what was loaded, and is to go with this network, back into use."""
         if self.trainer is not None:
             self.trainer = self.trainer.unpack(network)

@@ -10,10 +10,9 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network import MLP
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.sparse import SparseRows
 
@@ -150,7 +149,7 @@ class Validator:
 
     Parameters
     ----------
-    network : MLP
+    network : Module
         Being trained.
     data : ValidationData
         The samples.
@@ -158,7 +157,7 @@ class Validator:
         For the loss and the output activation.
     """
 
-    def __init__(self, network: MLP, data: ValidationData, loss: Loss) -> None:
+    def __init__(self, network: nn.Module, data: ValidationData, loss: Loss) -> None:
         self._network = network
         self._data = data
         self._loss = loss
@@ -172,17 +171,17 @@ class Validator:
         finally:
             self._network.train(was_training)
 
-    @torch.inference_mode()
     def _evaluate(self) -> tuple[float, float]:
         data = self._data
         logits = predict_in_chunks(self._network, data.inputs, lambda logits: logits)
-        losses = self._loss.per_sample(logits.t(), data.targets.t()).double()
         weights = data.sample_weight
-        mean = losses.mean() if weights is None else (losses @ weights) / weights.sum()
-        loss = mean.item()
-        if data.rescore is not None:
-            return loss, data.rescore()
-        if data.score is None:
-            return loss, -loss
-        predictions = self._loss.activate_(logits, dim=1)
-        return loss, data.score(predictions, data.targets, weights)
+        with torch.inference_mode():
+            losses = self._loss.per_sample(logits.t(), data.targets.t()).double()
+            mean = losses.mean() if weights is None else (losses @ weights) / weights.sum()
+            loss = mean.item()
+            if data.rescore is not None:
+                return loss, data.rescore()
+            if data.score is None:
+                return loss, -loss
+            predictions = self._loss.activate_(logits, dim=1)
+            return loss, data.score(predictions, data.targets, weights)

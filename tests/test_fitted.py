@@ -19,8 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 EXACT = {"dtype": "float64", "device": "cpu"}
 TASKS = ["binary", "multiclass", "multilabel", "regression", "multioutput", "poisson"]
 OURS_ALONE = {
-    "torch": {"module_", "device_", "dtype_", "history_", "converged_"},
-    "skorch": {"module_", "device_", "dtype_", "history_", "converged_", "net_"},
+    "torch": {"module_", "engine_", "device_", "dtype_", "history_", "converged_"},
+    "skorch": {"module_", "engine_", "device_", "dtype_", "history_", "converged_", "net_"},
 }
 OUTPUT_ACTIVATIONS = {
     "identity": lambda logits: logits,

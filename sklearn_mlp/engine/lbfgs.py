@@ -10,12 +10,12 @@ import scipy.optimize
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.engine.step import ClosedFormStep
-from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.engine.step import Step
+from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.sklearn_internals import check_optimize_result
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.state import TrainingState
@@ -28,25 +28,25 @@ _CHUNK_SIZE = 1 << 21
 
 
 def run_lbfgs(
-    step: ClosedFormStep,
+    step: Step,
     parameters: ParameterVector,
     gradient: ParameterVector,
     data: TrainingData,
     config: TrainingConfig,
     state: TrainingState,
-    network: MLP,
+    network: nn.Module,
 ) -> None:
     """Minimise the loss over all samples at once.
 
     Parameters
     ----------
-    step : ClosedFormStep
+    step : Step
         Computes gradients.
     parameters, gradient : ParameterVector
         The former is left at the minimum.
     data, config, state
         As a backend gets them; ``state`` records an epoch per iteration.
-    network : MLP
+    network : Module
         Whose parameters they are.
     """
     objective = _Objective(step, parameters, gradient, data, config.alpha)
@@ -87,7 +87,7 @@ class _Objective:
 
     def __init__(
         self,
-        step: ClosedFormStep,
+        step: Step,
         parameters: ParameterVector,
         gradient: ParameterVector,
         data: TrainingData,
@@ -99,9 +99,9 @@ class _Objective:
         self._data = data
         self._alpha = alpha
         n_samples = len(data.inputs)
-        widest = max(
-            parameters.units if isinstance(data.inputs, SparseRows) else parameters.units[1:]
-        )
+        widest = step.widest
+        if isinstance(data.inputs, SparseRows):
+            widest = max(widest, data.inputs.shape[1])
         self._chunk = max(1, min(n_samples, _CHUNK_SIZE // widest))
         self._weight_sum = float(n_samples)
         self._shares: Tensor | None = None
@@ -110,9 +110,12 @@ class _Objective:
             shares = torch.from_numpy(data.sample_weight / self._weight_sum)
             self._shares = shares.to(data.targets.device, parameters.values.dtype)
 
-    @torch.inference_mode()
     def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient at a parameter vector."""
+        with self._step.quiet():
+            return self._evaluate(vector)
+
+    def _evaluate(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         parameters, gradient = self._parameters, self._gradient
         _assign(parameters.values, vector)
         n_samples = len(self._data.inputs)
@@ -147,7 +150,7 @@ class _Objective:
         )
 
     def _logits_for(self, size: int) -> Tensor:
-        return self._parameters.values.new_empty((self._parameters.units[-1], size))
+        return self._parameters.values.new_empty((self._step.n_outputs, size))
 
 
 class _IterationRecord:
