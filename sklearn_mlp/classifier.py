@@ -73,8 +73,9 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     tol : float, default=1e-4
         What counts as an improvement of the loss, or of the validation score with
         ``early_stopping``; for ``'lbfgs'`` the largest gradient component to stop at.
-    verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch; ``'progress'`` shows a progress bar instead, with
+        the loss and the time left, in a terminal or a notebook.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous call instead of new ones.
     momentum : float, default=0.9
