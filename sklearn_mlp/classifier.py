@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from torch import Tensor
 
 from sklearn_mlp import metrics
+from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.inputs import on_host, validate_training_data
 from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss
@@ -305,6 +306,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
+    @follow_samples
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels.
 
@@ -325,6 +327,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         probabilities, _ = self._predict(X, self._activate)
         return self._codec.decode(probabilities)
 
+    @follow_samples
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities.
 
@@ -345,6 +348,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
             return np.hstack([1 - probabilities, probabilities])
         return probabilities
 
+    @follow_samples
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of probabilities.
 

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 
 from sklearn_mlp import metrics
+from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.inputs import validate_training_data
 from sklearn_mlp.losses import Loss, Poisson, SquaredError
@@ -388,6 +389,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
+    @follow_samples
     def predict(self, X: Any) -> np.ndarray:
         """Predict numbers.
 
