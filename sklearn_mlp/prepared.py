@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import Samples, TrainingData
@@ -68,6 +69,8 @@ class PreparedFit:
         Brought up to date by the backend.
     fit_dtype : dtype
         The type of what comes out.
+    architecture : Architecture
+        What the network was made from.
     """
 
     network: nn.Module
@@ -75,6 +78,7 @@ class PreparedFit:
     config: TrainingConfig
     state: TrainingState
     fit_dtype: np.dtype
+    architecture: Architecture
 
     @property
     def for_backend(self) -> tuple[nn.Module, TrainingData, TrainingConfig, TrainingState]:
