@@ -168,7 +168,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         The output activation: ``'softmax'`` or ``'logistic'``.
     n_features_in_ : int
         Features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if ``X`` had names that are all strings.
 
     See Also

@@ -175,7 +175,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         The output activation: ``'identity'`` or ``'exp'``.
     n_features_in_ : int
         Features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if ``X`` had names that are all strings.
 
     See Also
