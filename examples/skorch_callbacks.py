@@ -4,7 +4,7 @@ Train through skorch, with its callbacks
 
 ``backend="skorch"`` trains the same network in skorch's loop, so that its callbacks can watch.
 Here are two: one of skorch's, which takes the accuracy on the training images after each epoch,
-and one of our own, which records the norm of the gradient. The estimator stays one of scikit-learn's.
+and one of our own, which records the norm of the gradient.
 """
 
 # %%
