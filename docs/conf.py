@@ -52,6 +52,8 @@ extlinks = {
     "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"),
     "doi": ("https://doi.org/%s", "doi:%s"),
 }
+# Fitted attributes in docstrings are in the section Attributes, and have no anchor of their own.
+nitpick_ignore_regex = [("py:obj", r"\w+_")]
 # Files written here, so that the build works without a network.
 intersphinx_mapping = write_inventories(HERE / "_build" / "inventories")
 
