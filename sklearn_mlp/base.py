@@ -12,7 +12,7 @@ from sklearn.utils import Tags, check_random_state
 from torch import Tensor
 
 from sklearn_mlp.backends import BACKENDS, check_backend
-from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
+from sklearn_mlp.config import TrainingConfig, is_stochastic, resolve_batch_size
 from sklearn_mlp.devices import home_of_samples, resolve_device, resolve_dtype
 from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
@@ -27,6 +27,7 @@ from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
+from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
 from sklearn_mlp.threads import shared_threads
@@ -48,7 +49,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         hidden_layer_sizes: Any = (100,),
         activation: str = "relu",
         *,
-        solver: str = "adam",
+        solver: Any = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",
@@ -72,6 +73,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # Network.
         # Loss and output.
         # Solvers, schedules, averaging.
+        solver_params: dict[str, Any] | None = None,
+        gradient_clip: float | None = None,
         warmup: float = 0,
         lr_decay: float | None = None,
         lr_step_size: int = 30,
@@ -110,6 +113,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # Network.
         # Loss and output.
         # Solvers, schedules, averaging.
+        self.solver_params = solver_params
+        self.gradient_clip = gradient_clip
         self.warmup = warmup
         self.lr_decay = lr_decay
         self.lr_step_size = lr_step_size
@@ -174,7 +179,9 @@ class BaseTorchMLP(FittedNetwork, ABC):
         hidden_units(self.hidden_layer_sizes)
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
-        check_schedule(self.get_params(deep=False))
+        parameters = self.get_params(deep=False)
+        check_solver(parameters)
+        check_schedule(parameters)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
@@ -209,9 +216,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         network.to(device=device, dtype=dtype)
         data = self._training_data(X, targets, checked.weights, dtype, device, random_state)
         config = self._training_config(
-            resolve_batch_size(
-                self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
-            ),
+            resolve_batch_size(self.batch_size, data.n_train, warn=is_stochastic(self.solver)),
             incremental,
             loss,
             random_state,
@@ -238,7 +243,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         random_state: np.random.RandomState,
     ) -> TrainingData:
         """Bring everything onto the device, with a part held out if early stopping wants one."""
-        is_stopping_early = self.early_stopping and self.solver in STOCHASTIC_SOLVERS
+        is_stopping_early = self.early_stopping and is_stochastic(self.solver)
         rows = held_out = None
         if is_stopping_early:
             rows, held_out = split_rows(
@@ -315,7 +320,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
 
     def _check_solver(self) -> bool:
         """Make `partial_fit` unavailable where the solver cannot go on from where it was."""
-        if self.solver not in STOCHASTIC_SOLVERS:
+        if not is_stochastic(self.solver):
             raise AttributeError(
                 "partial_fit is only available for stochastic"
                 f" optimizers. {self.solver} is not stochastic."

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mlp.coefficients import ParameterList
-from sklearn_mlp.config import STOCHASTIC_SOLVERS
+from sklearn_mlp.config import is_stochastic
 from sklearn_mlp.inputs import prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP
@@ -25,7 +25,7 @@ class FittedNetwork(BaseEstimator):
     """The half of the estimators that comes after a fit."""
 
     # Parameters that matter here.
-    solver: str
+    solver: Any
     early_stopping: bool
     backend: str
 
@@ -65,7 +65,7 @@ class FittedNetwork(BaseEstimator):
         self.n_iter_ = state.n_iter
         self.t_ = state.samples_seen
         self.loss_ = state.loss
-        if self.solver not in STOCHASTIC_SOLVERS:
+        if not is_stochastic(self.solver):
             return
         self.loss_curve_ = state.history.loss
         self.best_loss_ = None if self.early_stopping else state.best_loss
@@ -159,7 +159,7 @@ class FittedNetwork(BaseEstimator):
         state = dict(super().__getstate__())
         if "module_" in state:
             state["module_"] = PackedNetwork.of(self.module_)
-            can_go_on = self.solver in STOCHASTIC_SOLVERS and not self.early_stopping
+            can_go_on = is_stochastic(self.solver) and not self.early_stopping
             state["_state"] = self._state.packed(can_go_on=can_go_on)
         return state
 

@@ -28,9 +28,10 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.prediction import chunk_rows
-from sklearn_mlp.solvers import Solver, make_solver
+from sklearn_mlp.solver_choice import make_solver
+from sklearn_mlp.solvers import Solver
 from sklearn_mlp.sparse import SparseRows
-from sklearn_mlp.state import TrainingState
+from sklearn_mlp.state import TrainingState, map_tensors
 from sklearn_mlp.targets import LabelCodec
 from sklearn_mlp.threads import rebalance_threads
 from sklearn_mlp.training_data import TrainingData
@@ -317,8 +318,7 @@ class _Run:
         parameters = ParameterVector.of(network)
         if state.optimizer is not None:
             # What the native backend leaves cannot be changed outside of inference mode.
-            moments = state.optimizer.moments
-            state.optimizer.moments = {name: moment.clone() for name, moment in moments.items()}
+            state.optimizer.moments = map_tensors(torch.clone, state.optimizer.moments)
         solver = make_solver(parameters, parameters.empty_like(), config, state)
         score = make_scorer(network, data.validation, config.loss)
         held_out, part = None, data.validation
@@ -429,7 +429,7 @@ class _Net(NeuralNet):
         loss = self.criterion_(y_pred, batch)
         if not training or self.run_ is None:
             return loss
-        penalty = self.run_.monitor.config.alpha / batch.weight_sum
+        penalty = self.run_.monitor.config.penalty / batch.weight_sum
         # The solver adds its gradient.
         self.optimizer_.penalty = penalty
         if self.run_.rates is not None:

@@ -14,7 +14,7 @@ from sklearn_mlp.engine.loop import EpochLoss, run_epochs, take_steps
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
-from sklearn_mlp.solvers import make_solver
+from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
@@ -61,8 +61,9 @@ def train(network: MLP, data: TrainingData, config: TrainingConfig, state: Train
         batches = Batches(data, config, config.random_state)
         score = make_scorer(network, data.validation, config.loss)
         monitor = EpochMonitor(config, state, parameters.values, score)
-        epoch_loss = EpochLoss(step, batches, config.alpha)
+        epoch_loss = EpochLoss(step, batches, config.penalty)
         parts = (step, solver, batches, epoch_loss)
-        is_graph = can_capture(batches, parameters.values.device)
+        is_graph = can_capture(batches, solver, parameters.values.device)
         run_epoch = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)
         run_epochs(run_epoch, epoch_loss, batches, monitor)
+        solver.remember()
