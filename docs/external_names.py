@@ -7,9 +7,11 @@ found"): add it below.
 """
 
 import inspect
+import sys
 import zlib
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import skorch.callbacks
 import torch
@@ -50,22 +52,23 @@ PYTHON = {("py:module", "pickle"): "library/pickle.html#module-pickle"}
 Entries = dict[tuple[str, str], str]  # (role, name) to the address below the site's
 
 
-def public_path(obj: type) -> str:
-    """The name that a class or function of scikit-learn is imported by, without "sklearn."."""
-    public = takewhile(lambda part: not part.startswith("_"), obj.__module__.split(".")[1:])
-    return ".".join([*public, obj.__name__])
+def public_paths(found: list[tuple[str, Any]]) -> list[str]:
+    """The names that classes or functions of scikit-learn are imported by, without "sklearn."."""
+    paths = []
+    for name, obj in found:
+        public = list(takewhile(lambda part: part[0] != "_", obj.__module__.split(".")[1:]))
+        if hasattr(sys.modules[".".join(["sklearn", *public])], name):
+            paths.append(".".join([*public, name]))
+    return paths
 
 
 def sklearn_entries() -> Entries:
     """All estimators, displays and functions of scikit-learn, and the other names above."""
     page = "modules/generated/sklearn.{0}.html#sklearn.{0}"
-    classes = [public_path(cls) for _, cls in [*all_estimators(), *all_displays()]]
-    functions = [public_path(function) for _, function in all_functions()]
+    classes = [*public_paths([*all_estimators(), *all_displays()]), *SKLEARN_CLASSES.split()]
+    functions = [*public_paths(all_functions()), *SKLEARN_FUNCTIONS.split()]
     entries: Entries = {}
-    for role, names in (
-        ("py:class", classes + SKLEARN_CLASSES.split()),
-        ("py:function", functions + SKLEARN_FUNCTIONS.split()),
-    ):
+    for role, names in (("py:class", classes), ("py:function", functions)):
         entries |= {(role, f"sklearn.{name}"): page.format(name) for name in names}
     entries |= {("std:label", name): uri for name, uri in SKLEARN_LABELS.items()}
     return entries | {("std:term", "meta-estimator"): "glossary.html#term-meta-estimator"}
