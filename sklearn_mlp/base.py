@@ -25,6 +25,7 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, draw_initial_weights
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
+from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
@@ -71,6 +72,11 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # Network.
         # Loss and output.
         # Solvers, schedules, averaging.
+        warmup: float = 0,
+        lr_decay: float | None = None,
+        lr_step_size: int = 30,
+        lr_patience: int = 5,
+        lr_min: float = 0.0,
         # Watching and stopping.
         # Where it runs.
         device: str | torch.device = "auto",
@@ -104,6 +110,11 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # Network.
         # Loss and output.
         # Solvers, schedules, averaging.
+        self.warmup = warmup
+        self.lr_decay = lr_decay
+        self.lr_step_size = lr_step_size
+        self.lr_patience = lr_patience
+        self.lr_min = lr_min
         # Watching and stopping.
         # Where it runs.
         self.device = device
@@ -163,6 +174,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         hidden_units(self.hidden_layer_sizes)
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
+        check_schedule(self.get_params(deep=False))
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)

@@ -13,7 +13,7 @@ from sklearn_mlp.targets import LabelCodec
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """The estimator's parameters that training depends on, under their own names.
 
@@ -43,6 +43,11 @@ class TrainingConfig:
     max_fun: int
     # Network, loss and output.
     # Solvers, schedules, averaging.
+    warmup: Any = 0
+    lr_decay: float | None = None
+    lr_step_size: int = 30
+    lr_patience: int = 5
+    lr_min: float = 0.0
     # Watching and stopping.
     # The rest is no parameter, or another form of one.
     incremental: bool

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.schedules import Schedule
+from sklearn_mlp.schedules import make_schedule
 from sklearn_mlp.state import TrainingState
 
 
@@ -39,7 +39,7 @@ class EpochMonitor:
         self.state = state
         self.weights = weights
         self.score = score
-        self.schedule = Schedule(config, state)
+        self.schedule = make_schedule(config, state)
         self.best_weights: Tensor | None = None
         state.n_iter = 0
         if score is None:
@@ -117,7 +117,7 @@ class EpochMonitor:
         history, now = self.state.history, time.perf_counter()
         history.validation_score.append(self._latest_score)
         history.loss.append(loss)
-        history.learning_rate.append(self.state.learning_rate)
+        history.learning_rate.append(self.schedule.last_rate)
         history.seconds.append(now - self._epoch_began)
         self._epoch_began = now
 

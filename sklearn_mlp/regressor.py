@@ -48,11 +48,27 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         samples of a batch (or their sum of weights). Intercepts are not penalised.
     batch_size : int or 'auto', default='auto'
         Samples of a mini-batch; ``'auto'`` is ``min(200, n_samples)``. Not used by ``'lbfgs'``.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of ``'sgd'``: constant; ``learning_rate_init / (t_ + 1) ** power_t`` after each
-        epoch; or divided by 5 whenever progress stalls.
+    learning_rate : {'constant', 'invscaling', 'adaptive', 'plateau', 'step', 'exponential', \
+'cosine', 'one_cycle'}, default='constant'
+        Schedule of the learning rate, for every solver but ``'lbfgs'``.
+
+        - ``'constant'``: ``learning_rate_init``.
+        - ``'invscaling'``: ``learning_rate_init / (t_ + 1) ** power_t`` after each epoch. As in
+          scikit-learn, without effect for ``'adam'``.
+        - ``'adaptive'``: divided by 5 whenever progress stalls. Likewise.
+        - ``'plateau'``: multiplied by ``lr_decay`` after more than ``lr_patience`` epochs without
+          improvement, down to ``lr_min``.
+        - ``'step'``: multiplied by ``lr_decay`` every ``lr_step_size`` epochs.
+        - ``'exponential'``: multiplied by ``lr_decay`` every epoch.
+        - ``'cosine'``: from ``learning_rate_init`` to ``lr_min`` on half a cosine, changing with
+          each step and planned over ``max_iter`` epochs.
+        - ``'one_cycle'``: up to ``learning_rate_init`` and down to nearly 0, changing with each
+          step and planned over ``max_iter`` epochs; 3/10 of them, or ``warmup``, for the rise.
+
+        A plan counts epochs from the beginning of `fit`, and each `partial_fit` as one.
+        ``n_iter_no_change`` may stop training before a plan is through.
     learning_rate_init : float, default=0.001
-        Initial learning rate of ``'sgd'`` and ``'adam'``.
+        Learning rate of ``'sgd'`` and ``'adam'``; the highest one of a schedule.
     power_t : float, default=0.5
         Exponent of ``'invscaling'``.
     max_iter : int, default=200
@@ -87,6 +103,18 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         Epochs without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by ``'lbfgs'``.
+    warmup : int or float, default=0
+        Epochs over which the learning rate rises, step by step, to what it would be; a float is
+        their share of ``max_iter``.
+    lr_decay : float, default=None
+        Factor of ``learning_rate='exponential'`` (None is 0.95), ``'step'`` and ``'plateau'``
+        (None is 0.1), in (0, 1].
+    lr_step_size : int, default=30
+        Epochs between the steps of ``learning_rate='step'``.
+    lr_patience : int, default=5
+        Epochs without improvement that ``learning_rate='plateau'`` puts up with.
+    lr_min : float, default=0.0
+        The rate that a schedule other than scikit-learn's three does not go below.
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.
@@ -124,7 +152,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         of batches.
     history_ : pandas.DataFrame
         A row per epoch: ``loss``, ``validation_score`` (NaN without ``early_stopping``),
-        ``learning_rate``, ``seconds``.
+        ``learning_rate`` (of the epoch's last step), ``seconds``.
     loss_ : float
         The last training loss, penalty included.
     loss_curve_ : list of float
@@ -211,6 +239,11 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         # Network.
         # Loss and output.
         # Solvers, schedules, averaging.
+        warmup: float = 0,
+        lr_decay: float | None = None,
+        lr_step_size: int = 30,
+        lr_patience: int = 5,
+        lr_min: float = 0.0,
         # Watching and stopping.
         # Where it runs.
         device: str | torch.device = "auto",
@@ -245,6 +278,11 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
             # Network.
             # Loss and output.
             # Solvers, schedules, averaging.
+            warmup=warmup,
+            lr_decay=lr_decay,
+            lr_step_size=lr_step_size,
+            lr_patience=lr_patience,
+            lr_min=lr_min,
             # Watching and stopping.
             # Where it runs.
             device=device,

@@ -155,15 +155,24 @@ def labels_of(targets: Tensor, codec: LabelCodec | None) -> np.ndarray:
 
 
 class Labels(np.ndarray):
-    """A batch's labels as the user has them; they carry the batch, which the loss needs."""
+    """A batch's labels as the user has them; they carry what the loss and the step need.
+
+    Attributes
+    ----------
+    batch : Batch
+        The batch.
+    place : int
+        Its number in the epoch.
+    """
 
     batch: Batch
+    place: int
 
     @classmethod
-    def of(cls, values: np.ndarray, batch: Batch) -> "Labels":
+    def of(cls, values: np.ndarray, batch: Batch, place: int) -> "Labels":
         """Return the labels with their batch."""
         labels = values.view(cls)
-        labels.batch = batch
+        labels.batch, labels.place = batch, place
         return labels
 
 
@@ -198,11 +207,11 @@ class _Batches:
         self._batches.begin_epoch()
         labels = labels_of(self._batches.epoch_targets(), self._codec)
         start = 0
-        for inputs, batch in self._inputs_and_batches():
+        for place, (inputs, batch) in enumerate(self._inputs_and_batches()):
             stop = start + batch.size
             # A batch whose weights are all 0 is as if it were not there.
             if batch.weight_sum:
-                yield inputs, Labels.of(labels[start:stop], batch)
+                yield inputs, Labels.of(labels[start:stop], batch, place)
             start = stop
 
     def _inputs_and_batches(self) -> Iterable[tuple[Tensor, Batch]]:
@@ -295,6 +304,7 @@ class _Run:
     held_out: _Samples | None
     solver: Solver
     monitor: EpochMonitor
+    rates: list[float] | None = None
     is_last: bool = False
     is_stopped_by_callback: bool = False
     iterators: dict[bool, Any] = field(default_factory=dict)
@@ -321,13 +331,22 @@ class _Run:
         monitor = EpochMonitor(config, state, parameters.values, score)
         return cls(_Samples(data, config), held_out, solver, monitor)
 
+    def epoch_begins(self) -> None:
+        """Plan the epoch's learning rates, where the schedule has a plan."""
+        if self.monitor.schedule.is_planned:
+            config = self.samples.config
+            n_steps = -(-len(self.samples) // config.batch_size)
+            self.rates = self.monitor.schedule.rates(n_steps)
+
     def epoch_ended(self, net: "_Net") -> None:
         """Record an epoch, as `EpochMonitor` does, from what skorch has recorded of it."""
         state, optimizer, n_samples = self.monitor.state, net.optimizer_, len(self.samples)
         records = [row for row in net.history[-1]["batches"] if "train_loss" in row]
         total = sum(row["train_loss"] * row["train_batch_size"] for row in records)
-        # A callback of skorch's may have changed the rate.
-        state.learning_rate = learning_rate = optimizer.learning_rate
+        if self.rates is None:
+            # A callback of skorch's may have changed the rate.
+            state.learning_rate = optimizer.learning_rate
+        learning_rate = state.learning_rate
         self.is_last = self.monitor.epoch_ended(total / n_samples, n_samples)
         if state.learning_rate != learning_rate:
             optimizer.learning_rate = state.learning_rate
@@ -391,8 +410,9 @@ class _Net(NeuralNet):
         self._present_run()
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Begin an epoch."""
+        """Begin an epoch; this comes before the callbacks."""
         rebalance_threads()
+        self._present_run().epoch_begins()
         super().on_epoch_begin(net, **kwargs)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -412,6 +432,8 @@ class _Net(NeuralNet):
         penalty = self.run_.monitor.config.alpha / batch.weight_sum
         # The solver adds its gradient.
         self.optimizer_.penalty = penalty
+        if self.run_.rates is not None:
+            self.optimizer_.learning_rate = self.run_.rates[y_true.place]
         weights = self.run_.solver.parameters.flat_weights
         return loss.add(torch.dot(weights, weights), alpha=0.5 * penalty) if penalty else loss
 

@@ -21,7 +21,7 @@ class History:
     validation_score : list of float
         The score on the held-out part; NaN for an epoch that had none.
     learning_rate : list of float
-        The learning rate that the epoch ran with.
+        The learning rate that the epoch ended with: of its last step.
     seconds : list of float
         The epoch's wall time.
     """
@@ -65,9 +65,11 @@ class TrainingState:
     optimizer : OptimizerState or None
         The solver's memory; None before the first step and for ``lbfgs``.
     learning_rate : float
-        The current learning rate.
+        The current learning rate; of a planned schedule, what the plan starts from.
     learning_rate_init : float
         What ``learning_rate`` started from.
+    epochs_scheduled : int
+        Epochs since the last `fit` began, of every `partial_fit` one: the schedule's clock.
     n_iter : int
         Epochs (for ``lbfgs`` iterations) of the last call.
     loss : float
@@ -88,6 +90,7 @@ class TrainingState:
     optimizer: OptimizerState | None = None
     learning_rate: float = 0.0
     learning_rate_init: float = 0.0
+    epochs_scheduled: int = 0
     n_iter: int = 0
     loss: float = math.nan
     samples_seen: int = 0

@@ -61,6 +61,12 @@ WRONG = [
 
 # Of the parameters that scikit-learn does not have: what the message must hold.
 WRONG_OURS = [
+    ("warmup", -1, "an int in the range [0, inf) or a float in the range [0.0, 1.0]"),
+    ("warmup", 1.5, "Got 1.5 instead."),
+    ("lr_decay", 0, "a float in the range (0.0, 1.0] or None. Got 0 instead."),
+    ("lr_step_size", 0, "an int in the range [1, inf). Got 0 instead."),
+    ("lr_patience", -1, "an int in the range [0, inf). Got -1 instead."),
+    ("lr_min", -0.1, "a float in the range [0.0, inf). Got -0.1 instead."),
     ("device", 0, "an instance of 'str' or an instance of 'torch.device'. Got 0 instead."),
     ("dtype", "float16", "a str among {}"),
     ("dtype", torch.float32, "Got torch.float32 instead."),
