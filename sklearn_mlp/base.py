@@ -160,10 +160,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         """Fit, or with ``incremental`` go on for one epoch."""
         checked = self._check_fit(X, y, sample_weight, incremental=incremental)
         prepared = self._prepare(checked, incremental=incremental)
-        network, data, config, state = prepared.for_backend
-        samples = config.batch_size if config.is_stochastic else data.n_train
-        with shared_threads(network.n_parameters * samples):
-            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        self._train(prepared)
         self._finish(prepared)
         return self
 
@@ -171,17 +168,21 @@ class BaseTorchMLP(FittedNetwork, ABC):
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool
     ) -> CheckedSamples:
         """Check parameters and samples; encode the targets."""
+        self._check_settings(incremental=incremental)
+        is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
+        X, y = self._validate_data(X, y, reset=is_first)
+        weights = self._validate_weights(sample_weight, X)
+        targets = self._encode_targets(y, reset=is_first, incremental=incremental)
+        return CheckedSamples(X, targets, weights, fitted_dtype(X), is_first)
+
+    def _check_settings(self, *, incremental: bool) -> None:
+        """Check what the parameters ask for together, and of this machine."""
         hidden_units(self.hidden_layer_sizes)
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
         check_schedule(self.get_params(deep=False))
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
-        X, y = self._validate_data(X, y, reset=is_first)
-        weights = self._validate_weights(sample_weight, X)
-        targets = self._encode_targets(y, reset=is_first, incremental=incremental)
-        return CheckedSamples(X, targets, weights, fitted_dtype(X), is_first)
 
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
@@ -217,6 +218,13 @@ class BaseTorchMLP(FittedNetwork, ABC):
             random_state,
         )
         return PreparedFit(network, data, config, state, fit_dtype)
+
+    def _train(self, prepared: PreparedFit) -> None:
+        """Hand everything to the backend."""
+        network, data, config, state = prepared.for_backend
+        samples = config.batch_size if config.is_stochastic else data.n_train
+        with shared_threads(network.n_parameters * samples):
+            state.trainer = BACKENDS[self.backend](network, data, config, state)
 
     def _finish(self, prepared: PreparedFit) -> None:
         """Check what training has left, and set the fitted attributes."""

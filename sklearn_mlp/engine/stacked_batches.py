@@ -70,7 +70,9 @@ class StackedBatches:
                 batch.weight_sum = weight_sum
         return iter(self._kept)
 
-    def epoch_parts(self, start: int, stop: int, size: int) -> Iterator[tuple[int, Tensor, Tensor | None]]:
+    def epoch_parts(
+        self, start: int, stop: int, size: int
+    ) -> Iterator[tuple[int, Tensor, Tensor | None]]:
         """Go through the streams' targets and shares at some places of the epoch's order.
 
         Yields

@@ -52,7 +52,9 @@ class StackedParameters:
     def of(cls, vectors: Sequence[ParameterVector]) -> Self:
         """Copy networks' parameters into a stack."""
         first = vectors[0]
-        stack = cls(first.values.new_empty(len(vectors) * len(first.values)), first.units, len(vectors))
+        stack = cls(
+            first.values.new_empty(len(vectors) * len(first.values)), first.units, len(vectors)
+        )
         for layer, (weight, bias) in enumerate(zip(stack.weights, stack.biases, strict=True)):
             torch.stack([vector.weights[layer] for vector in vectors], out=weight)
             torch.stack([vector.biases[layer] for vector in vectors], out=bias)
@@ -115,9 +117,13 @@ class StackedLayers:
         self._bias_gradients = [bias.view(-1) for bias in gradient.biases]
         bounds = [0, *accumulate(counts)]
         self._rows = [
-            slice(start * self.widths[0], stop * self.widths[0]) for start, stop in pairwise(bounds)
+            slice(start * self.widths[0], stop * self.widths[0])
+            for start, stop in pairwise(bounds)
         ]
-        flat = [tensors[0].view(-1, parameters.units[0]) for tensors in (self.weights, gradient.weights)]
+        flat = [
+            tensors[0].view(-1, parameters.units[0])
+            for tensors in (self.weights, gradient.weights)
+        ]
         self._first = [
             (flat[0][rows], parameters.biases[0].view(-1, 1)[rows], flat[1][rows])
             for rows in self._rows

@@ -1,6 +1,7 @@
 """The epochs of k networks at once: steps, losses, validation scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,10 +20,12 @@ def take_stacked_steps(
     solver: StackedSolver,
     batches: StackedBatches,
     epoch_loss: "StackedEpochLoss",
+    rates: Sequence[tuple[float, ...]],
 ) -> None:
-    """Take a step per batch, all networks at once; nothing here waits for the device."""
+    """Take a step per batch, all networks at once, each at its rate; nothing waits here."""
     alphas = epoch_loss.alphas
-    for batch, logits, squares in zip(batches, epoch_loss.logits, epoch_loss.squares, strict=True):
+    places = zip(batches, epoch_loss.logits, epoch_loss.squares, rates, strict=True)
+    for batch, logits, squares, step_rates in places:
         # A batch whose weights are all 0 is as if it were not there.
         if batch.weight_sum == 0:
             logits.zero_()
@@ -32,7 +35,7 @@ def take_stacked_steps(
         step.gradient(batch, logits)
         if alphas is not None:
             solver.add_penalty(alphas / batch.weight_sum)
-        solver.update()
+        solver.update(step_rates)
 
 
 class StackedEpochLoss:
@@ -132,6 +135,7 @@ class StackedScorer:
     ) -> None:
         self._step = step
         self._validations = validations
+        self._inputs: list[Any] = [validation.inputs for validation, _ in validations]
         self._loss = loss
 
     def scores(self) -> list[float]:
@@ -142,10 +146,7 @@ class StackedScorer:
         size = chunk_rows(first.inputs, device)
         chunks = []
         for start in range(0, n_samples, size):
-            inputs = [
-                validation.inputs[start : start + size].to(device).t()
-                for validation, _ in self._validations
-            ]
+            inputs = [part[start : start + size].to(device).t() for part in self._inputs]
             n = inputs[0].shape[1]
             logits = self._step.forward(inputs, n, layers.new_buffer(layers.n_outputs, n))
             chunks.append(self._loss.activate_(logits, dim=-2).cpu())

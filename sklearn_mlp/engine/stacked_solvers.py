@@ -47,7 +47,7 @@ class StackedSolver(ABC):
         self._parameters = parameters
         self._gradient = gradient
         self._configs = configs
-        self._rates: list[float] = []
+        self._rates: tuple[float, ...] = ()
 
     def keep(
         self,
@@ -60,11 +60,13 @@ class StackedSolver(ABC):
         self.moments = {name: moment.take(kept) for name, moment in self.moments.items()}
         self._bind(parameters, gradient, configs)
 
-    def begin_epoch(self, rates: list[float]) -> None:
-        """Take the learning rates of the coming epoch, one per network."""
+    def update(self, rates: tuple[float, ...]) -> None:
+        """Take one step at a learning rate per network."""
+        self.step += 1
         if rates != self._rates:
             self._rates = rates
             self._set_rates(rates)
+        self._update()
 
     def add_penalty(self, penalties: Tensor) -> None:
         """Add the penalties' gradients; ``penalties`` are factors of shape (k, 1, 1)."""
@@ -73,12 +75,12 @@ class StackedSolver(ABC):
             gradient.addcmul_(weight, penalties)
 
     @abstractmethod
-    def update(self) -> None:
+    def _update(self) -> None:
         """Take one step."""
 
     @abstractmethod
-    def _set_rates(self, rates: list[float]) -> None:
-        """Prepare the steps of an epoch."""
+    def _set_rates(self, rates: tuple[float, ...]) -> None:
+        """Prepare steps at other rates than the last."""
 
     def _column(self, numbers: Sequence[float]) -> Tensor:
         """Return a number per network, as a vector in the parameters' type."""
@@ -91,7 +93,7 @@ class StackedSGD(StackedSolver):
 
     moment_names = ("velocity",)
 
-    def _set_rates(self, rates: list[float]) -> None:
+    def _set_rates(self, rates: tuple[float, ...]) -> None:
         minus_rates = self._column([-rate for rate in rates])
         momenta = self._column([config.momentum for config in self._configs])
         self._parts = [
@@ -105,9 +107,7 @@ class StackedSGD(StackedSolver):
             for shape in [(-1,) + (1,) * (value.ndim - 1)]
         ]
 
-    def update(self) -> None:
-        """Take one step."""
-        self.step += 1
+    def _update(self) -> None:
         for value, gradient, velocity, minus_rate, momentum in self._parts:
             velocity.mul_(momentum).addcmul_(gradient, minus_rate)
             if self._configs[0].nesterovs_momentum:
@@ -125,23 +125,38 @@ class StackedAdam(StackedSolver):
 
     moment_names = ("first", "second")
 
-    def _set_rates(self, rates: list[float]) -> None:
-        self._holder = torch.zeros((), device=self._parameters.values.device)
+    def _bind(
+        self,
+        parameters: StackedParameters,
+        gradient: StackedParameters,
+        configs: Sequence[TrainingConfig],
+    ) -> None:
+        super()._bind(parameters, gradient, configs)
+        self._holder = torch.zeros((), device=parameters.values.device)
+        self._lists: dict[tuple[int, int], kernels.AdamLists] = {}
+
+    def _set_rates(self, rates: tuple[float, ...]) -> None:
         numbers = [
             (rate, config.beta_1, config.beta_2, config.epsilon)
             for rate, config in zip(rates, self._configs, strict=True)
         ]
-        stacks = (self._parameters, self._gradient, *self.moments.values())
         self._groups = []
         for group, places in groupby(range(len(numbers)), key=numbers.__getitem__):
             start, *rest = places
-            rows = slice(start, start + 1 + len(rest))
-            lists = ([tensor[rows] for tensor in stack.tensors] for stack in stacks)
-            self._groups.append((kernels.AdamLists(*lists), group))
+            self._groups.append((self._lists_of(start, start + 1 + len(rest)), group))
 
-    def update(self) -> None:
-        """Take one step."""
-        self.step += 1
+    def _lists_of(self, start: int, stop: int) -> kernels.AdamLists:
+        """Return the tensors of some neighbours, which are the same at every step."""
+        lists = self._lists.get((start, stop))
+        if lists is None:
+            stacks = (self._parameters, self._gradient, *self.moments.values())
+            lists = kernels.AdamLists(
+                *([tensor[start:stop] for tensor in stack.tensors] for stack in stacks)
+            )
+            self._lists[start, stop] = lists
+        return lists
+
+    def _update(self) -> None:
         holder = self._holder.fill_(self.step)
         for lists, numbers in self._groups:
             kernels.adam_update_many_(lists, self.step, holder, *numbers)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import numpy as np
 import torch
@@ -142,9 +142,7 @@ class Stack:
             for group in streams
             for first in group[:1]
         ]
-        self._stream_of = [
-            stream for stream in self._streams for _ in range(stream.count)
-        ]
+        self._stream_of = [stream for stream in self._streams for _ in range(stream.count)]
         for member in members:
             member.monitor = EpochMonitor(
                 member.config, member.state, member.vector.values, self._scorer_of(member)
@@ -154,11 +152,13 @@ class Stack:
     def run_epoch(self) -> None:
         """Train all for one epoch; let those go whose last it was."""
         self._batches.begin_epoch()
-        largest = self._epoch_loss.largest
-        self._solver.begin_epoch(
-            [min(member.state.learning_rate, largest) for member in self.members]
-        )
-        take_stacked_steps(self._step, self._solver, self._batches, self._epoch_loss)
+        n_steps, largest = len(self._batches.sizes), self._epoch_loss.largest
+        rates = [
+            [min(rate, largest) for rate in member.monitor.schedule.rates(n_steps)]
+            for member in self.members
+        ]
+        parts = (self._step, self._solver, self._batches, self._epoch_loss)
+        take_stacked_steps(*parts, list(zip(*rates, strict=True)))
         losses, n_samples = self._epoch_loss.values(), self._batches.n_samples
         if self._scorer is not None:
             for member, score in zip(self.members, self._scorer.scores(), strict=True):
@@ -210,15 +210,14 @@ class Stack:
         self._step = ClosedFormStep(layers, self._activation, config.loss)
         alphas = [member.config.alpha for member in self.members]
         self._epoch_loss = StackedEpochLoss(self._step, self._batches, alphas)
-        self._scorer: StackedScorer | None = None
-        if self.members[0].fit.data.validation is not None:
-            # All that share a stream hold out the same samples.
-            validations = []
-            first = 0
-            for stream in self._streams:
-                validations.append((self.members[first].fit.data.validation, stream.count))
-                first += stream.count
-            self._scorer = StackedScorer(self._step, validations, config.loss)
+        # All that share a stream hold out the same samples.
+        firsts = [0, *accumulate(self._batches.counts)]
+        validations = [
+            (validation, stream.count)
+            for first, stream in zip(firsts, self._streams, strict=False)
+            if (validation := self.members[first].fit.data.validation) is not None
+        ]
+        self._scorer = StackedScorer(self._step, validations, config.loss) if validations else None
 
     def _scorer_of(self, member: Member) -> Callable[[], float] | None:
         """Return what a network's monitor asks for its validation score, if it has one."""
