@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.multiclass import type_of_target, unique_labels
 from torch import Tensor
 
 from sklearn_mlp import metrics
@@ -83,7 +83,8 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         Whether that momentum is Nesterov's.
     early_stopping : bool, default=False
         Whether to hold out part of the samples, to stop when the score on them no longer
-        improves, and to end with the weights that scored best.
+        improves, and to end with the weights that scored best. With ``X_val`` and ``y_val``,
+        arguments of `fit`, nothing is held out: the score is that on them.
     validation_fraction : float, default=0.1
         The part held out, in [0, 1).
     beta_1, beta_2 : float, default=0.9 and 0.999
@@ -106,6 +107,15 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         Epochs without improvement that ``learning_rate='plateau'`` puts up with.
     lr_min : float, default=0.0
         The rate that a schedule other than scikit-learn's three does not go below.
+    scoring : str or callable, default=None
+        What scores the network on the validation set, and so decides on early stopping and the
+        best weights: a name of `sklearn.metrics.get_scorer_names`, a callable
+        ``scorer(estimator, X, y)`` that returns a number, larger being better, or ``'loss'`` for
+        the loss on the validation set, without the penalty and with its sign changed. None is
+        the accuracy, as in scikit-learn. Not used where there is no validation set.
+    max_time : float, default=None
+        Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
+        best weights so far are put back in place.
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.
@@ -134,6 +144,9 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         The network, in eval mode. It returns, for a tensor of shape
         (n_samples, n_features), the values before the output activation: their softmax (three
         classes or more) or logistic function (two classes, multilabel) are the probabilities.
+    engine_ : {'closed_form', 'autograd', 'skorch'}
+        What computed the gradients: this package's own formulas, autograd where there are none
+        for the network, or skorch.
     device_ : torch.device
         Where it is.
     dtype_ : torch.dtype
@@ -144,8 +157,9 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         and `partial_fit`; a pickle of the estimator keeps the net's records of epochs, not those
         of batches.
     history_ : pandas.DataFrame
-        A row per epoch: ``loss``, ``validation_score`` (NaN without ``early_stopping``),
-        ``learning_rate`` (of the epoch's last step), ``seconds``.
+        A row per epoch: ``loss``, the training loss with the penalty; ``validation_loss``, without
+        it, and ``validation_score`` (both NaN without a validation set); ``learning_rate``, of
+        the epoch's last step; ``seconds``.
     loss_ : float
         The last training loss, penalty included.
     loss_curve_ : list of float
@@ -153,11 +167,15 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     best_loss_ : float or None
         The lowest training loss; None with ``early_stopping``. Not for ``'lbfgs'``.
     validation_scores_ : list of float or None
-        The accuracy on the held-out part after each epoch; None without ``early_stopping``.
+        The score on the validation set after each epoch, by ``scoring``; None without
+        ``early_stopping`` and ``X_val``.
     best_validation_score_ : float or None
         The highest of them.
     n_iter_ : int
         Epochs (for ``'lbfgs'``, iterations) of the last call.
+    converged_ : bool
+        Whether the last call ended because nothing improved any more, and not because a limit
+        was reached.
     t_ : int
         Training samples used, over all epochs.
     n_layers_ : int
@@ -203,7 +221,16 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     # The constructor is the base's: scikit-learn's classifier has the same order of parameters.
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Fit the network.
 
         Parameters
@@ -214,6 +241,10 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
             Labels of any type, or an indicator matrix of 0 and 1 for multilabel tasks.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; a weight of 2 counts as the sample twice.
+        X_val, y_val, sample_weight_val
+            A validation set, in the same forms: the network is watched on it (`history_`), and
+            with ``early_stopping`` it takes the place of the part held out. In a
+            `~sklearn.pipeline.Pipeline`, ``transform_input=["X_val"]`` transforms it as ``X``.
 
         Returns
         -------
@@ -225,14 +256,28 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         ValueError
             If a parameter or the data is unusable, or training produces non-finite weights.
         """
-        return self._fit(X, y, sample_weight, incremental=False)
+        validation_set = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation_set, incremental=False)
 
     @available_if(lambda self: self._check_solver())
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Train for one epoch, going on from where the last call ended.
 
-        Only for the solvers ``'sgd'`` and ``'adam'``.
+        Only for the solvers ``'sgd'`` and ``'adam'``. With ``early_stopping`` it needs a
+        validation set, the same in every call; when the score on it has not improved for more
+        than ``n_iter_no_change`` calls, ``converged_`` is True and the best weights are back in
+        place.
 
         Parameters
         ----------
@@ -240,6 +285,8 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
             As for `fit`; ``y`` need not have all the classes.
         classes : array-like of shape (n_classes,), default=None
             All classes that may come; required in the first call.
+        X_val, y_val, sample_weight_val
+            As for `fit`.
 
         Returns
         -------
@@ -254,7 +301,8 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
                 if is_multilabel
                 else LabelCodec.from_targets(on_host(classes))
             )
-        return self._fit(X, y, sample_weight, incremental=True)
+        validation_set = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels.
@@ -322,6 +370,12 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
             self.classes_ = self._codec.classes
         else:
             check_known_classes(self._codec, y, is_warm_start=self.warm_start)
+        return self._codec.encode(y)
+
+    def _encode_validation_targets(self, y: np.ndarray) -> np.ndarray:
+        unknown = np.setdiff1d(unique_labels(y), self._codec.classes)
+        if len(unknown):
+            raise ValueError(f"y has classes that are not in the training set's y: {unknown}.")
         return self._codec.encode(y)
 
     def _choose_loss(self) -> Loss:

@@ -1,7 +1,7 @@
 """The settings of one fit, checked and resolved, as the backends take them."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ class TrainingConfig:
     ``batch_size`` is a number here, clipped to the samples there are; ``incremental`` tells a
     `partial_fit`, one epoch that goes on from the last, from a `fit`. ``random_state`` has drawn
     the initial weights and the validation split already; the order of the samples comes next.
-    ``codec`` knows the labels that class codes stand for, None in a regression;
+    ``codec`` knows the labels that class codes stand for, None in a regression; ``engine`` is
+    what computes the gradients, and ``n_outputs`` how many outputs the network has;
     ``backend_params`` is for a backend that has parameters of its own.
     """
 
@@ -49,11 +50,16 @@ class TrainingConfig:
     lr_patience: int = 5
     lr_min: float = 0.0
     # Watching and stopping.
+    early_stopping: bool
+    scoring: str | Callable[..., float] | None
+    max_time: float | None
     # The rest is no parameter, or another form of one.
     incremental: bool
     loss: Loss
     random_state: np.random.RandomState
     codec: LabelCodec | None = None
+    engine: str = "closed_form"
+    n_outputs: int = 1
     backend_params: Mapping[str, Any] | None = None
 
     @property

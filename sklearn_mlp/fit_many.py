@@ -17,6 +17,7 @@ from sklearn_mlp.config import resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.engine.stacked_train import stack_key, train_stack
 from sklearn_mlp.inputs import as_tensor
+from sklearn_mlp.network import count_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
 from sklearn_mlp.threads import shared_threads
@@ -169,7 +170,7 @@ def fit_stacked(
     for places in stacks.values():
         fits = [prepared[place] for place in places]
         config = fits[0].config
-        with shared_threads(len(fits) * fits[0].network.n_parameters * config.batch_size):
+        with shared_threads(len(fits) * count_parameters(fits[0].network) * config.batch_size):
             train_stack(fits)
         for place, fit in zip(places, fits, strict=True):
             try:
@@ -196,7 +197,7 @@ def prepare_together(
             # The regressor's losses differ in the targets that they take.
             key = (type(estimator), getattr(estimator, "loss", None))
             if key in checked:
-                estimator._check_settings(incremental=False)
+                estimator._check_settings()
                 samples, learned = checked[key]
                 estimator.__dict__.update(learned)
             else:
@@ -220,7 +221,8 @@ def _with_tensor(
     estimator: BaseTorchMLP, samples: CheckedSamples, tensors: dict[torch.dtype, torch.Tensor]
 ) -> CheckedSamples:
     """Convert the samples into the type to train in, once for all that train in it."""
-    if scipy.sparse.issparse(samples.X):
+    # A scorer of the user's gets held-out samples as they came.
+    if scipy.sparse.issparse(samples.X) or estimator.scoring not in (None, "loss"):
         return samples
     n_samples = samples.X.shape[0]
     dtype = resolve_dtype(
@@ -232,7 +234,7 @@ def _with_tensor(
     )
     if dtype not in tensors:
         tensors[dtype] = as_tensor(samples.X, dtype, torch.device("cpu"))
-    return replace(samples, X=tensors[dtype])
+    return replace(samples, samples=replace(samples.samples, X=tensors[dtype]))
 
 
 def take_samples(X: Any, y: Any, sample_weight: Any, rows: Any) -> tuple[Any, Any, Any]:

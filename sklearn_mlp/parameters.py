@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.metrics import get_scorer_names
 
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.backends import BACKENDS
@@ -50,6 +51,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "lr_patience": [Interval(Integral, 0, None, closed="left")],
     "lr_min": [Interval(Real, 0, None, closed="left")],
     # Watching and stopping.
+    "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
     # Where it runs.
     "device": [str, torch.device],
     "dtype": [StrOptions({"auto", "float32", "float64"})],

@@ -26,7 +26,8 @@ from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.inputs import take_over
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.monitor import EpochMonitor
-from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.normalization import lone_samples_spared
 from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.solvers import Solver, make_solver
 from sklearn_mlp.sparse import SparseRows
@@ -34,11 +35,10 @@ from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
 from sklearn_mlp.threads import rebalance_threads
 from sklearn_mlp.training_data import TrainingData
-from sklearn_mlp.validation import make_scorer
 
 
 def train(
-    network: MLP, data: TrainingData, config: TrainingConfig, state: TrainingState
+    network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
 ) -> "_Net":
     """Train a network in place.
 
@@ -57,7 +57,7 @@ def train(
 
     Parameters
     ----------
-    network : MLP
+    network : Module
         With the weights to start from, on the device and in the type to train in.
     data : TrainingData
         The samples, on the same device and in the same type.
@@ -87,7 +87,7 @@ def train(
     return net
 
 
-def _make_net(network: MLP, config: TrainingConfig) -> "_Net":
+def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
     """Return an initialized net around a network."""
     settings: dict[str, Any] = {
         "criterion": LogitsLoss(config.loss),
@@ -311,16 +311,11 @@ class _Run:
 
     @classmethod
     def of(
-        cls, network: MLP, data: TrainingData, config: TrainingConfig, state: TrainingState
+        cls, network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
     ) -> "_Run":
         """Make ready for a fit."""
         parameters = ParameterVector.of(network)
-        if state.optimizer is not None:
-            # What the native backend leaves cannot be changed outside of inference mode.
-            moments = state.optimizer.moments
-            state.optimizer.moments = {name: moment.clone() for name, moment in moments.items()}
         solver = make_solver(parameters, parameters.empty_like(), config, state)
-        score = make_scorer(network, data.validation, config.loss)
         held_out, part = None, data.validation
         if part is not None:
             targets = part.targets.to(data.targets.device)
@@ -328,7 +323,7 @@ class _Run:
             size = chunk_rows(part.inputs, targets.device)
             settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
             held_out = _Samples(TrainingData(part.inputs, targets, weights), settings)
-        monitor = EpochMonitor(config, state, parameters.values, score)
+        monitor = EpochMonitor(config, state, network, parameters.memory, part)
         return cls(_Samples(data, config), held_out, solver, monitor)
 
     def epoch_begins(self) -> None:
@@ -422,6 +417,11 @@ class _Net(NeuralNet):
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Put the best weights back in place; what callbacks restore comes after."""
         self._present_run().monitor.restore_best()
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Return the network's logits for a batch, which may be a single sample."""
+        with lone_samples_spared(self.module_, len(x)):
+            return super().infer(x, **fit_params)
 
     def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Return the loss of a batch, in training including the penalty."""
@@ -524,7 +524,7 @@ class _PackedNet:
     attributes: dict[str, Any]
     param_groups: list[dict[str, Any]]
 
-    def unpack(self, network: MLP) -> "_Net":
+    def unpack(self, network: nn.Module) -> "_Net":
         """Return the net with a network."""
         net: _Net = object.__new__(self.kind)
         net.__dict__.update(self.attributes)

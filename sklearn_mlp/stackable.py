@@ -40,7 +40,7 @@ _DIFFERING = {
 
 # What has to be equal, and may have any value, or one of some.
 _EQUAL = {"hidden_layer_sizes", "batch_size", "device", "dtype", "early_stopping"}
-_EQUAL |= {"nesterovs_momentum", "shuffle", "validation_fraction"}
+_EQUAL |= {"nesterovs_momentum", "scoring", "shuffle", "validation_fraction"}
 _EQUAL_AMONG = {
     "activation": ("identity", "logistic", "tanh", "relu"),
     "solver": ("sgd", "adam"),

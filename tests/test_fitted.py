@@ -19,8 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 EXACT = {"dtype": "float64", "device": "cpu"}
 TASKS = ["binary", "multiclass", "multilabel", "regression", "multioutput", "poisson"]
 OURS_ALONE = {
-    "torch": {"module_", "device_", "dtype_", "history_"},
-    "skorch": {"module_", "device_", "dtype_", "history_", "net_"},
+    "torch": {"module_", "engine_", "device_", "dtype_", "history_", "converged_"},
+    "skorch": {"module_", "engine_", "device_", "dtype_", "history_", "converged_", "net_"},
 }
 OUTPUT_ACTIVATIONS = {
     "identity": lambda logits: logits,
@@ -215,7 +215,8 @@ def test_history(make_classifier, iris):
     estimator = make_classifier(early_stopping=True, n_iter_no_change=50).fit(X, y)
     history = estimator.history_
     assert isinstance(history, pd.DataFrame)
-    assert list(history.columns) == ["loss", "validation_score", "learning_rate", "seconds"]
+    validation = ["validation_loss", "validation_score"]
+    assert list(history.columns) == ["loss", *validation, "learning_rate", "seconds"]
     assert history.index.name == "epoch"
     assert list(history.index) == [1, 2, 3, 4, 5]
     assert list(history["loss"]) == estimator.loss_curve_

@@ -14,7 +14,7 @@ import torch
 
 from sklearn_mlp.batches import Batches
 from sklearn_mlp.engine.loop import EpochLoss, take_steps
-from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.engine.step import Step
 from sklearn_mlp.solvers import Solver
 
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
@@ -50,7 +50,7 @@ class EpochGraph:
 
     def __init__(
         self,
-        step: ClosedFormStep,
+        step: Step,
         solver: Solver,
         batches: Batches,
         epoch_loss: EpochLoss,
@@ -63,7 +63,7 @@ class EpochGraph:
         self._capture = capture
         self._replay: Callable[[], None] | None = None
         self._is_warm = False
-        like = step.layers.flat_weights
+        like = step.flat_weights
         self._rates = like.new_zeros(len(batches))
         self._penalties = like.new_zeros(len(batches))
         # float64: in float32 1 - beta_2**count would lose half its digits while count is small.

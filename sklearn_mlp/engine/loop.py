@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.batches import Batches
-from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.engine.step import Step
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.threads import rebalance_threads
@@ -48,7 +48,7 @@ def run_epochs(
 
 
 def take_steps(
-    step: ClosedFormStep,
+    step: Step,
     solver: Solver,
     batches: Batches,
     epoch_loss: "EpochLoss",
@@ -86,8 +86,8 @@ class EpochLoss:
         The largest number of the weights' type.
     """
 
-    def __init__(self, step: ClosedFormStep, batches: Batches, alpha: float) -> None:
-        weights, n_outputs = step.layers.flat_weights, step.layers.n_outputs
+    def __init__(self, step: Step, batches: Batches, alpha: float) -> None:
+        weights, n_outputs = step.flat_weights, step.n_outputs
         sizes, n_samples = batches.sizes, batches.n_samples
         self.largest = torch.finfo(weights.dtype).max
         self.alpha = min(alpha, self.largest)

@@ -49,12 +49,10 @@ class StackedParameters:
         self.biases = [part.view(k, -1) for part in parts[len(sizes) :]]
 
     @classmethod
-    def of(cls, vectors: Sequence[ParameterVector]) -> Self:
+    def of(cls, vectors: Sequence[ParameterVector], units: tuple[int, ...]) -> Self:
         """Copy networks' parameters into a stack."""
-        first = vectors[0]
-        stack = cls(
-            first.values.new_empty(len(vectors) * len(first.values)), first.units, len(vectors)
-        )
+        first, k = vectors[0].values, len(vectors)
+        stack = cls(first.new_empty(k * len(first)), units, k)
         for layer, (weight, bias) in enumerate(zip(stack.weights, stack.biases, strict=True)):
             torch.stack([vector.weights[layer] for vector in vectors], out=weight)
             torch.stack([vector.biases[layer] for vector in vectors], out=bias)

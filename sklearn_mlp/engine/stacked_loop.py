@@ -1,5 +1,6 @@
 """The epochs of k networks at once: steps, losses, validation scores."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from sklearn_mlp import metrics
 from sklearn_mlp.engine.stacked_batches import StackedBatches
 from sklearn_mlp.engine.stacked_solvers import StackedSolver
 from sklearn_mlp.engine.step import ClosedFormStep
-from sklearn_mlp.losses import Loss
 from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.validation import ValidationData
 
@@ -114,54 +114,60 @@ class StackedEpochLoss:
         return totals
 
 
-class StackedScorer:
-    """Scores k networks on the held-out parts of their streams.
+class StackedValidator:
+    """Evaluates k networks on the validation sets of their streams.
 
     Parameters
     ----------
     step : ClosedFormStep
         Runs the networks forward.
     validations : sequence of (ValidationData, int)
-        A held-out part, all of one size, and how many neighbours share it, for each stream.
-    loss : Loss
-        Knows the output activation.
+        A validation set, all of one size, and how many neighbours share it, for each stream.
     """
 
     def __init__(
-        self,
-        step: ClosedFormStep,
-        validations: Sequence[tuple[ValidationData, int]],
-        loss: Loss,
+        self, step: ClosedFormStep, validations: Sequence[tuple[ValidationData, int]]
     ) -> None:
         self._step = step
         self._validations = validations
         self._inputs: list[Any] = [validation.inputs for validation, _ in validations]
-        self._loss = loss
 
-    def scores(self) -> list[float]:
-        """Return the present scores, one per network."""
-        layers, first = self._step.layers, self._validations[0][0]
-        n_samples = len(first.targets)
+    def evaluate(self) -> list[tuple[float, float]]:
+        """Return loss and score of each network; NaN for a score that a scorer has to find."""
+        logits, first, results = self._logits(), 0, []
+        for validation, count in self._validations:
+            results += self._evaluate(logits[first : first + count], validation)
+            first += count
+        return results
+
+    def _logits(self) -> Tensor:
+        """Return the logits, (k, n_outputs, n_samples), on the CPU."""
+        layers, chunks = self._step.layers, []
         device = layers.flat_weights.device
-        size = chunk_rows(first.inputs, device)
-        chunks = []
-        for start in range(0, n_samples, size):
+        size = chunk_rows(self._inputs[0], device)
+        for start in range(0, len(self._inputs[0]), size):
             inputs = [part[start : start + size].to(device).t() for part in self._inputs]
             n = inputs[0].shape[1]
-            logits = self._step.forward(inputs, n, layers.new_buffer(layers.n_outputs, n))
-            chunks.append(self._loss.activate_(logits, dim=-2).cpu())
-        predictions = chunks[0] if len(chunks) == 1 else torch.cat(chunks, 2)
-        scores, row = [], 0
-        for validation, count in self._validations:
-            scores += _scores(predictions[row : row + count], validation)
-            row += count
-        return scores
+            out = layers.new_buffer(layers.n_outputs, n)
+            chunks.append(self._step.forward(inputs, n, out).cpu())
+        return chunks[0] if len(chunks) == 1 else torch.cat(chunks, 2)
 
-
-def _scores(predictions: Tensor, validation: ValidationData) -> list[float]:
-    """Score predictions of shape (k, n_outputs, n_samples)."""
-    targets, weight = validation.targets, validation.sample_weight
-    if validation.score is metrics.accuracy and weight is None and not targets.is_floating_point():
-        is_right = predictions.argmax(1) == targets[:, 0]
-        return [count / len(targets) for count in is_right.count_nonzero(1).tolist()]
-    return [validation.score(one.t(), targets, weight) for one in predictions]
+    def _evaluate(self, logits: Tensor, data: ValidationData) -> list[tuple[float, float]]:
+        """Evaluate networks that share a validation set; ``logits`` may change."""
+        targets, weights, loss = data.targets, data.sample_weight, self._step.loss
+        k = len(logits)
+        losses = loss.per_sample(logits, targets.t().expand(k, -1, -1)).double()
+        means = losses.mean(1) if weights is None else (losses @ weights) / weights.sum()
+        values: list[float] = means.tolist()
+        if data.rescore is not None:
+            return [(value, math.nan) for value in values]
+        if data.score is None:
+            return [(value, -value) for value in values]
+        predictions = loss.activate_(logits, dim=-2)
+        is_codes = not targets.is_floating_point()
+        if data.score is metrics.accuracy and weights is None and is_codes:
+            counts = (predictions.argmax(1) == targets[:, 0]).count_nonzero(1).tolist()
+            scores = [count / len(targets) for count in counts]
+        else:
+            scores = [data.score(one.t(), targets, weights) for one in predictions]
+        return list(zip(values, scores, strict=True))

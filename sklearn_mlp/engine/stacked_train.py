@@ -14,13 +14,13 @@ from sklearn_mlp.engine.stacked_batches import StackedBatches, Stream
 from sklearn_mlp.engine.stacked_layers import StackedLayers, StackedParameters
 from sklearn_mlp.engine.stacked_loop import (
     StackedEpochLoss,
-    StackedScorer,
+    StackedValidator,
     take_stacked_steps,
 )
 from sklearn_mlp.engine.stacked_solvers import STACKED_SOLVERS, StackedSolver
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.monitor import EpochMonitor
-from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.state import OptimizerState
 from sklearn_mlp.threads import rebalance_threads
@@ -29,6 +29,7 @@ from sklearn_mlp.threads import rebalance_threads
 def stack_key(fit: PreparedFit) -> tuple[object, ...]:
     """Return what has to be equal for two fits to be trained in one stack."""
     network, data, config = fit.network, fit.data, fit.config
+    assert isinstance(network, MLP)
     parameter = network.linear_layers[0].weight
     return (
         network.units,
@@ -113,8 +114,9 @@ class Member:
         self.fit = fit
         self.config = fit.config
         self.state = fit.state
+        # The network's parameters are views of it.
         self.vector = ParameterVector.of(fit.network)
-        self.score = np.nan
+        self.evaluation = (np.nan, np.nan)
         self.monitor: EpochMonitor
 
 
@@ -130,8 +132,11 @@ class Stack:
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = list(members)
         self._config = members[0].config
-        self._activation = ACTIVATIONS[members[0].fit.network.activation]
-        self._parameters = StackedParameters.of([member.vector for member in members])
+        network = members[0].fit.network
+        assert isinstance(network, MLP)
+        self._activation = ACTIVATIONS[network.activation]
+        vectors = [member.vector for member in members]
+        self._parameters = StackedParameters.of(vectors, network.units)
         self._gradient = self._parameters.zeros_like()
         configs = [member.config for member in members]
         solver = STACKED_SOLVERS[self._config.solver]
@@ -145,7 +150,12 @@ class Stack:
         self._stream_of = [stream for stream in self._streams for _ in range(stream.count)]
         for member in members:
             member.monitor = EpochMonitor(
-                member.config, member.state, member.vector.values, self._scorer_of(member)
+                member.config,
+                member.state,
+                member.fit.network,
+                member.vector.memory,
+                member.fit.data.validation,
+                self._validate_of(member),
             )
         self._assemble()
 
@@ -160,9 +170,9 @@ class Stack:
         parts = (self._step, self._solver, self._batches, self._epoch_loss)
         take_stacked_steps(*parts, list(zip(*rates, strict=True)))
         losses, n_samples = self._epoch_loss.values(), self._batches.n_samples
-        if self._scorer is not None:
-            for member, score in zip(self.members, self._scorer.scores(), strict=True):
-                member.score = score
+        if self._validator is not None:
+            for member, evaluation in zip(self.members, self._validator.evaluate(), strict=True):
+                member.evaluation = evaluation
         finished = [
             index
             for index, (member, loss) in enumerate(zip(self.members, losses, strict=True))
@@ -217,16 +227,19 @@ class Stack:
             for first, stream in zip(firsts, self._streams, strict=False)
             if (validation := self.members[first].fit.data.validation) is not None
         ]
-        self._scorer = StackedScorer(self._step, validations, config.loss) if validations else None
+        self._validator = StackedValidator(self._step, validations) if validations else None
 
-    def _scorer_of(self, member: Member) -> Callable[[], float] | None:
-        """Return what a network's monitor asks for its validation score, if it has one."""
-        if member.fit.data.validation is None:
+    def _validate_of(self, member: Member) -> Callable[[], tuple[float, float]] | None:
+        """Return what a network's monitor asks for loss and score, if it is validated."""
+        validation = member.fit.data.validation
+        if validation is None:
             return None
 
-        def score() -> float:
+        def validate() -> tuple[float, float]:
             # The monitor keeps the best weights: it has to find the present ones.
             self._parameters.read(self.members.index(member), member.vector)
-            return member.score
+            if validation.rescore is None:
+                return member.evaluation
+            return member.evaluation[0], validation.rescore()
 
-        return score
+        return validate
