@@ -3,14 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
 from torch import Tensor, nn
 
 from sklearn_mlp.backends import BACKENDS, check_backend
+from sklearn_mlp.callbacks import EpochTasks, has_callbacks
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.engines import choose_engine
@@ -40,7 +43,7 @@ from sklearn_mlp.validation import (
 )
 
 
-class BaseTorchMLP(FittedNetwork, ABC):
+class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     """Base of the estimators; use `TorchMLPClassifier` or `TorchMLPRegressor`.
 
     A fit goes through `_fit` from top to bottom: check, encode, make the network, train it by the
@@ -182,9 +185,26 @@ class BaseTorchMLP(FittedNetwork, ABC):
         """Fit, or with ``incremental`` go on for one epoch."""
         checked = self._check_fit(X, y, sample_weight, validation_set, incremental=incremental)
         prepared = self._prepare(checked, incremental=incremental)
+        tasks = self._begin_tasks(X, sample_weight, checked, prepared)
+        if tasks:
+            prepared = prepared.observed_by(tasks)
         self._train(prepared)
         self._finish(prepared)
+        if tasks:
+            tasks.fit_ended()
         return self
+
+    def _begin_tasks(
+        self, X: Any, sample_weight: Any, checked: CheckedSamples, prepared: PreparedFit
+    ) -> EpochTasks | None:
+        """Tell scikit-learn's callbacks, if there are any, that training begins."""
+        if not has_callbacks(self):
+            return None
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        arguments = {"X": X, "y": checked.samples.y, "metadata": metadata}
+        reconstruct = partial(self._reconstruction_attributes, prepared)
+        max_epochs = 1 if prepared.config.incremental else self.max_iter
+        return EpochTasks(self, max_epochs, arguments, reconstruct)
 
     def _check_fit(
         self,
@@ -346,7 +366,9 @@ class BaseTorchMLP(FittedNetwork, ABC):
         """Collect what training depends on."""
         ours = self.get_params(deep=False)
         # Most of its fields are parameters, under the same names.
-        settings = {field.name: ours.get(field.name) for field in fields(TrainingConfig)}
+        settings = {
+            field.name: ours[field.name] for field in fields(TrainingConfig) if field.name in ours
+        }
         settings |= {
             "batch_size": batch_size,
             "incremental": incremental,

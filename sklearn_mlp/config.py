@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_mlp.callbacks import Observer
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.targets import LabelCodec
 
@@ -60,6 +61,7 @@ class TrainingConfig:
     codec: LabelCodec | None = None
     engine: str = "closed_form"
     n_outputs: int = 1
+    observers: tuple[Observer, ...] = ()
     backend_params: Mapping[str, Any] | None = None
 
     @property

@@ -1,6 +1,8 @@
 """What a fitted estimator holds, and what it does with it: attributes, predictions, pickles."""
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +19,7 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters
 from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.threads import shared_threads
 
@@ -89,6 +92,15 @@ class FittedNetwork(BaseEstimator):
         is_validated = state.is_validated
         self.validation_scores_ = state.history.validation_score if is_validated else None
         self.best_validation_score_ = state.best_validation_score if is_validated else None
+
+    def _reconstruction_attributes(self, prepared: PreparedFit) -> dict[str, Any]:
+        """Return what makes a fitted estimator of this one, as if training had ended now."""
+        network, state, config = prepared.network, prepared.state, prepared.config
+        # The backend's own net is being trained, and cannot be taken apart.
+        state = copy.deepcopy(replace(state, trainer=None))
+        view = self._view(network, config.loss, prepared.fit_dtype, config.n_outputs)
+        view._set_fitted(copy.deepcopy(network), state, config, prepared.fit_dtype)
+        return vars(view).copy()
 
     def _view(self, network: nn.Module, loss: Loss, fit_dtype: np.dtype, n_outputs: int) -> Self:
         """Return an estimator that predicts with a network while it is being trained."""

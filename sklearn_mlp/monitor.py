@@ -97,7 +97,11 @@ class EpochMonitor:
         state.no_improvement_count = 0 if is_better else state.no_improvement_count + 1
         self._record(loss, validation_loss, score)
         self.schedule.epoch_ended()
-        return self._is_last()
+        is_last = self._is_last()
+        for observer in self.config.observers:
+            # All of them are told.
+            is_last = observer.epoch_ended(is_last=is_last) or is_last
+        return is_last
 
     def restore_best(self) -> None:
         """Put the best weights seen, if any were kept, back in place; a fit forgets them."""

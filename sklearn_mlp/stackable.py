@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.callbacks import has_callbacks
 from sklearn_mlp.classifier import TorchMLPClassifier
 from sklearn_mlp.config import resolve_batch_size
 from sklearn_mlp.devices import free_memory, resolve_device, resolve_dtype
@@ -66,6 +67,8 @@ def why_not_stacked(estimator: Any) -> str | None:
         return f"{type(estimator).__name__} is not TorchMLPClassifier or TorchMLPRegressor itself"
     if estimator.warm_start and estimator.__sklearn_is_fitted__():
         return "warm_start=True goes on from an earlier fit"
+    if has_callbacks(estimator):
+        return "callbacks follow one fit after the other"
     if estimator.verbose:
         return f"verbose={estimator.verbose} prints one fit after the other"
     defaults = _defaults(type(estimator))
