@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.callbacks import EpochTasks, has_callbacks
-from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
+from sklearn_mlp.config import TrainingConfig, is_stochastic, resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
@@ -28,6 +28,7 @@ from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
+from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
 from sklearn_mlp.threads import shared_threads
@@ -57,7 +58,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         hidden_layer_sizes: Any = (100,),
         activation: str = "relu",
         *,
-        solver: str = "adam",
+        solver: Any = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",
@@ -81,6 +82,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Network.
         # Loss and output.
         # Solvers, schedules, averaging.
+        solver_params: dict[str, Any] | None = None,
+        gradient_clip: float | None = None,
         warmup: float = 0,
         lr_decay: float | None = None,
         lr_step_size: int = 30,
@@ -121,6 +124,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Network.
         # Loss and output.
         # Solvers, schedules, averaging.
+        self.solver_params = solver_params
+        self.gradient_clip = gradient_clip
         self.warmup = warmup
         self.lr_decay = lr_decay
         self.lr_step_size = lr_step_size
@@ -238,7 +243,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         hidden_units(self.hidden_layer_sizes)
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
-        check_schedule(self.get_params(deep=False))
+        parameters = self.get_params(deep=False)
+        check_solver(parameters)
+        check_schedule(parameters)
 
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
@@ -268,9 +275,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         view = self._view(network, loss, fit_dtype, n_outputs)
         data = self._training_data(checked, view, random_state)
         config = self._training_config(
-            resolve_batch_size(
-                self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
-            ),
+            resolve_batch_size(self.batch_size, data.n_train, warn=is_stochastic(self.solver)),
             incremental,
             loss,
             random_state,
@@ -329,7 +334,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     ) -> TrainingData:
         """Bring everything onto the device, with a part held out if early stopping wants one."""
         samples, watched, rows = checked.samples, checked.watched, None
-        if watched is None and self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
+        if watched is None and self.early_stopping and is_stochastic(self.solver):
             stratify = self._stratify(samples.targets)
             n_samples = samples.X.shape[0]
             rows, held_out = split_rows(
@@ -414,7 +419,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
 
     def _check_solver(self) -> bool:
         """Make `partial_fit` unavailable where the solver cannot go on from where it was."""
-        if self.solver not in STOCHASTIC_SOLVERS:
+        if not is_stochastic(self.solver):
             raise AttributeError(
                 "partial_fit is only available for stochastic"
                 f" optimizers. {self.solver} is not stochastic."
