@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mlp.activations import activation_per_layer
-from sklearn_mlp.config import STOCHASTIC_SOLVERS
+from sklearn_mlp.config import is_stochastic
 from sklearn_mlp.dropout import dropout_per_layer
 from sklearn_mlp.initial_weights import draw_weights
 from sklearn_mlp.network import MLP
@@ -71,7 +71,7 @@ class Architecture:
         architecture._check(parameters["solver"])
         return architecture
 
-    def _check(self, solver: str) -> None:
+    def _check(self, solver: Any) -> None:
         """Check what the parameters ask for together."""
         if self.module is not None:
             self._check_beside_module()
@@ -85,7 +85,7 @@ class Architecture:
         n_hidden = len(self.hidden_units)
         activation_per_layer(self.activation, n_hidden)
         is_dropping = any((self.input_dropout, *dropout_per_layer(self.dropout, n_hidden)))
-        if is_dropping and solver not in STOCHASTIC_SOLVERS:
+        if is_dropping and not is_stochastic(solver):
             name = "input_dropout" if self.input_dropout else "dropout"
             raise ValueError(
                 f"{name}={getattr(self, name)} cannot be used with solver={solver!r}, whose line "

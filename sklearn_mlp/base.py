@@ -3,16 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
 from torch import Tensor, nn
 
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.backends import BACKENDS, check_backend
-from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
+from sklearn_mlp.callbacks import EpochTasks, has_callbacks
+from sklearn_mlp.config import TrainingConfig, is_stochastic, resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
@@ -33,6 +36,7 @@ from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.randomness import settled_training
 from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
+from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec
 from sklearn_mlp.threads import shared_threads
@@ -48,7 +52,7 @@ from sklearn_mlp.validation import (
 )
 
 
-class BaseTorchMLP(FittedNetwork, ABC):
+class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     """Base of the estimators; use `TorchMLPClassifier` or `TorchMLPRegressor`.
 
     A fit goes through `_fit` from top to bottom: check, encode, make the network, train it by the
@@ -62,7 +66,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         hidden_layer_sizes: Any = (100,),
         activation: Any = "relu",
         *,
-        solver: str = "adam",
+        solver: Any = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",
@@ -92,6 +96,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
         module: Callable[..., nn.Module] | None = None,
         # Loss and output.
         # Solvers, schedules, averaging.
+        solver_params: dict[str, Any] | None = None,
+        gradient_clip: float | None = None,
         warmup: float = 0,
         lr_decay: float | None = None,
         lr_step_size: int = 30,
@@ -139,6 +145,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
         self.module = module
         # Loss and output.
         # Solvers, schedules, averaging.
+        self.solver_params = solver_params
+        self.gradient_clip = gradient_clip
         self.warmup = warmup
         self.lr_decay = lr_decay
         self.lr_step_size = lr_step_size
@@ -238,13 +246,26 @@ class BaseTorchMLP(FittedNetwork, ABC):
         """Fit, or with ``incremental`` go on for one epoch."""
         checked = self._check_fit(X, y, sample_weight, validation_set, incremental=incremental)
         prepared = self._prepare(checked, incremental=incremental)
-        network, data, config, state = prepared.for_backend
-        samples = config.batch_size if config.is_stochastic else data.n_train
-        settled = settled_training(network, state, config.random_state)
-        with shared_threads(count_parameters(network) * samples), settled:
-            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        tasks = self._begin_tasks(X, sample_weight, checked, prepared)
+        if tasks:
+            prepared = prepared.observed_by(tasks)
+        self._train(prepared)
         self._finish(prepared)
+        if tasks:
+            tasks.fit_ended()
         return self
+
+    def _begin_tasks(
+        self, X: Any, sample_weight: Any, checked: CheckedSamples, prepared: PreparedFit
+    ) -> EpochTasks | None:
+        """Tell scikit-learn's callbacks, if there are any, that training begins."""
+        if not has_callbacks(self):
+            return None
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        arguments = {"X": X, "y": checked.samples.y, "metadata": metadata}
+        reconstruct = partial(self._reconstruction_attributes, prepared)
+        max_epochs = 1 if prepared.config.incremental else self.max_iter
+        return EpochTasks(self, max_epochs, arguments, reconstruct)
 
     def _check_fit(
         self,
@@ -256,10 +277,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         incremental: bool,
     ) -> CheckedSamples:
         """Check parameters and samples; encode the targets."""
-        Architecture.of(vars(self))
-        resolve_device(self.device)
-        check_backend(self.backend, self.solver, self.backend_params)
-        check_schedule(self.get_params(deep=False))
+        self._check_settings()
         is_watched = check_given(*validation_set)
         if incremental and self.early_stopping and not is_watched:
             raise ValueError(
@@ -275,6 +293,15 @@ class BaseTorchMLP(FittedNetwork, ABC):
         if is_watched:
             watched = self._check_validation_set(*validation_set, targets.shape[1])
         return CheckedSamples(samples, watched, fitted_dtype(X), is_first)
+
+    def _check_settings(self) -> None:
+        """Check what the parameters ask for together, and of this machine."""
+        Architecture.of(vars(self))
+        resolve_device(self.device)
+        check_backend(self.backend, self.solver, self.backend_params)
+        parameters = self.get_params(deep=False)
+        check_solver(parameters)
+        check_schedule(parameters)
 
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
@@ -303,9 +330,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         view = self._view(network, loss, fit_dtype, n_outputs)
         data = self._training_data(checked, view, random_state)
         config = self._training_config(
-            resolve_batch_size(
-                self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
-            ),
+            resolve_batch_size(self.batch_size, data.n_train, warn=is_stochastic(self.solver)),
             incremental,
             loss,
             random_state,
@@ -313,6 +338,14 @@ class BaseTorchMLP(FittedNetwork, ABC):
             n_outputs=n_outputs,
         )
         return PreparedFit(network, data, config, state, fit_dtype, architecture)
+
+    def _train(self, prepared: PreparedFit) -> None:
+        """Hand everything to the backend."""
+        network, data, config, state = prepared.for_backend
+        samples = config.batch_size if config.is_stochastic else data.n_train
+        settled = settled_training(network, state, config.random_state)
+        with shared_threads(count_parameters(network) * samples), settled:
+            state.trainer = BACKENDS[self.backend](network, data, config, state)
 
     def _finish(self, prepared: PreparedFit) -> None:
         """Check what training has left, and set the fitted attributes."""
@@ -345,7 +378,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
     ) -> TrainingData:
         """Bring everything onto the device, with a part held out if early stopping wants one."""
         samples, watched, rows = checked.samples, checked.watched, None
-        if watched is None and self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
+        if watched is None and self.early_stopping and is_stochastic(self.solver):
             stratify = self._stratify(samples.targets)
             n_samples = samples.X.shape[0]
             rows, held_out = split_rows(
@@ -383,7 +416,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         ours = self.get_params(deep=False)
         # Most of its fields are parameters, under the same names.
         settings: dict[str, Any] = {
-            field.name: ours.get(field.name) for field in fields(TrainingConfig)
+            field.name: ours[field.name] for field in fields(TrainingConfig) if field.name in ours
         }
         settings |= {
             "batch_size": batch_size,
@@ -422,7 +455,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
 
     def _check_solver(self) -> bool:
         """Make `partial_fit` unavailable where the solver cannot go on from where it was."""
-        if self.solver not in STOCHASTIC_SOLVERS:
+        if not is_stochastic(self.solver):
             raise AttributeError(
                 "partial_fit is only available for stochastic"
                 f" optimizers. {self.solver} is not stochastic."
