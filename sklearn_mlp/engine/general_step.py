@@ -115,6 +115,7 @@ class GeneralClosedFormStep(ClosedFormStep):
         gradients(0, delta, inputs, buffers.ones)
 
     def _make_buffers(self, size: int) -> "_GeneralBuffers":
+        assert isinstance(self.layers, FlatLayers)
         buffers = _GeneralBuffers(self.layers, self.form, size)
         self._buffers[size] = buffers
         return buffers
