@@ -30,14 +30,22 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer; ``()`` for none, which is a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Activation of the hidden layers.
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        ``'adam'`` (Kingma and Ba, 2014) and ``'sgd'`` train in epochs of mini-batches; ``'lbfgs'``
-        is SciPy's quasi-Newton method over all samples at once, good for small data.
+    activation : str, callable, or list of these, default='relu'
+        Activation of the hidden layers, or a list with one for each: ``'identity'``,
+        ``'logistic'``, ``'tanh'``, ``'relu'``, ``'leaky_relu'``, ``'elu'``, ``'selu'``,
+        ``'gelu'``, ``'silu'``, ``'mish'``, ``'softplus'``; or a function of a tensor, or a
+        `torch.nn.Module`, of which each layer gets a copy with parameters of its own to train.
+    solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad', 'muon'} \
+or a subclass of torch.optim.Optimizer, default='adam'
+        ``'lbfgs'`` is SciPy's quasi-Newton method over all samples at once, good for small data;
+        the others train in epochs of mini-batches. ``'sgd'`` and ``'adam'`` (Kingma and Ba, 2014)
+        take scikit-learn's steps, the rest those of the class of that name in `torch.optim`.
+        ``'muon'`` is for the weights; its biases go to ``'adamw'``.
     alpha : float, default=0.0001
         Strength of the L2 penalty ``alpha / 2 * sum(coefs_ ** 2)``, divided by the number of
-        samples of a batch (or their sum of weights). Intercepts are not penalised.
+        samples of a batch (or their sum of weights). Intercepts are not penalised. For
+        ``'adamw'`` and ``'muon'`` it is their weight decay instead: each step shrinks the weights
+        by ``alpha`` times the learning rate, whatever the batch, and the loss has no penalty.
     batch_size : int or 'auto', default='auto'
         Samples of a mini-batch; ``'auto'`` is ``min(200, n_samples)``. Not used by ``'lbfgs'``.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'plateau', 'step', 'exponential', \
@@ -60,7 +68,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         A plan counts epochs from the beginning of `fit`, and each `partial_fit` as one.
         ``n_iter_no_change`` may stop training before a plan is through.
     learning_rate_init : float, default=0.001
-        Learning rate of ``'sgd'`` and ``'adam'``; the highest one of a schedule.
+        Learning rate of all solvers but ``'lbfgs'``; the highest one of a schedule.
     power_t : float, default=0.5
         Exponent of ``'invscaling'``.
     max_iter : int, default=200
@@ -90,13 +98,22 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     validation_fraction : float, default=0.1
         The part held out, in [0, 1).
     beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay of the first and second moment of ``'adam'``, in [0, 1).
+        Decay of the first and second moment of ``'adam'``, ``'adamw'``, ``'nadam'`` and
+        ``'radam'``, in [0, 1).
     epsilon : float, default=1e-8
-        Added to the root of the second moment of ``'adam'``.
+        Added to the root of the second moment of these four.
     n_iter_no_change : int or inf, default=10
         Epochs without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by ``'lbfgs'``.
+    solver_params : dict, default=None
+        What the optimizer of torch's is made with besides, such as ``{'momentum': 0.9}`` for
+        ``'rmsprop'``. What has a parameter here already, such as torch's ``lr``, is an error.
+        Those named `torch.optim` classes that know such decays take ``beta_1``, ``beta_2`` and
+        ``epsilon``; everything else is torch's default.
+    gradient_clip : float, default=None
+        The length, over all parameters, that a longer gradient of a batch's loss is scaled to;
+        that of the penalty is added after. Not for ``'lbfgs'``.
     warmup : int or float, default=0
         Epochs over which the learning rate rises, step by step, to what it would be; a float is
         their share of ``max_iter``.
@@ -118,6 +135,30 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     max_time : float, default=None
         Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
         best weights so far are put back in place.
+    dropout : float or list of float, default=0.0
+        The share, in [0, 1), of a hidden layer's values that each training step sets to 0, the
+        others being scaled up (Srivastava et al., 2014); a list has one per hidden layer.
+        ``random_state`` settles the masks. Not for ``'lbfgs'``.
+    input_dropout : float, default=0.0
+        The same for the features.
+    normalization : {'batch', 'layer'} or None, default=None
+        What is done to a hidden layer's values before their activation: normalised over the
+        batch (Ioffe and Szegedy, 2015), or over the layer (Ba et al., 2016). A batch of a single
+        sample, such as a last one, is normalised by the running statistics.
+    residual : bool, default=False
+        Whether a hidden layer adds its inputs to its values, wherever it and the hidden layer
+        before it have equally many units.
+    weight_init : {'auto', 'kaiming', 'xavier_normal', 'orthogonal'} or callable, default='auto'
+        How the initial weights are drawn. ``'auto'`` is scikit-learn's way, Glorot's uniform
+        one, for the intercepts, too, which otherwise begin at 0. A callable is given each
+        `torch.nn.Linear` to change in place, such as `torch.nn.init.trunc_normal_` of its weight.
+    module : callable or None, default=None
+        A class or function that makes the whole network, a `torch.nn.Module`, in the place of
+        ``hidden_layer_sizes`` and ``activation``. It is called with ``n_features_in`` and
+        ``n_outputs``, and with every parameter ``module__<name>`` as ``<name>``; these can be
+        given to the constructor and to ``set_params``, and so be searched by a grid. The network
+        takes (n_samples, n_features) and returns (n_samples, n_outputs), before the output
+        activation. Its parameters of two dimensions or more are penalised.
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.
@@ -139,7 +180,8 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     classes_ : ndarray of shape (n_classes,)
         The labels.
     coefs_ : list of ndarray of shape (n_in, n_out)
-        The weights of each layer. Can be assigned, and is then what predicts.
+        The weights of each layer. Can be assigned, and is then what predicts. Not with
+        ``module``; nor are ``intercepts_`` and ``n_layers_``.
     intercepts_ : list of ndarray of shape (n_out,)
         The biases of each layer. Can be assigned.
     module_ : torch.nn.Module
@@ -188,7 +230,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         The output activation: ``'softmax'`` or ``'logistic'``.
     n_features_in_ : int
         Features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if ``X`` had names that are all strings.
 
     See Also
@@ -198,6 +240,14 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
 
     References
     ----------
+    Ba, Kiros and Hinton (2016), "Layer normalization", :arxiv:`1607.06450`.
+
+    Ioffe and Szegedy (2015), "Batch normalization: Accelerating deep network training by reducing
+    internal covariate shift", :arxiv:`1502.03167`.
+
+    Srivastava et al. (2014), "Dropout: A simple way to prevent neural networks from overfitting",
+    JMLR 15.
+
     Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS.
 
@@ -276,7 +326,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     ) -> Self:
         """Train for one epoch, going on from where the last call ended.
 
-        Only for the solvers ``'sgd'`` and ``'adam'``. With ``early_stopping`` it needs a
+        For all solvers but ``'lbfgs'``. With ``early_stopping`` it needs a
         validation set, the same in every call; when the score on it has not improved for more
         than ``n_iter_no_change`` calls, ``converged_`` is True and the best weights are back in
         place.

@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.coefficients import ParameterList
-from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig
+from sklearn_mlp.config import TrainingConfig, is_stochastic
 from sklearn_mlp.hidden import HiddenFeaturesMixin, up_to_layer
 from sklearn_mlp.inputs import prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
@@ -45,7 +46,7 @@ class FittedNetwork(HiddenFeaturesMixin, BaseEstimator):
     """The half of the estimators that comes after a fit."""
 
     # Parameters that matter here.
-    solver: str
+    solver: Any
     early_stopping: bool
     backend: str
 
@@ -67,6 +68,7 @@ class FittedNetwork(HiddenFeaturesMixin, BaseEstimator):
     out_activation_: str
     _state: TrainingState
     _loss: Loss
+    _architecture: Architecture
     _fit_dtype: np.dtype
 
     def _set_fitted(
@@ -86,7 +88,7 @@ class FittedNetwork(HiddenFeaturesMixin, BaseEstimator):
         self.t_ = state.samples_seen
         self.loss_ = state.loss
         self.converged_ = state.is_converged
-        if self.solver not in STOCHASTIC_SOLVERS:
+        if not is_stochastic(self.solver):
             return
         self.loss_curve_ = state.history.loss
         self.best_loss_ = None if self.early_stopping else state.best_loss
@@ -223,7 +225,7 @@ class FittedNetwork(HiddenFeaturesMixin, BaseEstimator):
         if "module_" in state:
             state["module_"] = PackedNetwork.of(self.module_)
             is_done = self.early_stopping and self._state.best is None
-            can_go_on = self.solver in STOCHASTIC_SOLVERS and not is_done
+            can_go_on = is_stochastic(self.solver) and not is_done
             state["_state"] = self._state.packed(can_go_on=can_go_on)
         return state
 

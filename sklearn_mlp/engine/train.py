@@ -6,10 +6,10 @@ from functools import partial
 
 from torch import nn
 
-from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.batches import Batches
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.autograd_step import AutogradStep
+from sklearn_mlp.engine.general_step import make_closed_form
 from sklearn_mlp.engine.graphs import EpochGraph, can_capture
 from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
@@ -17,7 +17,7 @@ from sklearn_mlp.engine.loop import EpochLoss, run_epochs, take_steps
 from sklearn_mlp.engine.step import ClosedFormStep, Step
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
-from sklearn_mlp.solvers import make_solver
+from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
@@ -52,7 +52,9 @@ def train(
         What earlier calls left; brought up to date.
     """
     is_autograd = config.engine == "autograd"
-    if is_autograd and isinstance(data.inputs, SparseRows):
+    # A mask on sparse samples would be as large as dense ones.
+    is_dense = is_autograd or (isinstance(network, MLP) and network.input_dropout > 0)
+    if is_dense and isinstance(data.inputs, SparseRows):
         data = replace(data, inputs=data.inputs.made_dense())
     is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
     parameters = ParameterVector.of(network, is_input_major=is_sparse)
@@ -83,7 +85,7 @@ def _closed_form(
     assert isinstance(network, MLP)
     layers_type = SparseInputLayers if is_sparse else FlatLayers
     layers = layers_type(parameters, gradient, config.batch_size)
-    return ClosedFormStep(layers, ACTIVATIONS[network.activation], config.loss)
+    return make_closed_form(layers, network, config.loss)
 
 
 def _train_in_epochs(
@@ -99,8 +101,9 @@ def _train_in_epochs(
     solver = make_solver(parameters, gradient, config, state)
     batches = Batches(data, config, config.random_state)
     monitor = EpochMonitor(config, state, network, parameters.memory, data.validation)
-    epoch_loss = EpochLoss(step, batches, config.alpha)
+    epoch_loss = EpochLoss(step, batches, config.penalty)
     parts = (step, solver, batches, epoch_loss)
-    is_graph = step.can_be_recorded and can_capture(batches, parameters.values.device)
+    is_graph = step.can_be_recorded and can_capture(batches, solver, parameters.values.device)
     run_epoch = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)
     run_epochs(run_epoch, epoch_loss, batches, monitor)
+    solver.remember()
