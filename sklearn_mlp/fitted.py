@@ -103,6 +103,7 @@ class FittedNetwork(HiddenFeaturesMixin, BaseEstimator):
         state = copy.deepcopy(replace(state, trainer=None))
         view = self._view(network, config.loss, prepared.fit_dtype, config.n_outputs)
         view._set_fitted(copy.deepcopy(network), state, config, prepared.fit_dtype)
+        view._architecture = prepared.architecture
         return vars(view).copy()
 
     def _view(self, network: nn.Module, loss: Loss, fit_dtype: np.dtype, n_outputs: int) -> Self:

@@ -96,3 +96,22 @@ def test_what_there_is_not(make_classifier, iris):
     linear = TorchMLPClassifier((), max_iter=3).fit(X, y)
     with pytest.raises(ValueError, match="not among the network's 0 hidden layers"):
         linear.transform(X)
+
+
+def test_layers_of_more_than_weights(make_classifier, iris):
+    X, y = iris
+    settings = {"normalization": "batch", "residual": True, "dropout": 0.3}
+    estimator = make_classifier(hidden_layer_sizes=(6, 6), **settings).fit(X, y)
+    seen = []
+    last = estimator.module_.layers[-1]
+    handle = last.register_forward_pre_hook(lambda _, inputs: seen.append(*inputs))
+    estimator.module_(torch.tensor(X, dtype=estimator.dtype_))
+    handle.remove()
+    assert_allclose(estimator.transform(X), seen[0].detach(), rtol=1e-6)
+
+
+def test_a_module_of_the_users_own_has_none(make_classifier, iris):
+    X, y = iris
+    estimator = make_classifier(module=lambda **sizes: torch.nn.Linear(4, 3)).fit(X, y)
+    with pytest.raises(AttributeError, match="a network of the user's own"):
+        estimator.transform(X)
