@@ -199,10 +199,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         tasks = self._begin_tasks(X, sample_weight, checked, prepared)
         if tasks:
             prepared = prepared.observed_by(tasks)
-        network, data, config, state = prepared.for_backend
-        samples = config.batch_size if config.is_stochastic else data.n_train
-        with shared_threads(count_parameters(network) * samples):
-            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        self._train(prepared)
         self._finish(prepared)
         if tasks:
             tasks.fit_ended()
@@ -230,12 +227,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         incremental: bool,
     ) -> CheckedSamples:
         """Check parameters and samples; encode the targets."""
-        hidden_units(self.hidden_layer_sizes)
-        resolve_device(self.device)
-        check_backend(self.backend, self.solver, self.backend_params)
-        parameters = self.get_params(deep=False)
-        check_solver(parameters)
-        check_schedule(parameters)
+        self._check_settings()
         is_watched = check_given(*validation_set)
         if incremental and self.early_stopping and not is_watched:
             raise ValueError(
@@ -251,6 +243,15 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         if is_watched:
             watched = self._check_validation_set(*validation_set, targets.shape[1])
         return CheckedSamples(samples, watched, fitted_dtype(X), is_first)
+
+    def _check_settings(self) -> None:
+        """Check what the parameters ask for together, and of this machine."""
+        hidden_units(self.hidden_layer_sizes)
+        resolve_device(self.device)
+        check_backend(self.backend, self.solver, self.backend_params)
+        parameters = self.get_params(deep=False)
+        check_solver(parameters)
+        check_schedule(parameters)
 
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
@@ -288,6 +289,13 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             n_outputs=n_outputs,
         )
         return PreparedFit(network, data, config, state, fit_dtype)
+
+    def _train(self, prepared: PreparedFit) -> None:
+        """Hand everything to the backend."""
+        network, data, config, state = prepared.for_backend
+        samples = config.batch_size if config.is_stochastic else data.n_train
+        with shared_threads(count_parameters(network) * samples):
+            state.trainer = BACKENDS[self.backend](network, data, config, state)
 
     def _finish(self, prepared: PreparedFit) -> None:
         """Check what training has left, and set the fitted attributes."""

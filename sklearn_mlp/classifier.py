@@ -212,7 +212,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         The output activation: ``'softmax'`` or ``'logistic'``.
     n_features_in_ : int
         Features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if ``X`` had names that are all strings.
 
     See Also

@@ -30,6 +30,8 @@ class EpochMonitor:
         Its parameters and floating-point buffers, kept when they are the best so far.
     validation : ValidationData or None
         What it is watched on, if anything.
+    validate : callable or None
+        Returns loss and score on it, where the network is evaluated together with others.
     average : WeightAverage or None
         Of the weights; what is scored, and left when training has ended, if it has begun.
     """
@@ -41,6 +43,7 @@ class EpochMonitor:
         network: nn.Module,
         weights: Tensor,
         validation: ValidationData | None,
+        validate: Callable[[], tuple[float, float]] | None = None,
         average: WeightAverage | None = None,
     ) -> None:
         self.config = config
@@ -48,8 +51,8 @@ class EpochMonitor:
         self.schedule = make_schedule(config, state)
         self._average = average
         self.is_stopping_early = config.early_stopping and validation is not None
-        self._validate: Callable[[], tuple[float, float]] | None = None
-        if validation is not None:
+        self._validate = validate
+        if validation is not None and validate is None:
             self._validate = Validator(network, validation, config.loss)
         counters = [buffer for buffer in network.buffers() if not buffer.is_floating_point()]
         self._live = [weights, *counters]

@@ -219,7 +219,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         The output activation: ``'identity'`` or ``'exp'``.
     n_features_in_ : int
         Features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if ``X`` had names that are all strings.
 
     See Also

@@ -326,7 +326,7 @@ class _Run:
             size = chunk_rows(part.inputs, targets.device)
             settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
             held_out = _Samples(TrainingData(part.inputs, targets, weights), settings)
-        monitor = EpochMonitor(config, state, network, parameters.memory, part, average)
+        monitor = EpochMonitor(config, state, network, parameters.memory, part, average=average)
         return cls(_Samples(data, config), held_out, solver, monitor)
 
     def epoch_begins(self) -> None:

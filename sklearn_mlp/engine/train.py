@@ -100,7 +100,9 @@ def _train_in_epochs(
     average = make_average(parameters.memory, config, state)
     solver = make_solver(parameters, gradient, config, state, average)
     batches = Batches(data, config, config.random_state)
-    monitor = EpochMonitor(config, state, network, parameters.memory, data.validation, average)
+    monitor = EpochMonitor(
+        config, state, network, parameters.memory, data.validation, average=average
+    )
     epoch_loss = EpochLoss(step, batches, config.penalty)
     parts = (step, solver, batches, epoch_loss)
     is_graph = step.can_be_recorded and can_capture(batches, solver, parameters.values.device)
