@@ -99,6 +99,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Solvers, schedules, averaging.
         solver_params: dict[str, Any] | None = None,
         gradient_clip: float | None = None,
+        weight_averaging: str | None = None,
+        ema_decay: float = 0.99,
+        swa_start: float = 0.75,
         warmup: float = 0,
         lr_decay: float | None = None,
         lr_step_size: int = 30,
@@ -148,6 +151,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Solvers, schedules, averaging.
         self.solver_params = solver_params
         self.gradient_clip = gradient_clip
+        self.weight_averaging = weight_averaging
+        self.ema_decay = ema_decay
+        self.swa_start = swa_start
         self.warmup = warmup
         self.lr_decay = lr_decay
         self.lr_step_size = lr_step_size

@@ -114,6 +114,18 @@ or a subclass of torch.optim.Optimizer, default='adam'
     gradient_clip : float, default=None
         The length, over all parameters, that a longer gradient of a batch's loss is scaled to;
         that of the penalty is added after. Not for ``'lbfgs'``.
+    weight_averaging : {'ema', 'swa'}, default=None
+        What the fitted network's weights are an average of, instead of the last ones: ``'ema'``
+        of those after each step, each counting ``ema_decay`` times the next one (corrected for
+        where it began, so that the initial weights do not count); ``'swa'`` of those at the end
+        of each epoch after ``swa_start``, all alike. A validation set is scored with the
+        average, `partial_fit` goes on from the weights. The running statistics of a batch
+        normalisation are averaged likewise. Not for ``'lbfgs'``.
+    ema_decay : float, default=0.99
+        The decay of ``'ema'``, in [0, 1).
+    swa_start : float, default=0.75
+        The part of ``max_iter`` after which ``'swa'`` begins, in [0, 1). Where training stops
+        before, there is no average.
     warmup : int or float, default=0
         Epochs over which the learning rate rises, step by step, to what it would be; a float is
         their share of ``max_iter``.

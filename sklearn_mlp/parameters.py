@@ -53,6 +53,9 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     # Solvers, schedules, averaging.
     "solver_params": [dict, None],
     "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+    "weight_averaging": [StrOptions({"ema", "swa"}), None],
+    "ema_decay": [Interval(Real, 0, 1, closed="left")],
+    "swa_start": [Interval(Real, 0, 1, closed="left")],
     "warmup": [
         Interval(Integral, 0, None, closed="left"),
         Interval(RealNotInt, 0, 1, closed="both"),
