@@ -171,6 +171,8 @@ class TrainingState:
     trainer : object or None
         What the backend wants to find again in the next call, such as skorch's net. Its methods
         ``packed()`` and ``unpack(network)`` say what is pickled of it, without the network.
+    seed : int or None
+        Of what the network draws in the next call, if it draws anything while it trains.
     """
 
     optimizer: OptimizerState | None = None
@@ -189,6 +191,7 @@ class TrainingState:
     is_converged: bool = False
     history: History = field(default_factory=History)
     trainer: Any = None
+    seed: int | None = None
 
     def packed(self, *, can_go_on: bool) -> "TrainingState":
         """Return a copy to pickle, with the solver's memory only if training can go on."""

@@ -27,8 +27,6 @@ WRONG = [
     ("hidden_layer_sizes", 2.5),
     ("hidden_layer_sizes", "10"),
     ("hidden_layer_sizes", None),
-    ("activation", "gelu!"),
-    ("activation", None),
     ("alpha", -1),
     ("alpha", "small"),
     ("batch_size", 0),
@@ -60,6 +58,16 @@ WRONG = [
 
 # Of the parameters that scikit-learn does not have: what the message must hold.
 WRONG_OURS = [
+    ("activation", "gelu!", "a str among {}, a callable, an instance of 'list' or an instance of"),
+    ("activation", None, "Got None instead."),
+    ("dropout", 1.0, "a float in the range [0.0, 1.0), an instance of 'list' or an instance of"),
+    ("dropout", "half", "Got 'half' instead."),
+    ("input_dropout", -0.5, "a float in the range [0.0, 1.0). Got -0.5 instead."),
+    ("input_dropout", [0.5], "Got [0.5] instead."),
+    ("normalization", "group", "a str among {} or None. Got 'group' instead."),
+    ("residual", "yes", "an instance of 'bool'"),
+    ("weight_init", "zeros", "a str among {} or a callable. Got 'zeros' instead."),
+    ("module", "net", "a callable or None. Got 'net' instead."),
     ("solver", "newton", "a str among {} or an instance of 'type'. Got 'newton' instead."),
     ("solver_params", [], "an instance of 'dict' or None. Got [] instead."),
     ("gradient_clip", 0, "a float in the range (0.0, inf) or None. Got 0 instead."),
