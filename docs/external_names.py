@@ -35,6 +35,7 @@ TORCH = {
     ("py:class", "torch.device"): "tensor_attributes.html#torch.device",
     ("py:class", "torch.Tensor"): "tensors.html#torch.Tensor",
     ("py:class", "torch.optim.Optimizer"): "optim.html#torch.optim.Optimizer",
+    ("py:module", "torch.optim"): "optim.html#module-torch.optim",
     ("py:function", "torch.compile"): "generated/torch.compile.html#torch.compile",
     ("py:function", "torch.export.export"): "export.html#torch.export.export",
 }
