@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from torch import Tensor
 
 from sklearn_mlp import metrics
+from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.inputs import on_host, validate_training_data
 from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss
@@ -81,8 +82,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
     tol : float, default=1e-4
         What counts as an improvement of the loss, or of the validation score with
         ``early_stopping``; for ``'lbfgs'`` the largest gradient component to stop at.
-    verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch; ``'progress'`` shows a progress bar instead, with
+        the loss and the time left, in a terminal or a notebook.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous call instead of new ones.
     momentum : float, default=0.9
@@ -366,6 +368,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
+    @follow_samples
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels.
 
@@ -386,6 +389,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         probabilities, _ = self._predict(X, self._activate)
         return self._codec.decode(probabilities)
 
+    @follow_samples
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities.
 
@@ -406,6 +410,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
             return np.hstack([1 - probabilities, probabilities])
         return probabilities
 
+    @follow_samples
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of probabilities.
 

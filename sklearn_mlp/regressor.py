@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
 from sklearn_mlp import metrics
+from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.inputs import validate_training_data
 from sklearn_mlp.losses import Loss, Poisson, SquaredError
@@ -90,8 +91,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
     tol : float, default=1e-4
         What counts as an improvement of the loss, or of the validation score with
         ``early_stopping``; for ``'lbfgs'`` the largest gradient component to stop at.
-    verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch; ``'progress'`` shows a progress bar instead, with
+        the loss and the time left, in a terminal or a notebook.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous call instead of new ones.
     momentum : float, default=0.9
@@ -305,7 +307,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
-        verbose: bool | int = False,
+        verbose: bool | int | str = False,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -473,6 +475,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
+    @follow_samples
     def predict(self, X: Any) -> np.ndarray:
         """Predict numbers.
 
