@@ -27,7 +27,7 @@ from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.state import TrainingState
-from sklearn_mlp.targets import LabelCodec
+from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
 from sklearn_mlp.training_data import TrainingData
 from sklearn_mlp.validation import ValidationData, split_rows
@@ -39,6 +39,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
     A fit goes through `_fit` from top to bottom: check, encode, make the network, train it by the
     backend, set the fitted attributes.
     """
+
+    _codec: TargetCodec
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
@@ -70,6 +72,11 @@ class BaseTorchMLP(FittedNetwork, ABC):
         max_fun: int = 15000,
         # Network.
         # Loss and output.
+        loss: Any = "log_loss",
+        output_activation: str = "auto",
+        focal_gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
         # Solvers, schedules, averaging.
         # Watching and stopping.
         # Where it runs.
@@ -103,6 +110,11 @@ class BaseTorchMLP(FittedNetwork, ABC):
         self.max_fun = max_fun
         # Network.
         # Loss and output.
+        self.loss = loss
+        self.output_activation = output_activation
+        self.focal_gamma = focal_gamma
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
         # Solvers, schedules, averaging.
         # Watching and stopping.
         # Where it runs.
@@ -118,15 +130,17 @@ class BaseTorchMLP(FittedNetwork, ABC):
         """Check what the user passed; the targets stay labels or numbers."""
 
     @abstractmethod
-    def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
-        """Return int64 class codes (n_samples, 1), or values (n_samples, n_outputs)."""
+    def _encode_targets(
+        self, y: np.ndarray, weights: np.ndarray | None, *, reset: bool, incremental: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Set ``_codec``; return the targets as the losses take them, and what each counts."""
 
     @abstractmethod
     def _choose_loss(self) -> Loss:
         """Return the loss for the targets just encoded."""
 
     @abstractmethod
-    def _count_outputs(self, targets: np.ndarray) -> int:
+    def _count_outputs(self, targets: np.ndarray, loss: Loss) -> int:
         """Return the number of the network's outputs."""
 
     @abstractmethod
@@ -137,11 +151,6 @@ class BaseTorchMLP(FittedNetwork, ABC):
     @abstractmethod
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
         """The score that early stopping watches."""
-
-    @property
-    @abstractmethod
-    def _label_codec(self) -> LabelCodec | None:
-        """What turns labels into class codes and back; None in a regression."""
 
     # Fitting.
 
@@ -168,30 +177,34 @@ class BaseTorchMLP(FittedNetwork, ABC):
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
         X, y = self._validate_data(X, y, reset=is_first)
         weights = self._validate_weights(sample_weight, X)
-        targets = self._encode_targets(y, reset=is_first, incremental=incremental)
+        targets, weights = self._encode_targets(
+            y, weights, reset=is_first, incremental=incremental
+        )
         return CheckedSamples(X, targets, weights, fitted_dtype(X), is_first)
 
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
         X, targets = checked.X, checked.targets
+        loss = self._choose_loss()
+        n_outputs = self._count_outputs(targets, loss)
         units = hidden_units(self.hidden_layer_sizes)
         device = resolve_device(self.device)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
         random_state = _own_random_state(self.random_state)
         if checked.is_first:
             dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            layers = (X.shape[1], *units, self._count_outputs(targets))
+            layers = (X.shape[1], *units, n_outputs)
             network = MLP(layers, self.activation, dtype)
             draw_initial_weights(network, random_state)
-            state, loss = TrainingState(), self._choose_loss()
+            state = TrainingState()
             fit_dtype = checked.dtype
         else:
-            network, state, loss = self.module_, self._state, self._loss
+            network, state = self.module_, self._state
             dtype, fit_dtype = self.dtype_, self._fit_dtype
-            self._check_same_network(network, units, self._count_outputs(targets))
+            self._check_same_network(network, units, n_outputs, loss)
             if self.dtype != "auto":
                 dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            # As in scikit-learn, a new activation counts from here on.
+            # As in scikit-learn, a new activation counts from here on; so does a new loss.
             network.activation = self.activation
 
         network.to(device=device, dtype=dtype)
@@ -235,7 +248,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         n_bytes = X.shape[0] * X.shape[1] * dtype.itemsize
         is_sparse = scipy.sparse.issparse(X)
         inputs = take_over(X, dtype, device if is_sparse else home_of_samples(n_bytes, device))
-        target_dtype = torch.int64 if targets.dtype.kind == "i" else dtype
+        target_dtype = torch.int64 if self._codec.is_coded else dtype
         all_targets = as_tensor(targets, target_dtype, device)
         validation = None
         if held_out is not None:
@@ -266,7 +279,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
             "incremental": incremental,
             "loss": loss,
             "random_state": random_state,
-            "codec": self._label_codec,
+            "codec": self._codec,
         }
         return TrainingConfig(**settings)
 
@@ -281,7 +294,9 @@ class BaseTorchMLP(FittedNetwork, ABC):
         # To float32's rounding too, weights of 1 are no weights.
         return None if (weights == 1).all() else weights
 
-    def _check_same_network(self, network: MLP, units: tuple[int, ...], n_outputs: int) -> None:
+    def _check_same_network(
+        self, network: MLP, units: tuple[int, ...], n_outputs: int, loss: Loss
+    ) -> None:
         """Check that a network to go on with still has the form that the parameters ask for."""
         if network.units[1:-1] != units:
             raise ValueError(
@@ -289,12 +304,11 @@ class BaseTorchMLP(FittedNetwork, ABC):
                 "network was fitted with; training can only go on with the same network. Set "
                 "warm_start=False and call fit to begin anew."
             )
-        loss = self._choose_loss().out_activation
-        if loss != self._loss.out_activation:
+        if loss.out_activation != self._loss.out_activation:
             raise ValueError(
-                f"the loss asks for the output activation {loss!r}, but the network was fitted "
-                f"with {self._loss.out_activation!r}; set warm_start=False and call fit to begin "
-                "anew."
+                f"the loss asks for the output activation {loss.out_activation!r}, but the "
+                f"network was fitted with {self._loss.out_activation!r}; set warm_start=False "
+                "and call fit to begin anew."
             )
         if network.units[-1] != n_outputs:
             raise ValueError(

@@ -1,21 +1,40 @@
 """The classifier."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from functools import partial
+from numbers import Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mlp import metrics
 from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.class_weights import weigh_classes
 from sklearn_mlp.inputs import on_host, validate_training_data
-from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss
-from sklearn_mlp.sklearn_internals import check_partial_fit_first_call, fit_context
-from sklearn_mlp.targets import LabelCodec, as_column, check_known_classes
+from sklearn_mlp.losses import Loss, choose_classifier_loss
+from sklearn_mlp.losses.choice import CLASSIFIER_LOSSES
+from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.sklearn_internals import (
+    Interval,
+    StrOptions,
+    check_partial_fit_first_call,
+    fit_context,
+)
+from sklearn_mlp.targets import (
+    ClassCodec,
+    ColumnsCodec,
+    LabelCodec,
+    as_column,
+    has_columns,
+    read_classes,
+    read_labels,
+)
 
 
 class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
@@ -169,7 +188,15 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     (1, 10)
     """
 
-    classes_: np.ndarray
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **PARAMETER_CONSTRAINTS,
+        "loss": [StrOptions(set(CLASSIFIER_LOSSES)), callable],
+        "focal_gamma": [Interval(Real, 0, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
+    classes_: np.ndarray | list[np.ndarray]
     _codec: LabelCodec
 
     # The constructor is the base's: scikit-learn's classifier has the same order of parameters.
@@ -218,14 +245,15 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         self : TorchMLPClassifier
             The estimator.
         """
-        if check_partial_fit_first_call(self, classes):
-            is_multilabel = type_of_target(on_host(y)).startswith("multilabel")
-            # Not known before the first call: how many columns, not which classes.
-            self._codec = (
-                LabelCodec.from_targets(on_host(y))
-                if is_multilabel
-                else LabelCodec.from_targets(on_host(classes))
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                "'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y). "
+                "In place of y you can use a large enough sample of the full training set target "
+                "to properly estimate the class frequency distributions. Pass the resulting "
+                "weights as the class_weight parameter."
             )
+        self._take_classes(y, classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -241,14 +269,15 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             The most probable labels.
         """
-        if self.__sklearn_is_fitted__() and self._codec.kind == "multiclass":
+        check_is_fitted(self)
+        if isinstance(self._codec, ClassCodec) and self.out_activation_ == "softmax":
             # The largest logit is the largest probability; only codes leave the device.
             codes, _ = self._predict(X, lambda logits: logits.argmax(1))
-            return self.classes_[codes]
+            return self._codec.classes[codes]
         probabilities, _ = self._predict(X, self._activate)
         return self._codec.decode(probabilities)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> Any:
         """Predict probabilities.
 
         Parameters
@@ -263,12 +292,9 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
             column is the probability of that label.
         """
         probabilities, dtype = self._predict(X, self._activate)
-        probabilities = probabilities.astype(dtype, copy=False)
-        if self.n_outputs_ == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        return probabilities
+        return self._codec.probabilities(probabilities.astype(dtype, copy=False))
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithms of probabilities.
 
         Parameters
@@ -282,39 +308,103 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
             ``log(predict_proba(X))``.
         """
         probabilities = self.predict_proba(X)
+        if isinstance(probabilities, list):
+            return [np.log(of_column) for of_column in probabilities]
         return np.log(probabilities, out=probabilities)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_columns)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            The share of samples whose labels are all right.
+        """
+        check_is_fitted(self)
+        if not isinstance(self._codec, ColumnsCodec):
+            return super().score(X, y, sample_weight)
+        predictions, y = self.predict(X), np.asarray(on_host(y))
+        if y.shape != predictions.shape:
+            raise ValueError(f"y must have the shape {predictions.shape}, got {y.shape}.")
+        return float(np.average((predictions == y).all(axis=1), weights=sample_weight))
 
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
         X, y = validate_training_data(self, X, y, y_numeric=False, reset=reset)
         return X, as_column(y)
 
-    def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
+    def _take_classes(self, y: Any, classes: Any) -> None:
+        """Set the classes if this is the first call of `partial_fit`, else check them."""
+        has_output_per_class = self.output_activation == "softmax"
+        if has_columns(classes):
+            codec = read_classes(classes)
+            if not hasattr(self, "classes_"):
+                self._codec, self.classes_ = codec, codec.classes
+            elif not _are_equal(codec.classes, self.classes_):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, "
+                    f"was: {self.classes_!r}"
+                )
+        elif check_partial_fit_first_call(self, classes):
+            # Not known before the first call: how many columns, not which classes.
+            is_multilabel = type_of_target(on_host(y)).startswith("multilabel")
+            labels = on_host(y) if is_multilabel else on_host(classes)
+            self._codec = read_labels(labels, has_output_per_class=has_output_per_class)
+
+    def _encode_targets(
+        self, y: np.ndarray, weights: np.ndarray | None, *, reset: bool, incremental: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         if reset and not incremental:
-            self._codec = LabelCodec.from_targets(y)
+            has_output_per_class = self.output_activation == "softmax"
+            self._codec = read_labels(y, has_output_per_class=has_output_per_class)
             self.classes_ = self._codec.classes
         else:
-            check_known_classes(self._codec, y, is_warm_start=self.warm_start)
-        return self._codec.encode(y)
+            self._codec.check_known(y, is_warm_start=self.warm_start)
+        targets = self._codec.encode(y)
+        return targets, weigh_classes(self.class_weight, self._codec.columns(targets), weights)
 
     def _choose_loss(self) -> Loss:
-        return MulticlassLogLoss() if self._codec.kind == "multiclass" else BinaryLogLoss()
+        return choose_classifier_loss(
+            self.loss,
+            self._codec.kind,
+            self._codec.sizes,
+            self.output_activation,
+            self.label_smoothing,
+            self.focal_gamma,
+        )
 
-    def _count_outputs(self, targets: np.ndarray) -> int:
+    def _count_outputs(self, targets: np.ndarray, loss: Loss) -> int:
         return self._codec.n_outputs
 
     def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
         # scikit-learn stratifies two classes only, and so must the same split.
-        return targets if self._codec.n_outputs == 1 else None
+        return targets if self._codec.kind == "binary" else None
 
     @property
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
+        if self._codec.kind == "multioutput":
+            return partial(metrics.accuracy_of_columns, sizes=self._codec.sizes)
         return metrics.accuracy
-
-    @property
-    def _label_codec(self) -> LabelCodec:
-        return self._codec
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
         return tags
+
+
+def _are_equal(classes: Any, others: Any) -> bool:
+    """Tell whether two lists of the classes of each column are the same."""
+    return (
+        isinstance(others, list)
+        and len(classes) == len(others)
+        and all(np.array_equal(one, other) for one, other in zip(classes, others, strict=True))
+    )

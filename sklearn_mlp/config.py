@@ -2,13 +2,13 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.targets import LabelCodec
+from sklearn_mlp.targets import NumberCodec, TargetCodec
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
@@ -20,8 +20,8 @@ class TrainingConfig:
     ``batch_size`` is a number here, clipped to the samples there are; ``incremental`` tells a
     `partial_fit`, one epoch that goes on from the last, from a `fit`. ``random_state`` has drawn
     the initial weights and the validation split already; the order of the samples comes next.
-    ``codec`` knows the labels that class codes stand for, None in a regression;
-    ``backend_params`` is for a backend that has parameters of its own.
+    ``codec`` knows what the targets stand for, labels or numbers; ``backend_params`` is for a
+    backend that has parameters of its own.
     """
 
     solver: str
@@ -48,7 +48,7 @@ class TrainingConfig:
     incremental: bool
     loss: Loss
     random_state: np.random.RandomState
-    codec: LabelCodec | None = None
+    codec: TargetCodec = field(default_factory=NumberCodec)
     backend_params: Mapping[str, Any] | None = None
 
     @property

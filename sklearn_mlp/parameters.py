@@ -8,6 +8,7 @@ import torch
 
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.backends import BACKENDS
+from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 from sklearn_mlp.sklearn_internals import Interval, Options, StrOptions
 
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
@@ -39,6 +40,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     # Network.
     # Loss and output.
+    "output_activation": [StrOptions({"auto", *OUTPUT_ACTIVATIONS})],
     # Solvers, schedules, averaging.
     # Watching and stopping.
     # Where it runs.

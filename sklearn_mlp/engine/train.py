@@ -63,6 +63,6 @@ def train(network: MLP, data: TrainingData, config: TrainingConfig, state: Train
         monitor = EpochMonitor(config, state, parameters.values, score)
         epoch_loss = EpochLoss(step, batches, config.alpha)
         parts = (step, solver, batches, epoch_loss)
-        is_graph = can_capture(batches, parameters.values.device)
+        is_graph = config.loss.is_capturable and can_capture(batches, parameters.values.device)
         run_epoch = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)
         run_epochs(run_epoch, epoch_loss, batches, monitor)
