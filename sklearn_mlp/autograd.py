@@ -100,7 +100,12 @@ class SolverOptimizer(torch.optim.Optimizer):
         views = [*gradient.weights, *gradient.biases]
         places = {value.data_ptr(): view for value, view in zip(ours, views, strict=True)}
         parameters = [value for group in self.param_groups for value in group["params"]]
-        self._gradients = [(value, places[value.data_ptr()]) for value in parameters]
+        # Some may be frozen.
+        self._gradients = [
+            (value, places[value.data_ptr()])
+            for value in parameters
+            if value.requires_grad and value.data_ptr() in places
+        ]
         self.learning_rate = learning_rate
 
     def release(self) -> None:

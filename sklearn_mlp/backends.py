@@ -3,18 +3,19 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import nn
+
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig
 from sklearn_mlp.engine.train import train as train_torch
-from sklearn_mlp.network import MLP
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
 
 # Returns what trained, if that is something a user wants to hold: it becomes ``net_``.
-Backend = Callable[[MLP, TrainingData, TrainingConfig, TrainingState], Any]
+Backend = Callable[[nn.Module, TrainingData, TrainingConfig, TrainingState], Any]
 
 
 def _train_skorch(
-    network: MLP, data: TrainingData, config: TrainingConfig, state: TrainingState
+    network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
 ) -> Any:
     # Importing skorch takes as long as the rest of the package without torch.
     from sklearn_mlp.skorch_backend import train

@@ -6,31 +6,38 @@ from dataclasses import fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.sparse
 import torch
 from sklearn.utils import Tags, check_random_state
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
-from sklearn_mlp.devices import home_of_samples, resolve_device, resolve_dtype
+from sklearn_mlp.devices import resolve_device, resolve_dtype
+from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
-    as_tensor,
     fitted_dtype,
     on_host,
-    take_over,
 )
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network import MLP, draw_initial_weights
+from sklearn_mlp.network import MLP, count_parameters, draw_initial_weights
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
+from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
-from sklearn_mlp.training_data import TrainingData
-from sklearn_mlp.validation import ValidationData, split_rows
+from sklearn_mlp.training_data import Samples, TrainingData
+from sklearn_mlp.validation import (
+    NO_VALIDATION_SET,
+    ValidationData,
+    ValidationSet,
+    check_given,
+    make_rescore,
+    of_validation_set,
+    split_rows,
+)
 
 
 class BaseTorchMLP(FittedNetwork, ABC):
@@ -78,7 +85,14 @@ class BaseTorchMLP(FittedNetwork, ABC):
         label_smoothing: float = 0.0,
         class_weight: Any = None,
         # Solvers, schedules, averaging.
+        warmup: float = 0,
+        lr_decay: float | None = None,
+        lr_step_size: int = 30,
+        lr_patience: int = 5,
+        lr_min: float = 0.0,
         # Watching and stopping.
+        scoring: str | Callable[..., float] | None = None,
+        max_time: float | None = None,
         # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
@@ -116,7 +130,14 @@ class BaseTorchMLP(FittedNetwork, ABC):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         # Solvers, schedules, averaging.
+        self.warmup = warmup
+        self.lr_decay = lr_decay
+        self.lr_step_size = lr_step_size
+        self.lr_patience = lr_patience
+        self.lr_min = lr_min
         # Watching and stopping.
+        self.scoring = scoring
+        self.max_time = max_time
         # Where it runs.
         self.device = device
         self.dtype = dtype
@@ -147,6 +168,12 @@ class BaseTorchMLP(FittedNetwork, ABC):
     def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
         """Return what the validation split is stratified by, if by anything."""
 
+    @abstractmethod
+    def _encode_validation_targets(
+        self, y: np.ndarray, weights: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return targets and weights of a validation set, as `_encode_targets` does."""
+
     @property
     @abstractmethod
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
@@ -154,33 +181,56 @@ class BaseTorchMLP(FittedNetwork, ABC):
 
     # Fitting.
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_set: ValidationSet = NO_VALIDATION_SET,
+        *,
+        incremental: bool,
+    ) -> Self:
         """Fit, or with ``incremental`` go on for one epoch."""
-        checked = self._check_fit(X, y, sample_weight, incremental=incremental)
+        checked = self._check_fit(X, y, sample_weight, validation_set, incremental=incremental)
         prepared = self._prepare(checked, incremental=incremental)
         network, data, config, state = prepared.for_backend
         samples = config.batch_size if config.is_stochastic else data.n_train
-        with shared_threads(network.n_parameters * samples):
+        with shared_threads(count_parameters(network) * samples):
             state.trainer = BACKENDS[self.backend](network, data, config, state)
         self._finish(prepared)
         return self
 
     def _check_fit(
-        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_set: ValidationSet = NO_VALIDATION_SET,
+        *,
+        incremental: bool,
     ) -> CheckedSamples:
         """Check parameters and samples; encode the targets."""
         hidden_units(self.hidden_layer_sizes)
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
-        if incremental and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
+        check_schedule(self.get_params(deep=False))
+        is_watched = check_given(*validation_set)
+        if incremental and self.early_stopping and not is_watched:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True without a validation set; "
+                "pass X_val and y_val"
+            )
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
         X, y = self._validate_data(X, y, reset=is_first)
         weights = self._validate_weights(sample_weight, X)
         targets, weights = self._encode_targets(
             y, weights, reset=is_first, incremental=incremental
         )
-        return CheckedSamples(X, targets, weights, fitted_dtype(X), is_first)
+        samples = Samples(X, y, targets, weights)
+        watched = None
+        if is_watched:
+            watched = self._check_validation_set(*validation_set, targets.shape[1])
+        return CheckedSamples(samples, watched, fitted_dtype(X), is_first)
 
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
@@ -191,11 +241,10 @@ class BaseTorchMLP(FittedNetwork, ABC):
         device = resolve_device(self.device)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
         random_state = _own_random_state(self.random_state)
+        network: nn.Module
         if checked.is_first:
             dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            layers = (X.shape[1], *units, n_outputs)
-            network = MLP(layers, self.activation, dtype)
-            draw_initial_weights(network, random_state)
+            network = self._new_network(X.shape[1], units, n_outputs, dtype, random_state)
             state = TrainingState()
             fit_dtype = checked.dtype
         else:
@@ -204,11 +253,13 @@ class BaseTorchMLP(FittedNetwork, ABC):
             self._check_same_network(network, units, n_outputs, loss)
             if self.dtype != "auto":
                 dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            # As in scikit-learn, a new activation counts from here on; so does a new loss.
-            network.activation = self.activation
+            if isinstance(network, MLP):
+                # As in scikit-learn, a new activation counts from here on; so does a new loss.
+                network.activation = self.activation
 
         network.to(device=device, dtype=dtype)
-        data = self._training_data(X, targets, checked.weights, dtype, device, random_state)
+        view = self._view(network, loss, fit_dtype, n_outputs)
+        data = self._training_data(checked, view, random_state)
         config = self._training_config(
             resolve_batch_size(
                 self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
@@ -216,6 +267,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
             incremental,
             loss,
             random_state,
+            engine=choose_engine(network, self.backend),
+            n_outputs=n_outputs,
         )
         return PreparedFit(network, data, config, state, fit_dtype)
 
@@ -227,41 +280,66 @@ class BaseTorchMLP(FittedNetwork, ABC):
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        self._set_fitted(network, prepared.state, prepared.config.loss, prepared.fit_dtype)
+        self._set_fitted(network, prepared.state, prepared.config, prepared.fit_dtype)
+
+    def _new_network(
+        self,
+        n_features: int,
+        units: tuple[int, ...],
+        n_outputs: int,
+        dtype: torch.dtype,
+        random_state: np.random.RandomState,
+    ) -> nn.Module:
+        """Make the network, with its initial weights."""
+        network = MLP((n_features, *units, n_outputs), self.activation, dtype)
+        draw_initial_weights(network, random_state)
+        return network
+
+    def _check_validation_set(self, X: Any, y: Any, sample_weight: Any, n_columns: int) -> Samples:
+        """Check what the user passed to be watched on."""
+        with of_validation_set():
+            X, y = self._validate_data(X, y, reset=False)
+            weights = self._validate_weights(sample_weight, X)
+            targets, weights = self._encode_validation_targets(y, weights)
+            if targets.shape[1] != n_columns:
+                raise ValueError(
+                    f"y has {targets.shape[1]} columns, but y of training {n_columns}."
+                )
+            return Samples(X, y, targets, weights)
 
     def _training_data(
         self,
-        X: Any,
-        targets: np.ndarray,
-        weights: np.ndarray | None,
-        dtype: torch.dtype,
-        device: torch.device,
+        checked: CheckedSamples,
+        view: Self,
         random_state: np.random.RandomState,
     ) -> TrainingData:
         """Bring everything onto the device, with a part held out if early stopping wants one."""
-        is_stopping_early = self.early_stopping and self.solver in STOCHASTIC_SOLVERS
-        rows = held_out = None
-        if is_stopping_early:
+        samples, watched, rows = checked.samples, checked.watched, None
+        if watched is None and self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
+            stratify = self._stratify(samples.targets)
+            n_samples = samples.X.shape[0]
             rows, held_out = split_rows(
-                X.shape[0], self.validation_fraction, self._stratify(targets), random_state
+                n_samples, self.validation_fraction, stratify, random_state
             )
-        n_bytes = X.shape[0] * X.shape[1] * dtype.itemsize
-        is_sparse = scipy.sparse.issparse(X)
-        inputs = take_over(X, dtype, device if is_sparse else home_of_samples(n_bytes, device))
-        target_dtype = torch.int64 if self._codec.is_coded else dtype
-        all_targets = as_tensor(targets, target_dtype, device)
-        validation = None
-        if held_out is not None:
-            selected = torch.from_numpy(held_out)
-            validation = ValidationData(
-                inputs[selected.to(inputs.device)]
-                if isinstance(inputs, Tensor)
-                else inputs.take(held_out),
-                all_targets.cpu()[selected],
-                None if weights is None else torch.from_numpy(weights[held_out]),
-                self._validation_metric,
-            )
-        return TrainingData(inputs, all_targets, weights, rows, validation)
+            watched = samples.take(held_out)
+        inputs, targets = samples.tensors(view.dtype_, view.device_)
+        validation = None if watched is None else self._validation_data(watched, view)
+        return TrainingData(inputs, targets, samples.sample_weight, rows, validation)
+
+    def _validation_data(self, watched: Samples, view: Self) -> ValidationData:
+        """Prepare what the network is watched on, by what ``scoring`` names."""
+        inputs, targets = watched.tensors(view.dtype_, view.device_)
+        weights = watched.sample_weight
+        metric, rescore = self._validation_metric, None
+        if self.scoring not in (None, "loss"):
+            rescore = make_rescore(view, self.scoring, watched.X, watched.y, weights)
+        return ValidationData(
+            inputs,
+            targets.cpu(),
+            None if weights is None else torch.from_numpy(weights),
+            None if self.scoring == "loss" else metric,
+            rescore,
+        )
 
     def _training_config(
         self,
@@ -269,6 +347,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         incremental: bool,
         loss: Loss,
         random_state: np.random.RandomState,
+        **resolved: Any,
     ) -> TrainingConfig:
         """Collect what training depends on."""
         ours = self.get_params(deep=False)
@@ -280,6 +359,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
             "loss": loss,
             "random_state": random_state,
             "codec": self._codec,
+            **resolved,
         }
         return TrainingConfig(**settings)
 
@@ -295,10 +375,10 @@ class BaseTorchMLP(FittedNetwork, ABC):
         return None if (weights == 1).all() else weights
 
     def _check_same_network(
-        self, network: MLP, units: tuple[int, ...], n_outputs: int, loss: Loss
+        self, network: nn.Module, units: tuple[int, ...], n_outputs: int, loss: Loss
     ) -> None:
         """Check that a network to go on with still has the form that the parameters ask for."""
-        if network.units[1:-1] != units:
+        if isinstance(network, MLP) and network.units[1:-1] != units:
             raise ValueError(
                 f"hidden_layer_sizes={units} differs from {network.units[1:-1]}, which the "
                 "network was fitted with; training can only go on with the same network. Set "
@@ -310,9 +390,9 @@ class BaseTorchMLP(FittedNetwork, ABC):
                 f"network was fitted with {self._loss.out_activation!r}; set warm_start=False "
                 "and call fit to begin anew."
             )
-        if network.units[-1] != n_outputs:
+        if self.n_outputs_ != n_outputs:
             raise ValueError(
-                f"y has {n_outputs} outputs, but the network was fitted with {network.units[-1]}."
+                f"y has {n_outputs} outputs, but the network was fitted with {self.n_outputs_}."
             )
 
     def _check_solver(self) -> bool:

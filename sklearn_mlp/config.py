@@ -1,7 +1,7 @@
 """The settings of one fit, checked and resolved, as the backends take them."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +13,15 @@ from sklearn_mlp.targets import NumberCodec, TargetCodec
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """The estimator's parameters that training depends on, under their own names.
 
     ``batch_size`` is a number here, clipped to the samples there are; ``incremental`` tells a
     `partial_fit`, one epoch that goes on from the last, from a `fit`. ``random_state`` has drawn
     the initial weights and the validation split already; the order of the samples comes next.
-    ``codec`` knows what the targets stand for, labels or numbers; ``backend_params`` is for a
+    ``codec`` knows what the targets stand for, labels or numbers; ``engine`` is what computes the
+    gradients, and ``n_outputs`` how many outputs the network has; ``backend_params`` is for a
     backend that has parameters of its own.
     """
 
@@ -43,12 +44,22 @@ class TrainingConfig:
     max_fun: int
     # Network, loss and output.
     # Solvers, schedules, averaging.
+    warmup: Any = 0
+    lr_decay: float | None = None
+    lr_step_size: int = 30
+    lr_patience: int = 5
+    lr_min: float = 0.0
     # Watching and stopping.
+    early_stopping: bool
+    scoring: str | Callable[..., float] | None
+    max_time: float | None
     # The rest is no parameter, or another form of one.
     incremental: bool
     loss: Loss
     random_state: np.random.RandomState
     codec: TargetCodec = field(default_factory=NumberCodec)
+    engine: str = "closed_form"
+    n_outputs: int = 1
     backend_params: Mapping[str, Any] | None = None
 
     @property

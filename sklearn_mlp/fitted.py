@@ -1,24 +1,40 @@
 """What a fitted estimator holds, and what it does with it: attributes, predictions, pickles."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.coefficients import ParameterList
-from sklearn_mlp.config import STOCHASTIC_SOLVERS
+from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig
 from sklearn_mlp.inputs import prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network import MLP
+from sklearn_mlp.network import MLP, count_parameters
 from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.threads import shared_threads
+
+
+def predicting_attributes(
+    network: nn.Module, loss: Loss, fit_dtype: np.dtype, n_outputs: int
+) -> dict[str, Any]:
+    """Return the fitted attributes that predictions need."""
+    parameter = next(network.parameters())
+    return {
+        "module_": network,
+        "device_": parameter.device,
+        "dtype_": parameter.dtype,
+        "_loss": loss,
+        "_fit_dtype": fit_dtype,
+        "n_outputs_": n_outputs,
+        "out_activation_": loss.out_activation,
+    }
 
 
 class FittedNetwork(BaseEstimator):
@@ -30,7 +46,8 @@ class FittedNetwork(BaseEstimator):
     backend: str
 
     # Set by fit; the rest of the fitted attributes are properties, below.
-    module_: MLP
+    module_: nn.Module
+    engine_: str
     device_: torch.device
     dtype_: torch.dtype
     loss_: float
@@ -39,8 +56,8 @@ class FittedNetwork(BaseEstimator):
     validation_scores_: list[float] | None
     best_validation_score_: float | None
     n_iter_: int
+    converged_: bool
     t_: int
-    n_layers_: int
     n_outputs_: int
     n_features_in_: int
     out_activation_: str
@@ -49,28 +66,38 @@ class FittedNetwork(BaseEstimator):
     _fit_dtype: np.dtype
 
     def _set_fitted(
-        self, network: MLP, state: TrainingState, loss: Loss, fit_dtype: np.dtype
+        self,
+        network: nn.Module,
+        state: TrainingState,
+        config: TrainingConfig,
+        fit_dtype: np.dtype,
     ) -> None:
         """Set the fitted attributes."""
-        parameter = next(network.parameters())
-        self.module_ = network.eval()
-        self.device_ = parameter.device
-        self.dtype_ = parameter.dtype
+        self.__dict__.update(
+            predicting_attributes(network.eval(), config.loss, fit_dtype, config.n_outputs)
+        )
         self._state = state
-        self._loss = loss
-        self._fit_dtype = fit_dtype
-        self.n_layers_ = len(network.units)
-        self.n_outputs_ = network.units[-1]
-        self.out_activation_ = loss.out_activation
+        self.engine_ = config.engine
         self.n_iter_ = state.n_iter
         self.t_ = state.samples_seen
         self.loss_ = state.loss
+        self.converged_ = state.is_converged
         if self.solver not in STOCHASTIC_SOLVERS:
             return
         self.loss_curve_ = state.history.loss
         self.best_loss_ = None if self.early_stopping else state.best_loss
-        self.validation_scores_ = state.history.validation_score if self.early_stopping else None
-        self.best_validation_score_ = state.best_validation_score if self.early_stopping else None
+        is_validated = state.is_validated
+        self.validation_scores_ = state.history.validation_score if is_validated else None
+        self.best_validation_score_ = state.best_validation_score if is_validated else None
+
+    def _view(self, network: nn.Module, loss: Loss, fit_dtype: np.dtype, n_outputs: int) -> Self:
+        """Return an estimator that predicts with a network while it is being trained."""
+        view = object.__new__(type(self))
+        predicting = predicting_attributes(network, loss, fit_dtype, n_outputs)
+        view.__dict__.update(vars(self) | predicting)
+        # It is given checked samples, which have lost their names.
+        view.__dict__.pop("feature_names_in_", None)
+        return view
 
     # Predicting.
 
@@ -93,7 +120,7 @@ class FittedNetwork(BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_samples(self, X)
-        with shared_threads(self.module_.n_parameters * X.shape[0]):
+        with shared_threads(count_parameters(self.module_) * X.shape[0]):
             result = predict_in_chunks(self.module_, X, finish).numpy()
         return result, prediction_dtype(X, self._fit_dtype)
 
@@ -109,7 +136,7 @@ class FittedNetwork(BaseEstimator):
     @property
     def coefs_(self) -> ParameterList:
         """Weights of each layer, (n_in, n_out); assigning them changes what predicts."""
-        weights = [layer.weight.t() for layer in self._fitted_network("coefs_").linear_layers]
+        weights = [layer.weight.t() for layer in self._own_network("coefs_").linear_layers]
         return ParameterList(weights, self._fit_dtype, "coefs_")
 
     @coefs_.setter
@@ -119,7 +146,7 @@ class FittedNetwork(BaseEstimator):
     @property
     def intercepts_(self) -> ParameterList:
         """Biases of each layer, (n_out,); assigning them changes what predicts."""
-        biases = [layer.bias for layer in self._fitted_network("intercepts_").linear_layers]
+        biases = [layer.bias for layer in self._own_network("intercepts_").linear_layers]
         return ParameterList(biases, self._fit_dtype, "intercepts_")
 
     @intercepts_.setter
@@ -127,8 +154,13 @@ class FittedNetwork(BaseEstimator):
         self.intercepts_.assign(values)
 
     @property
+    def n_layers_(self) -> int:
+        """Layers, input and output among them."""
+        return len(self._own_network("n_layers_").units)
+
+    @property
     def history_(self) -> pd.DataFrame:
-        """A row per epoch: loss, validation_score, learning_rate, seconds."""
+        """A row per epoch: losses, validation score, learning rate, seconds."""
         self._fitted_network("history_")
         frame = pd.DataFrame(vars(self._state.history))
         frame.index = pd.RangeIndex(1, len(frame) + 1, name="epoch")
@@ -145,7 +177,18 @@ class FittedNetwork(BaseEstimator):
             )
         return self._state.trainer
 
-    def _fitted_network(self, attribute: str) -> MLP:
+    def _own_network(self, attribute: str) -> MLP:
+        """Return the network, or say why there is no such attribute."""
+        network = self._fitted_network(attribute)
+        if not isinstance(network, MLP):
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {attribute!r}: it was fitted "
+                f"with a network of the user's own, {type(network).__name__}, whose parameters "
+                "are in module_."
+            )
+        return network
+
+    def _fitted_network(self, attribute: str) -> nn.Module:
         """Return the network, or say that the attribute is there only after a fit."""
         if not self.__sklearn_is_fitted__():
             raise AttributeError(
@@ -159,7 +202,8 @@ class FittedNetwork(BaseEstimator):
         state = dict(super().__getstate__())
         if "module_" in state:
             state["module_"] = PackedNetwork.of(self.module_)
-            can_go_on = self.solver in STOCHASTIC_SOLVERS and not self.early_stopping
+            is_done = self.early_stopping and self._state.best is None
+            can_go_on = self.solver in STOCHASTIC_SOLVERS and not is_done
             state["_state"] = self._state.packed(can_go_on=can_go_on)
         return state
 

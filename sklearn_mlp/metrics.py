@@ -99,7 +99,7 @@ def _quantiles(values: Tensor, weights: Tensor, levels: Tensor) -> Tensor:
     """Return weighted quantiles, (n_targets, n_levels), of values (n_samples, n_targets)."""
     ordered, order = values.sort(0)
     shares = weights[order].cumsum(0) / weights.sum()
-    places = torch.searchsorted(shares.t().contiguous(), levels.expand(values.shape[1], -1))
+    places = torch.searchsorted(shares.t().contiguous(), levels.repeat(values.shape[1], 1))
     return ordered.t().gather(1, places.clamp_(max=len(values) - 1))
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.schedules import Schedule
-from sklearn_mlp.state import TrainingState
+from sklearn_mlp.schedules import make_schedule
+from sklearn_mlp.state import Snapshot, TrainingState
+from sklearn_mlp.validation import ValidationData, Validator
 
 
 class EpochMonitor:
@@ -22,35 +23,54 @@ class EpochMonitor:
         The rules.
     state : TrainingState
         The records; brought up to date at each epoch's end.
-    weights : Tensor of shape (n_parameters,)
-        The parameters being trained, read when they are the best so far.
-    score : callable or None
-        Returns the validation score of the present weights; None without early stopping.
+    network : Module
+        The network being trained.
+    weights : Tensor of shape (n_parameters + n_buffers,)
+        Its parameters and floating-point buffers, kept when they are the best so far.
+    validation : ValidationData or None
+        What it is watched on, if anything.
     """
 
     def __init__(
         self,
         config: TrainingConfig,
         state: TrainingState,
+        network: nn.Module,
         weights: Tensor,
-        score: Callable[[], float] | None,
+        validation: ValidationData | None,
     ) -> None:
         self.config = config
         self.state = state
-        self.weights = weights
-        self.score = score
-        self.schedule = Schedule(config, state)
-        self.best_weights: Tensor | None = None
+        self.schedule = make_schedule(config, state)
+        self.is_stopping_early = config.early_stopping and validation is not None
+        self._validate: Callable[[], tuple[float, float]] | None = None
+        if validation is not None:
+            self._validate = Validator(network, validation, config.loss)
+        counters = [buffer for buffer in network.buffers() if not buffer.is_floating_point()]
+        self._live = [weights, *counters]
+        self._began = self._epoch_began = time.perf_counter()
         state.n_iter = 0
-        if score is None:
-            state.best_loss = np.inf if state.best_loss is None else state.best_loss
-        elif state.best_validation_score is None:
+        state.is_validated = validation is not None
+        state.is_converged = False
+        if not self.is_stopping_early and state.best_loss is None:
+            state.best_loss = np.inf
+        self._begin_watching()
+
+    def _begin_watching(self) -> None:
+        """Set what scores are compared with."""
+        state, config = self.state, self.config
+        if not state.is_validated:
+            return
+        is_anew = state.best_validation_score is None or state.scoring != config.scoring
+        if is_anew:
+            state.best_validation_score = -np.inf
+        state.scoring = config.scoring
+        if not config.incremental:
             # A later, warm-started fit has no such copy: if nothing in it is better than what
             # came before, scikit-learn ends with its last weights.
-            state.best_validation_score = -np.inf
-            self.best_weights = weights.clone()
-        self._latest_score = np.nan
-        self._epoch_began = time.perf_counter()
+            state.best = None
+        if self.is_stopping_early and (is_anew or (config.incremental and state.best is None)):
+            state.best = Snapshot.of(self._live)
 
     def epoch_ended(self, loss: float, n_samples: int) -> bool:
         """Record an epoch and tell whether it was the last.
@@ -62,33 +82,56 @@ class EpochMonitor:
         n_samples : int
             How many samples it used.
         """
-        state, config = self.state, self.config
+        state = self.state
         state.n_iter += 1
         state.loss = loss
         state.samples_seen += n_samples
         self._say("Iteration %d, loss = %.8f", state.n_iter, loss)
-        is_better = self._validate() if self.score else self._compare_loss(loss)
+        validation_loss, score = self._validate() if self._validate else (np.nan, np.nan)
+        is_better = self._compare_score(score) if self._validate else False
+        if not self.is_stopping_early:
+            is_better = self._compare_loss(loss)
         state.no_improvement_count = 0 if is_better else state.no_improvement_count + 1
-        self._record(loss)
+        self._record(loss, validation_loss, score)
         self.schedule.epoch_ended()
+        return self._is_last()
+
+    def restore_best(self) -> None:
+        """Put the best weights seen, if any were kept, back in place; a fit forgets them."""
+        state, config = self.state, self.config
+        if state.best is None or (config.incremental and not state.is_converged):
+            return
+        state.best.restore(self._live)
+        if not config.incremental:
+            state.best = None
+
+    def _is_last(self) -> bool:
+        """Tell whether the epoch that has just been recorded was the last."""
+        state, config = self.state, self.config
         if state.no_improvement_count > config.n_iter_no_change and self._stalled():
+            state.is_converged = True
+            if config.incremental and self.is_stopping_early:
+                # A later call goes on from the best weights and waits as long as this one did.
+                state.no_improvement_count = 0
             return True
         if config.incremental:
             return True
         if state.n_iter == config.max_iter:
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({config.max_iter}) "
-                "reached and the optimization hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+            self._warn(f"Maximum iterations ({config.max_iter})")
+            return True
+        max_time = config.max_time
+        if max_time is not None and time.perf_counter() - self._began >= max_time:
+            self._warn(f"Maximum time (max_time={max_time} s)")
             return True
         return False
 
-    def restore_best(self) -> None:
-        """Put the best weights seen, if any were kept, back in place."""
-        if self.best_weights is not None:
-            self.weights.copy_(self.best_weights)
+    def _warn(self, limit: str) -> None:
+        """Warn that a limit came before the end of training."""
+        warnings.warn(
+            f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
     def _compare_loss(self, loss: float) -> bool:
         """Keep the best loss and tell whether this one improved on it by more than ``tol``."""
@@ -99,31 +142,32 @@ class EpochMonitor:
         self.state.best_loss = min(best, loss) if loss == loss else best
         return is_better
 
-    def _validate(self) -> bool:
-        """Score the present weights, keep the best, and tell whether they improved."""
-        assert self.score is not None
-        score, best = self.score(), self.state.best_validation_score
+    def _compare_score(self, score: float) -> bool:
+        """Keep the best score, with the weights, and tell whether this one improved on it."""
+        best = self.state.best_validation_score
         assert best is not None
         self._say("Validation score: %f", score)
-        self._latest_score = score
         if score > best:
             self.state.best_validation_score = score
-            self.best_weights = self.weights.clone()
+            if self.is_stopping_early:
+                self.state.best = Snapshot.of(self._live)
         return not score < best + self.config.tol
 
-    def _record(self, loss: float) -> None:
+    def _record(self, loss: float, validation_loss: float, score: float) -> None:
         """Append the epoch to the history."""
-        # All at once: an interrupt must not leave columns of different lengths.
-        history, now = self.state.history, time.perf_counter()
-        history.validation_score.append(self._latest_score)
-        history.loss.append(loss)
-        history.learning_rate.append(self.state.learning_rate)
-        history.seconds.append(now - self._epoch_began)
+        now = time.perf_counter()
+        self.state.history.append(
+            loss=loss,
+            validation_loss=validation_loss,
+            validation_score=score,
+            learning_rate=self.schedule.last_rate,
+            seconds=now - self._epoch_began,
+        )
         self._epoch_began = now
 
     def _stalled(self) -> bool:
         """Stop, or let the schedule lower the learning rate and count anew."""
-        what = "Validation score" if self.score else "Training loss"
+        what = "Validation score" if self.is_stopping_early else "Training loss"
         is_stopping, answer = self.schedule.progress_stalled()
         self._say(
             "%s did not improve more than tol=%f for %s consecutive epochs. %s",

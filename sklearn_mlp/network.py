@@ -1,5 +1,8 @@
 """The network: an ordinary `torch.nn.Module`, its initial weights, its flat parameters."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self, cast
 
@@ -102,70 +105,137 @@ def draw_initial_weights(network: MLP, random_state: np.random.RandomState) -> N
             layer.bias.copy_(torch.from_numpy(intercept))
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The shapes of a network's parameters, in their order within a `ParameterVector`.
+
+    Attributes
+    ----------
+    weights : tuple of shapes
+        Of the parameters with two dimensions or more, which the penalty is on.
+    biases : tuple of shapes
+        Of the others: biases, and the scales of a normalisation.
+    buffers : tuple of shapes
+        Of the floating-point buffers, such as the running statistics of a batch normalisation.
+    is_input_major : bool
+        Whether the first weight lies transposed in memory, as sparse samples want it.
+    """
+
+    weights: tuple[tuple[int, ...], ...]
+    biases: tuple[tuple[int, ...], ...]
+    buffers: tuple[tuple[int, ...], ...] = ()
+    is_input_major: bool = False
+
+    @property
+    def n_weights(self) -> int:
+        """How many numbers the weights are."""
+        return sum(map(math.prod, self.weights))
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the weights and the biases are."""
+        return self.n_weights + sum(map(math.prod, self.biases))
+
+    @property
+    def n_buffers(self) -> int:
+        """How many numbers the buffers are."""
+        return sum(map(math.prod, self.buffers))
+
+
 class ParameterVector:
-    """A network's parameters, or their gradients, as one vector with a view for every layer.
+    """A network's parameters, or their gradients, as one vector with a view for each of them.
 
     All weights come first, then all biases: the penalty is one product of ``flat_weights`` with
     itself, and an update one call on ``values``.
 
     Parameters
     ----------
-    values : Tensor of shape (n_parameters,)
-        The memory.
-    units : tuple of int
-        Features, units of each hidden layer, outputs.
-    is_input_major : bool
-        Whether the first layer's weight lies transposed in memory, as sparse samples want it.
+    memory : Tensor of shape (n_parameters,) or (n_parameters + n_buffers,)
+        The memory; that of gradients and moments has no buffers.
+    layout : Layout
+        What lies where.
 
     Attributes
     ----------
+    memory : Tensor of shape (n_parameters,) or (n_parameters + n_buffers,)
+        Everything that makes up the state of the network: what to keep, and to put back.
     values : Tensor of shape (n_parameters,)
-        Everything.
+        The parameters without the buffers.
     flat_weights : Tensor of shape (n_weights,)
         The weights without the biases.
     flat_biases : Tensor of shape (n_biases,)
         The biases.
-    weights : list of Tensor of shape (out_features, in_features)
-        One per layer.
-    biases : list of Tensor of shape (out_features,)
-        One per layer.
+    weights : list of Tensor
+        One per layer; (out_features, in_features) where the layer is linear.
+    biases : list of Tensor
+        One per layer, (out_features,), and all other parameters of one dimension.
+    buffers : list of Tensor
+        The buffers, as far as the memory has them.
     """
 
-    def __init__(
-        self, values: Tensor, units: tuple[int, ...], *, is_input_major: bool = False
-    ) -> None:
-        self.values = values
-        self.units = units
-        self.is_input_major = is_input_major
-        shapes = [(n_out, n_in) for n_in, n_out in pairwise(units)]
-        sizes = [n_out * n_in for n_out, n_in in shapes]
-        self.flat_weights = values[: sum(sizes)]
-        self.weights = [
-            part.view(shape)
-            for part, shape in zip(self.flat_weights.split(sizes), shapes, strict=True)
-        ]
-        if is_input_major:
+    def __init__(self, memory: Tensor, layout: Layout) -> None:
+        self.memory = memory
+        self.layout = layout
+        self.values = memory[: layout.n_parameters]
+        self.flat_weights = self.values[: layout.n_weights]
+        self.flat_biases = self.values[layout.n_weights :]
+        self.weights = _views(self.flat_weights, layout.weights)
+        if layout.is_input_major:
             # Sparse samples pick rows of the transposed weight: these have to be contiguous.
-            self.weights[0] = self.weights[0].view(units[0], units[1]).t()
-        self.flat_biases = values[sum(sizes) :]
-        self.biases = list(self.flat_biases.split(list(units[1:])))
+            n_out, n_in = layout.weights[0]
+            self.weights[0] = self.weights[0].view(n_in, n_out).t()
+        self.biases = _views(self.flat_biases, layout.biases)
+        rest = memory[layout.n_parameters :]
+        self.buffers = _views(rest, layout.buffers) if len(rest) else []
 
     @classmethod
-    def of(cls, network: MLP, *, is_input_major: bool = False) -> Self:
-        """Gather the network's parameters into a vector that they are views of from now on."""
-        layers = network.linear_layers
+    def of(cls, network: nn.Module, *, is_input_major: bool = False) -> Self:
+        """Gather a network's parameters into a vector that they are views of from now on.
+
+        Those that are not to be trained (``requires_grad=False``) stay out of it.
+        """
+        weights, biases = trained_parameters(network)
+        buffers = [value for value in network.buffers() if value.is_floating_point()]
+        layout = Layout(_shapes(weights), _shapes(biases), _shapes(buffers), is_input_major)
         with torch.no_grad():
-            values = layers[0].weight.new_empty(network.n_parameters)
-            vector = cls(values, network.units, is_input_major=is_input_major)
-            for layer, weight, bias in zip(layers, vector.weights, vector.biases, strict=True):
-                weight.copy_(layer.weight)
-                bias.copy_(layer.bias)
-        for layer, weight, bias in zip(layers, vector.weights, vector.biases, strict=True):
-            layer.weight.data = weight
-            layer.bias.data = bias
+            memory = weights[0].new_empty(layout.n_parameters + layout.n_buffers)
+            vector = cls(memory, layout)
+            places = [*vector.weights, *vector.biases, *vector.buffers]
+            for value, place in zip([*weights, *biases, *buffers], places, strict=True):
+                place.copy_(value)
+                value.data = place
         return vector
 
     def empty_like(self) -> Self:
-        """Return an uninitialised vector of the same layout."""
-        values = torch.empty_like(self.values)
-        return type(self)(values, self.units, is_input_major=self.is_input_major)
+        """Return an uninitialised vector of the same layout, without buffers."""
+        return self.of_same_layout(torch.empty_like(self.values))
+
+    def of_same_layout(self, values: Tensor) -> Self:
+        """Return other values, (n_parameters,), as a vector of the same layout."""
+        return type(self)(values, self.layout)
+
+
+def trained_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters to train: those with two dimensions or more, and the others."""
+    parameters = [value for value in network.parameters() if value.requires_grad and value.numel()]
+    return (
+        [value for value in parameters if value.ndim > 1],
+        [value for value in parameters if value.ndim <= 1],
+    )
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return how many numbers a network's parameters are."""
+    if isinstance(network, MLP):
+        return network.n_parameters
+    return sum(value.numel() for value in network.parameters())
+
+
+def _shapes(tensors: Sequence[Tensor]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(tensor.shape) for tensor in tensors)
+
+
+def _views(values: Tensor, shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:
+    """Return a vector's parts, each in its shape."""
+    parts = values.split([math.prod(shape) for shape in shapes]) if shapes else ()
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.metrics import get_scorer_names
 
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.backends import BACKENDS
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
-from sklearn_mlp.sklearn_internals import Interval, Options, StrOptions
+from sklearn_mlp.schedules import SCHEDULES
+from sklearn_mlp.sklearn_internals import Interval, Options, RealNotInt, StrOptions
 
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -17,7 +19,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+    "learning_rate": [StrOptions(set(SCHEDULES))],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -42,7 +44,17 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     # Loss and output.
     "output_activation": [StrOptions({"auto", *OUTPUT_ACTIVATIONS})],
     # Solvers, schedules, averaging.
+    "warmup": [
+        Interval(Integral, 0, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="both"),
+    ],
+    "lr_decay": [Interval(Real, 0, 1, closed="right"), None],
+    "lr_step_size": [Interval(Integral, 1, None, closed="left")],
+    "lr_patience": [Interval(Integral, 0, None, closed="left")],
+    "lr_min": [Interval(Real, 0, None, closed="left")],
     # Watching and stopping.
+    "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
     # Where it runs.
     "device": [str, torch.device],
     "dtype": [StrOptions({"auto", "float32", "float64"})],

@@ -54,12 +54,46 @@ def _affine(weight: Tensor, bias: Tensor, inputs: Tensor | SparseBatch) -> Tenso
     return nn.functional.linear(inputs, weight, bias)
 
 
-def predict_in_chunks(network: MLP, X: Any, finish: Callable[[Tensor], Tensor]) -> Tensor:
+class _PlainForward:
+    """What a plain network computes, with the activations applied in place."""
+
+    takes_sparse = True
+
+    def __init__(self, network: MLP) -> None:
+        # Looking a parameter up in a module takes as long as a small product: once is enough.
+        self._parameters = [(layer.weight, layer.bias) for layer in network.linear_layers]
+        self._activation = network.activation
+        self.like = self._parameters[0][0]
+        self.quiet = torch.inference_mode
+
+    def __call__(self, inputs: Tensor | SparseBatch) -> Tensor:
+        return _logits(self._parameters, self._activation, inputs)
+
+
+class _ModuleForward:
+    """What any other network computes, in eval mode."""
+
+    takes_sparse = False
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network.eval() if network.training else network
+        self.like = next(network.parameters())
+        # A module may keep a tensor that it makes; one made in inference mode could not be
+        # trained with.
+        self.quiet = torch.no_grad
+
+    def __call__(self, inputs: Tensor | SparseBatch) -> Tensor:
+        logits: Tensor = self._network(inputs)
+        # It may be a part of the module, or of the samples, and is changed in place.
+        return logits.clone()
+
+
+def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Tensor]) -> Tensor:
     """Run the network over checked samples, chunk by chunk.
 
     Parameters
     ----------
-    network : MLP
+    network : Module
         The trained network, on the device and in the type to compute in.
     X : ndarray, CSR or CSC matrix, Tensor or SparseRows of shape (n_samples, n_features)
         Checked samples.
@@ -71,19 +105,20 @@ def predict_in_chunks(network: MLP, X: Any, finish: Callable[[Tensor], Tensor]) 
     result : Tensor
         What ``finish`` returned, joined along the samples, on the CPU.
     """
-    # Looking a parameter up in a module takes as long as a small product: once is enough.
-    parameters = [(layer.weight, layer.bias) for layer in network.linear_layers]
-    dtype, device = parameters[0][0].dtype, parameters[0][0].device
+    forward = _PlainForward(network) if isinstance(network, MLP) else _ModuleForward(network)
+    dtype, device = forward.like.dtype, forward.like.device
     if not isinstance(X, np.ndarray | Tensor | SparseRows):
         X = take_over(X, dtype, device)
+    if isinstance(X, SparseRows) and not forward.takes_sparse:
+        X = X.made_dense()
     step, n_samples = chunk_rows(X, device), X.shape[0]
     result: Tensor | None = None
-    with torch.inference_mode():
+    with forward.quiet():
         for start in range(0, n_samples, step):
             rows = slice(start, start + step)
             part = X.batch(rows) if isinstance(X, SparseRows) else X[rows]
             inputs = part if isinstance(part, SparseBatch) else as_tensor(part, dtype, device)
-            kept = finish(_logits(parameters, network.activation, inputs))
+            kept = finish(forward(inputs))
             if n_samples <= step:
                 return kept.cpu()
             if result is None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.network import MLP
 from sklearn_mlp.state import TrainingState
-from sklearn_mlp.training_data import TrainingData
+from sklearn_mlp.training_data import Samples, TrainingData
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,35 @@ class CheckedSamples:
 
     Attributes
     ----------
-    X : ndarray, CSR or CSC matrix, or Tensor of shape (n_samples, n_features)
-        The samples.
-    targets : ndarray of shape (n_samples, 1) or (n_samples, n_outputs)
-        Class codes, or values.
-    weights : ndarray of shape (n_samples,) or None
-        The sample weights in float64.
+    samples : Samples
+        Those to train on; a part may be held out of them.
+    watched : Samples or None
+        The validation set that the user has given, if any.
     dtype : dtype
         The type that scikit-learn would train in.
     is_first : bool
         Whether training begins anew.
     """
 
-    X: Any
-    targets: np.ndarray
-    weights: np.ndarray | None
+    samples: Samples
+    watched: Samples | None
     dtype: np.dtype
     is_first: bool
+
+    @property
+    def X(self) -> Any:
+        """The samples to train on, (n_samples, n_features)."""
+        return self.samples.X
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Class codes, or values, (n_samples, 1) or (n_samples, n_outputs)."""
+        return self.samples.targets
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """The sample weights, (n_samples,) in float64, if any."""
+        return self.samples.sample_weight
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class PreparedFit:
 
     Attributes
     ----------
-    network : MLP
+    network : Module
         With the weights to start from.
     data : TrainingData
         The samples.
@@ -58,13 +70,13 @@ class PreparedFit:
         The type of what comes out.
     """
 
-    network: MLP
+    network: nn.Module
     data: TrainingData
     config: TrainingConfig
     state: TrainingState
     fit_dtype: np.dtype
 
     @property
-    def for_backend(self) -> tuple[MLP, TrainingData, TrainingConfig, TrainingState]:
+    def for_backend(self) -> tuple[nn.Module, TrainingData, TrainingConfig, TrainingState]:
         """The arguments of a backend."""
         return self.network, self.data, self.config, self.state

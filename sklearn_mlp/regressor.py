@@ -50,11 +50,27 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         samples of a batch (or their sum of weights). Intercepts are not penalised.
     batch_size : int or 'auto', default='auto'
         Samples of a mini-batch; ``'auto'`` is ``min(200, n_samples)``. Not used by ``'lbfgs'``.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of ``'sgd'``: constant; ``learning_rate_init / (t_ + 1) ** power_t`` after each
-        epoch; or divided by 5 whenever progress stalls.
+    learning_rate : {'constant', 'invscaling', 'adaptive', 'plateau', 'step', 'exponential', \
+'cosine', 'one_cycle'}, default='constant'
+        Schedule of the learning rate, for every solver but ``'lbfgs'``.
+
+        - ``'constant'``: ``learning_rate_init``.
+        - ``'invscaling'``: ``learning_rate_init / (t_ + 1) ** power_t`` after each epoch. As in
+          scikit-learn, without effect for ``'adam'``.
+        - ``'adaptive'``: divided by 5 whenever progress stalls. Likewise.
+        - ``'plateau'``: multiplied by ``lr_decay`` after more than ``lr_patience`` epochs without
+          improvement, down to ``lr_min``.
+        - ``'step'``: multiplied by ``lr_decay`` every ``lr_step_size`` epochs.
+        - ``'exponential'``: multiplied by ``lr_decay`` every epoch.
+        - ``'cosine'``: from ``learning_rate_init`` to ``lr_min`` on half a cosine, changing with
+          each step and planned over ``max_iter`` epochs.
+        - ``'one_cycle'``: up to ``learning_rate_init`` and down to nearly 0, changing with each
+          step and planned over ``max_iter`` epochs; 3/10 of them, or ``warmup``, for the rise.
+
+        A plan counts epochs from the beginning of `fit`, and each `partial_fit` as one.
+        ``n_iter_no_change`` may stop training before a plan is through.
     learning_rate_init : float, default=0.001
-        Initial learning rate of ``'sgd'`` and ``'adam'``.
+        Learning rate of ``'sgd'`` and ``'adam'``; the highest one of a schedule.
     power_t : float, default=0.5
         Exponent of ``'invscaling'``.
     max_iter : int, default=200
@@ -78,7 +94,8 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         Whether that momentum is Nesterov's.
     early_stopping : bool, default=False
         Whether to hold out part of the samples, to stop when the score on them no longer
-        improves, and to end with the weights that scored best.
+        improves, and to end with the weights that scored best. With ``X_val`` and ``y_val``,
+        arguments of `fit`, nothing is held out: the score is that on them.
     validation_fraction : float, default=0.1
         The part held out, in [0, 1).
     beta_1, beta_2 : float, default=0.9 and 0.999
@@ -89,6 +106,27 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         Epochs without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by ``'lbfgs'``.
+    warmup : int or float, default=0
+        Epochs over which the learning rate rises, step by step, to what it would be; a float is
+        their share of ``max_iter``.
+    lr_decay : float, default=None
+        Factor of ``learning_rate='exponential'`` (None is 0.95), ``'step'`` and ``'plateau'``
+        (None is 0.1), in (0, 1].
+    lr_step_size : int, default=30
+        Epochs between the steps of ``learning_rate='step'``.
+    lr_patience : int, default=5
+        Epochs without improvement that ``learning_rate='plateau'`` puts up with.
+    lr_min : float, default=0.0
+        The rate that a schedule other than scikit-learn's three does not go below.
+    scoring : str or callable, default=None
+        What scores the network on the validation set, and so decides on early stopping and the
+        best weights: a name of `sklearn.metrics.get_scorer_names`, a callable
+        ``scorer(estimator, X, y)`` that returns a number, larger being better, or ``'loss'`` for
+        the loss on the validation set, without the penalty and with its sign changed. None is
+        the R² score, as in scikit-learn. Not used where there is no validation set.
+    max_time : float, default=None
+        Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
+        best weights so far are put back in place.
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.
@@ -115,6 +153,9 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         The network, in eval mode. It returns, for a tensor of shape
         (n_samples, n_features), the predictions of shape (n_samples, n_outputs); for
         ``loss='poisson'`` their logarithms.
+    engine_ : {'closed_form', 'autograd', 'skorch'}
+        What computed the gradients: this package's own formulas, autograd where there are none
+        for the network, or skorch.
     device_ : torch.device
         Where it is.
     dtype_ : torch.dtype
@@ -125,8 +166,9 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         and `partial_fit`; a pickle of the estimator keeps the net's records of epochs, not those
         of batches.
     history_ : pandas.DataFrame
-        A row per epoch: ``loss``, ``validation_score`` (NaN without ``early_stopping``),
-        ``learning_rate``, ``seconds``.
+        A row per epoch: ``loss``, the training loss with the penalty; ``validation_loss``, without
+        it, and ``validation_score`` (both NaN without a validation set); ``learning_rate``, of
+        the epoch's last step; ``seconds``.
     loss_ : float
         The last training loss, penalty included.
     loss_curve_ : list of float
@@ -134,11 +176,15 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
     best_loss_ : float or None
         The lowest training loss; None with ``early_stopping``. Not for ``'lbfgs'``.
     validation_scores_ : list of float or None
-        The R² score on the held-out part after each epoch; None without ``early_stopping``.
+        The score on the validation set after each epoch, by ``scoring``; None without
+        ``early_stopping`` and ``X_val``.
     best_validation_score_ : float or None
         The highest of them.
     n_iter_ : int
         Epochs (for ``'lbfgs'``, iterations) of the last call.
+    converged_ : bool
+        Whether the last call ended because nothing improved any more, and not because a limit
+        was reached.
     t_ : int
         Training samples used, over all epochs.
     n_layers_ : int
@@ -222,7 +268,14 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         quantile: Any = 0.5,
         scale_target: str | None = None,
         # Solvers, schedules, averaging.
+        warmup: float = 0,
+        lr_decay: float | None = None,
+        lr_step_size: int = 30,
+        lr_patience: int = 5,
+        lr_min: float = 0.0,
         # Watching and stopping.
+        scoring: str | Callable[..., float] | None = None,
+        max_time: float | None = None,
         # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
@@ -258,7 +311,14 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
             loss=loss,
             output_activation=output_activation,
             # Solvers, schedules, averaging.
+            warmup=warmup,
+            lr_decay=lr_decay,
+            lr_step_size=lr_step_size,
+            lr_patience=lr_patience,
+            lr_min=lr_min,
             # Watching and stopping.
+            scoring=scoring,
+            max_time=max_time,
             # Where it runs.
             device=device,
             dtype=dtype,
@@ -270,7 +330,16 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         self.scale_target = scale_target
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Fit the network.
 
         Parameters
@@ -281,6 +350,10 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
             The numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; a weight of 2 counts as the sample twice.
+        X_val, y_val, sample_weight_val
+            A validation set, in the same forms: the network is watched on it (`history_`), and
+            with ``early_stopping`` it takes the place of the part held out. In a
+            `~sklearn.pipeline.Pipeline`, ``transform_input=["X_val"]`` transforms it as ``X``.
 
         Returns
         -------
@@ -292,18 +365,33 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         ValueError
             If a parameter or the data is unusable, or training produces non-finite weights.
         """
-        return self._fit(X, y, sample_weight, incremental=False)
+        validation_set = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation_set, incremental=False)
 
     @available_if(lambda self: self._check_solver())
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Train for one epoch, going on from where the last call ended.
 
-        Only for the solvers ``'sgd'`` and ``'adam'``.
+        Only for the solvers ``'sgd'`` and ``'adam'``. With ``early_stopping`` it needs a
+        validation set, the same in every call; when the score on it has not improved for more
+        than ``n_iter_no_change`` calls, ``converged_`` is True and the best weights are back in
+        place.
 
         Parameters
         ----------
         X, y, sample_weight
+            As for `fit`.
+        X_val, y_val, sample_weight_val
             As for `fit`.
 
         Returns
@@ -311,7 +399,8 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         self : TorchMLPRegressor
             The estimator.
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        validation_set = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict numbers.
@@ -418,6 +507,11 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
                 "training goes on in the scale of the first call. Set warm_start=False and call "
                 "fit to begin anew."
             )
+        return self._codec.encode(y), weights
+
+    def _encode_validation_targets(
+        self, y: np.ndarray, weights: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         return self._codec.encode(y), weights
 
     def _choose_loss(self) -> Loss:

@@ -6,7 +6,7 @@ They have been stable since scikit-learn 1.4; the package requires 1.9, against 
 """
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call as check_partial_fit_first_call,
 )
@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 __all__ = [
     "Interval",
     "Options",
+    "RealNotInt",
     "StrOptions",
     "check_optimize_result",
     "check_partial_fit_first_call",

@@ -26,7 +26,8 @@ from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.inputs import take_over
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.monitor import EpochMonitor
-from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.normalization import lone_samples_spared
 from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.solvers import Solver, make_solver
 from sklearn_mlp.sparse import SparseRows
@@ -34,11 +35,10 @@ from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import LabelCodec, TargetCodec
 from sklearn_mlp.threads import rebalance_threads
 from sklearn_mlp.training_data import TrainingData
-from sklearn_mlp.validation import make_scorer
 
 
 def train(
-    network: MLP, data: TrainingData, config: TrainingConfig, state: TrainingState
+    network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
 ) -> "_Net":
     """Train a network in place.
 
@@ -57,7 +57,7 @@ def train(
 
     Parameters
     ----------
-    network : MLP
+    network : Module
         With the weights to start from, on the device and in the type to train in.
     data : TrainingData
         The samples, on the same device and in the same type.
@@ -88,7 +88,7 @@ def train(
     return net
 
 
-def _make_net(network: MLP, config: TrainingConfig) -> "_Net":
+def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
     """Return an initialized net around a network."""
     settings: dict[str, Any] = {
         "criterion": LogitsLoss(config.loss),
@@ -154,15 +154,24 @@ def labels_of(targets: Tensor, codec: TargetCodec) -> np.ndarray:
 
 
 class Labels(np.ndarray):
-    """A batch's labels as the user has them; they carry the batch, which the loss needs."""
+    """A batch's labels as the user has them; they carry what the loss and the step need.
+
+    Attributes
+    ----------
+    batch : Batch
+        The batch.
+    place : int
+        Its number in the epoch.
+    """
 
     batch: Batch
+    place: int
 
     @classmethod
-    def of(cls, values: np.ndarray, batch: Batch) -> "Labels":
+    def of(cls, values: np.ndarray, batch: Batch, place: int) -> "Labels":
         """Return the labels with their batch."""
         labels = values.view(cls)
-        labels.batch = batch
+        labels.batch, labels.place = batch, place
         return labels
 
 
@@ -197,11 +206,11 @@ class _Batches:
         self._batches.begin_epoch()
         labels = labels_of(self._batches.epoch_targets(), self._codec)
         start = 0
-        for inputs, batch in self._inputs_and_batches():
+        for place, (inputs, batch) in enumerate(self._inputs_and_batches()):
             stop = start + batch.size
             # A batch whose weights are all 0 is as if it were not there.
             if batch.weight_sum:
-                yield inputs, Labels.of(labels[start:stop], batch)
+                yield inputs, Labels.of(labels[start:stop], batch, place)
             start = stop
 
     def _inputs_and_batches(self) -> Iterable[tuple[Tensor, Batch]]:
@@ -294,22 +303,18 @@ class _Run:
     held_out: _Samples | None
     solver: Solver
     monitor: EpochMonitor
+    rates: list[float] | None = None
     is_last: bool = False
     is_stopped_by_callback: bool = False
     iterators: dict[bool, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, network: MLP, data: TrainingData, config: TrainingConfig, state: TrainingState
+        cls, network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
     ) -> "_Run":
         """Make ready for a fit."""
         parameters = ParameterVector.of(network)
-        if state.optimizer is not None:
-            # What the native backend leaves cannot be changed outside of inference mode.
-            moments = state.optimizer.moments
-            state.optimizer.moments = {name: moment.clone() for name, moment in moments.items()}
         solver = make_solver(parameters, parameters.empty_like(), config, state)
-        score = make_scorer(network, data.validation, config.loss)
         held_out, part = None, data.validation
         if part is not None:
             targets = part.targets.to(data.targets.device)
@@ -317,16 +322,25 @@ class _Run:
             size = chunk_rows(part.inputs, targets.device)
             settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
             held_out = _Samples(TrainingData(part.inputs, targets, weights), settings)
-        monitor = EpochMonitor(config, state, parameters.values, score)
+        monitor = EpochMonitor(config, state, network, parameters.memory, part)
         return cls(_Samples(data, config), held_out, solver, monitor)
+
+    def epoch_begins(self) -> None:
+        """Plan the epoch's learning rates, where the schedule has a plan."""
+        if self.monitor.schedule.is_planned:
+            config = self.samples.config
+            n_steps = -(-len(self.samples) // config.batch_size)
+            self.rates = self.monitor.schedule.rates(n_steps)
 
     def epoch_ended(self, net: "_Net") -> None:
         """Record an epoch, as `EpochMonitor` does, from what skorch has recorded of it."""
         state, optimizer, n_samples = self.monitor.state, net.optimizer_, len(self.samples)
         records = [row for row in net.history[-1]["batches"] if "train_loss" in row]
         total = sum(row["train_loss"] * row["train_batch_size"] for row in records)
-        # A callback of skorch's may have changed the rate.
-        state.learning_rate = learning_rate = optimizer.learning_rate
+        if self.rates is None:
+            # A callback of skorch's may have changed the rate.
+            state.learning_rate = optimizer.learning_rate
+        learning_rate = state.learning_rate
         self.is_last = self.monitor.epoch_ended(total / n_samples, n_samples)
         if state.learning_rate != learning_rate:
             optimizer.learning_rate = state.learning_rate
@@ -390,8 +404,9 @@ class _Net(NeuralNet):
         self._present_run()
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Begin an epoch."""
+        """Begin an epoch; this comes before the callbacks."""
         rebalance_threads()
+        self._present_run().epoch_begins()
         super().on_epoch_begin(net, **kwargs)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -402,6 +417,11 @@ class _Net(NeuralNet):
         """Put the best weights back in place; what callbacks restore comes after."""
         self._present_run().monitor.restore_best()
 
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Return the network's logits for a batch, which may be a single sample."""
+        with lone_samples_spared(self.module_, len(x)):
+            return super().infer(x, **fit_params)
+
     def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Return the loss of a batch, in training including the penalty."""
         batch = y_true.batch if isinstance(y_true, Labels) else self._batch_of(y_true)
@@ -411,6 +431,8 @@ class _Net(NeuralNet):
         penalty = self.run_.monitor.config.alpha / batch.weight_sum
         # The solver adds its gradient.
         self.optimizer_.penalty = penalty
+        if self.run_.rates is not None:
+            self.optimizer_.learning_rate = self.run_.rates[y_true.place]
         weights = self.run_.solver.parameters.flat_weights
         return loss.add(torch.dot(weights, weights), alpha=0.5 * penalty) if penalty else loss
 
@@ -500,7 +522,7 @@ class _PackedNet:
     attributes: dict[str, Any]
     param_groups: list[dict[str, Any]]
 
-    def unpack(self, network: MLP) -> "_Net":
+    def unpack(self, network: nn.Module) -> "_Net":
         """Return the net with a network."""
         net: _Net = object.__new__(self.kind)
         net.__dict__.update(self.attributes)

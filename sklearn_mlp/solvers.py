@@ -108,8 +108,8 @@ class Adam(Solver):
         state: OptimizerState,
     ) -> None:
         super().__init__(parameters, gradient, config, state)
-        first = ParameterVector(state.moments["first"], parameters.units)
-        second = ParameterVector(state.moments["second"], parameters.units)
+        first = parameters.of_same_layout(state.moments["first"])
+        second = parameters.of_same_layout(state.moments["second"])
         parts = (parameters, gradient, first, second)
         self._weights = kernels.AdamVectors(*(part.flat_weights for part in parts))
         self._biases = kernels.AdamVectors(*(part.flat_biases for part in parts))

@@ -103,6 +103,9 @@ class SparseBatch:
         self, delta_t: Tensor, out: Tensor, *, beta: float, alpha: float
     ) -> Tensor:
         """Write ``beta * out + alpha * batch.T @ delta_t``: (n, n_out) to (n_in, n_out)."""
+        if not len(self.values):
+            # torch would multiply what is in out by 0, which a NaN there survives.
+            return out.zero_() if beta == 0 else out
         counts = self.starts.diff()
         rows = torch.repeat_interleave(counts)
         transposed = torch.sparse_coo_tensor(

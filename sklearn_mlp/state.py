@@ -5,9 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
-
-from sklearn_mlp.network import MLP
+from torch import Tensor, nn
 
 
 @dataclass
@@ -18,18 +16,52 @@ class History:
     ----------
     loss : list of float
         The training loss, penalty included.
+    validation_loss : list of float
+        The loss on the validation set, without the penalty; NaN for an epoch that had none.
     validation_score : list of float
-        The score on the held-out part; NaN for an epoch that had none.
+        The score on the validation set; NaN for an epoch that had none.
     learning_rate : list of float
-        The learning rate that the epoch ran with.
+        The learning rate that the epoch ended with: of its last step.
     seconds : list of float
         The epoch's wall time.
     """
 
     loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
     validation_score: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+
+    def append(self, **values: float) -> None:
+        """Add an epoch, all columns at once: an interrupt must not leave them of two lengths."""
+        row = [(getattr(self, name), value) for name, value in values.items()]
+        assert len(row) == len(vars(self))
+        for column, value in row:
+            column.append(value)
+
+
+@dataclass
+class Snapshot:
+    """Copies of a network's parameters and buffers; pickles as NumPy arrays."""
+
+    tensors: list[Tensor]
+
+    @classmethod
+    def of(cls, live: list[Tensor]) -> "Snapshot":
+        """Copy the tensors as they are now."""
+        return cls([tensor.clone() for tensor in live])
+
+    def restore(self, live: list[Tensor]) -> None:
+        """Write the copies back."""
+        with torch.no_grad():
+            for tensor, copy in zip(live, self.tensors, strict=True):
+                tensor.copy_(copy)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"tensors": [tensor.cpu().numpy() for tensor in self.tensors]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.tensors = [torch.from_numpy(array) for array in state["tensors"]]
 
 
 @dataclass
@@ -45,7 +77,12 @@ class OptimizerState:
 
     def to(self, like: Tensor) -> None:
         """Bring the moments to the device and into the type of a tensor."""
-        self.moments = {name: moment.to(like) for name, moment in self.moments.items()}
+        # What was made in inference mode cannot be changed outside of it.
+        is_quiet = torch.is_inference_mode_enabled()
+        self.moments = {
+            name: (moment if is_quiet or not moment.is_inference() else moment.clone()).to(like)
+            for name, moment in self.moments.items()
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         arrays = {name: moment.cpu().numpy() for name, moment in self.moments.items()}
@@ -65,9 +102,11 @@ class TrainingState:
     optimizer : OptimizerState or None
         The solver's memory; None before the first step and for ``lbfgs``.
     learning_rate : float
-        The current learning rate.
+        The current learning rate; of a planned schedule, what the plan starts from.
     learning_rate_init : float
         What ``learning_rate`` started from.
+    epochs_scheduled : int
+        Epochs since the last `fit` began, of every `partial_fit` one: the schedule's clock.
     n_iter : int
         Epochs (for ``lbfgs`` iterations) of the last call.
     loss : float
@@ -78,6 +117,14 @@ class TrainingState:
         Epochs since the last improvement of more than ``tol``.
     best_loss, best_validation_score : float or None
         The best so far, of whichever is watched.
+    best : Snapshot or None
+        The weights that scored best, between calls of `partial_fit` with early stopping.
+    scoring : object
+        What ``best_validation_score`` is a score by.
+    is_validated : bool
+        Whether the last call had a validation set.
+    is_converged : bool
+        Whether the last call ended because nothing improved any more.
     history : History
         A record per epoch.
     trainer : object or None
@@ -88,12 +135,17 @@ class TrainingState:
     optimizer: OptimizerState | None = None
     learning_rate: float = 0.0
     learning_rate_init: float = 0.0
+    epochs_scheduled: int = 0
     n_iter: int = 0
     loss: float = math.nan
     samples_seen: int = 0
     no_improvement_count: int = 0
     best_loss: float | None = None
     best_validation_score: float | None = None
+    best: Snapshot | None = None
+    scoring: Any = None
+    is_validated: bool = False
+    is_converged: bool = False
     history: History = field(default_factory=History)
     trainer: Any = None
 
@@ -105,7 +157,7 @@ class TrainingState:
             trainer=None if self.trainer is None else self.trainer.packed(),
         )
 
-    def unpack(self, network: MLP) -> None:
+    def unpack(self, network: nn.Module) -> None:
         """Bring what was loaded, and is to go with this network, back into use."""
         if self.trainer is not None:
             self.trainer = self.trainer.unpack(network)

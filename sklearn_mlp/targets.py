@@ -60,6 +60,11 @@ class NumberCodec(TargetCodec):
         y = np.asarray(y)
         y = y.reshape(len(y), -1)
         if self.mean is not None and self.scale is not None:
+            if y.shape[1] != len(self.mean):
+                raise ValueError(
+                    f"y has {y.shape[1]} columns, but the network was fitted with "
+                    f"{len(self.mean)}."
+                )
             return (y - self.mean) / self.scale
         return y if y.dtype.kind == "f" else y.astype(np.float64)
 
@@ -121,6 +126,10 @@ class LabelCodec(TargetCodec):
     @abstractmethod
     def columns(self, targets: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return classes and codes of each column of labels, for encoded targets."""
+
+    @abstractmethod
+    def unknown_labels(self, y: Any) -> np.ndarray:
+        """Return the labels that are not among the classes."""
 
     @abstractmethod
     def check_known(self, y: Any, *, is_warm_start: bool) -> None:
@@ -209,6 +218,10 @@ class ClassCodec(LabelCodec):
             return [(np.arange(2), codes) for codes in targets.T.astype(np.intp)]
         return [(self.classes, targets[:, 0].astype(np.intp))]
 
+    def unknown_labels(self, y: Any) -> np.ndarray:
+        """Return the labels that are not among the classes."""
+        return np.setdiff1d(unique_labels(y), self.classes)
+
     def check_known(self, y: Any, *, is_warm_start: bool) -> None:
         """Check that there is no new class."""
         if is_multioutput(y):
@@ -265,14 +278,25 @@ class ColumnsCodec(LabelCodec):
         """Return classes and codes of each column."""
         return list(zip(self.classes, targets.T, strict=True))
 
-    def check_known(self, y: Any, *, is_warm_start: bool) -> None:
-        """Check that there are as many columns as there were, and no new class in any."""
+    def unknown_labels(self, y: Any) -> np.ndarray:
+        """Return the labels of any column that are not among its classes."""
+        self._check_columns(y)
+        columns = zip(np.asarray(y).T, self.classes, strict=True)
+        unknown = [np.setdiff1d(column, known).astype(object) for column, known in columns]
+        return np.concatenate(unknown)
+
+    def _check_columns(self, y: np.ndarray) -> None:
+        """Check that there are as many columns as there were."""
         n_columns = y.shape[1] if y.ndim == 2 else 1
         if n_columns != len(self.classes):
             raise ValueError(
                 f"y has {n_columns} columns of labels, but the classifier was fitted with "
                 f"{len(self.classes)}."
             )
+
+    def check_known(self, y: Any, *, is_warm_start: bool) -> None:
+        """Check that there are as many columns as there were, and no new class in any."""
+        self._check_columns(y)
         for column, known in zip(np.asarray(y).T, self.classes, strict=True):
             _check_classes(np.unique(column), known, is_warm_start=is_warm_start)
 

@@ -1,12 +1,56 @@
 """What a backend trains on."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse
+import torch
 from torch import Tensor
 
+from sklearn_mlp.devices import home_of_samples
+from sklearn_mlp.inputs import as_tensor, take_over
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.validation import ValidationData
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the user passes, checked, before it becomes tensors.
+
+    Attributes
+    ----------
+    X : ndarray, CSR or CSC matrix, or Tensor of shape (n_samples, n_features)
+        The samples.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Labels or numbers, as the user has them.
+    targets : ndarray of shape (n_samples, 1) or (n_samples, n_outputs)
+        What the loss compares with.
+    sample_weight : ndarray of shape (n_samples,) or None
+        float64.
+    """
+
+    X: Any
+    y: np.ndarray
+    targets: np.ndarray
+    sample_weight: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> "Samples":
+        """Return some of the samples."""
+        X = self.X[torch.from_numpy(rows)] if isinstance(self.X, Tensor) else self.X[rows]
+        weights = None if self.sample_weight is None else self.sample_weight[rows]
+        return Samples(X, self.y[rows], self.targets[rows], weights)
+
+    def tensors(
+        self, dtype: torch.dtype, device: torch.device
+    ) -> tuple[Tensor | SparseRows, Tensor]:
+        """Return inputs and targets in the training type, on the device if they fit there."""
+        n_bytes = self.X.shape[0] * self.X.shape[1] * dtype.itemsize
+        is_sparse = scipy.sparse.issparse(self.X)
+        home = device if is_sparse else home_of_samples(n_bytes, device)
+        target_dtype = torch.int64 if self.targets.dtype.kind == "i" else dtype
+        inputs = take_over(self.X, dtype, home)
+        return inputs, as_tensor(self.targets, target_dtype, device)
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,33 @@
-"""The part of the samples that early stopping holds out: how it is split off and scored."""
+"""The validation set: where it comes from, and what it says of the network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network import MLP
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.sparse import SparseRows
+
+# Of predictions, targets and weights, or of a fitted estimator, samples, labels and weights.
+Metric = Callable[[Tensor, Tensor, Tensor | None], float]
+Scorer = Callable[..., float]
+
+# The arguments X_val, y_val and sample_weight_val of fit.
+ValidationSet = tuple[Any, Any, Any]
+NO_VALIDATION_SET: ValidationSet = (None, None, None)
 
 
 @dataclass(frozen=True)
 class ValidationData:
-    """The held-out part of a fit with early stopping.
+    """The samples that the network is watched on: the user's own, or a part held out.
 
     Attributes
     ----------
@@ -25,15 +37,19 @@ class ValidationData:
         Class codes or values, on the CPU.
     sample_weight : Tensor of shape (n_samples,) or None
         float64 on the CPU.
-    score : callable
+    score : callable or None
         ``score(predictions, targets, sample_weight)`` with predictions of shape
         (n_samples, n_outputs) after the output activation, on the CPU; larger is better.
+        None takes the loss, with its sign changed.
+    rescore : callable or None
+        Returns the score of the network as it is, instead of ``score``: a scorer of the user's.
     """
 
     inputs: Tensor | SparseRows
     targets: Tensor
     sample_weight: Tensor | None
-    score: Callable[[Tensor, Tensor, Tensor | None], float]
+    score: Metric | None
+    rescore: Callable[[], float] | None = None
 
 
 def split_rows(
@@ -77,17 +93,95 @@ def split_rows(
     return train, held_out
 
 
-def make_scorer(
-    network: MLP, validation: ValidationData | None, loss: Loss
-) -> Callable[[], float] | None:
-    """Return a function that scores the network, as it is, on the held-out part, if any."""
-    if validation is None:
-        return None
+def check_given(X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:
+    """Tell whether there is a validation set.
 
-    def score() -> float:
-        predictions = predict_in_chunks(
-            network, validation.inputs, lambda logits: loss.activate_(logits, dim=1)
-        )
-        return validation.score(predictions, validation.targets, validation.sample_weight)
+    Raises
+    ------
+    ValueError
+        If there is only a part of one.
+    """
+    if X_val is not None and y_val is None:
+        raise ValueError("X_val is provided, but y_val was not provided.")
+    if X_val is None and y_val is not None:
+        raise ValueError("y_val is provided, but X_val was not provided.")
+    if X_val is None and sample_weight_val is not None:
+        raise ValueError("sample_weight_val is provided, but X_val and y_val were not provided.")
+    return X_val is not None
 
-    return score
+
+@contextmanager
+def of_validation_set() -> Iterator[None]:
+    """Say of what is wrong with X and y that they are the validation set's."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"In the validation set, X_val and y_val: {error}") from error
+
+
+def make_rescore(
+    view: BaseEstimator, scoring: Any, X: Any, y: np.ndarray, sample_weight: np.ndarray | None
+) -> Callable[[], float]:
+    """Return a function that asks a scorer of scikit-learn's kind.
+
+    Parameters
+    ----------
+    view : estimator
+        Predicts with the network being trained.
+    scoring : str or callable
+        A scorer's name, or a scorer.
+    X, y, sample_weight
+        The samples as the user has them, checked.
+    """
+    scorer = check_scoring(view, scoring)
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+
+    def rescore() -> float:
+        # A scorer of the user's may do anything with torch.
+        with torch.inference_mode(False):
+            return float(scorer(view, X, y, **weights))
+
+    return rescore
+
+
+class Validator:
+    """Evaluates a network, as it is, on the validation set.
+
+    Parameters
+    ----------
+    network : Module
+        Being trained.
+    data : ValidationData
+        The samples.
+    loss : Loss
+        For the loss and the output activation.
+    """
+
+    def __init__(self, network: nn.Module, data: ValidationData, loss: Loss) -> None:
+        self._network = network
+        self._data = data
+        self._loss = loss
+
+    def __call__(self) -> tuple[float, float]:
+        """Return the loss, without the penalty, and the score."""
+        was_training = self._network.training
+        self._network.eval()
+        try:
+            return self._evaluate()
+        finally:
+            self._network.train(was_training)
+
+    def _evaluate(self) -> tuple[float, float]:
+        data = self._data
+        logits = predict_in_chunks(self._network, data.inputs, lambda logits: logits)
+        weights = data.sample_weight
+        with torch.inference_mode():
+            losses = self._loss.per_sample(logits.t(), data.targets.t()).double()
+            mean = losses.mean() if weights is None else (losses @ weights) / weights.sum()
+            loss = mean.item()
+            if data.rescore is not None:
+                return loss, data.rescore()
+            if data.score is None:
+                return loss, -loss
+            predictions = self._loss.activate_(logits, dim=1)
+            return loss, data.score(predictions, data.targets, weights)

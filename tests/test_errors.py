@@ -61,9 +61,18 @@ WRONG = [
 
 # Of the parameters that scikit-learn does not have: what the message must hold.
 WRONG_OURS = [
+    ("warmup", -1, "an int in the range [0, inf) or a float in the range [0.0, 1.0]"),
+    ("warmup", 1.5, "Got 1.5 instead."),
+    ("lr_decay", 0, "a float in the range (0.0, 1.0] or None. Got 0 instead."),
+    ("lr_step_size", 0, "an int in the range [1, inf). Got 0 instead."),
+    ("lr_patience", -1, "an int in the range [0, inf). Got -1 instead."),
+    ("lr_min", -0.1, "a float in the range [0.0, inf). Got -0.1 instead."),
     ("device", 0, "an instance of 'str' or an instance of 'torch.device'. Got 0 instead."),
     ("dtype", "float16", "a str among {}"),
     ("dtype", torch.float32, "Got torch.float32 instead."),
+    ("scoring", "exactness", "a str among {}"),
+    ("scoring", ["accuracy"], "a callable or None. Got ['accuracy'] instead."),
+    ("max_time", 0, "a float in the range (0.0, inf) or None. Got 0 instead."),
     ("backend", "tensorflow", "a str among {}"),
     ("backend", None, "Got None instead."),
     ("backend_params", [], "an instance of 'dict' or None. Got [] instead."),
@@ -317,8 +326,11 @@ def test_a_class_with_one_member(make_classifier):
 
 
 def test_partial_fit_with_early_stopping(make_classifier):
-    estimator = make_classifier(early_stopping=True)
-    assert_as_theirs(estimator, "partial_fit", X, Y, classes=[0, 1])
+    # scikit-learn's sentence, and what ours takes besides.
+    estimator, theirs = make_classifier(early_stopping=True), MLPClassifier(early_stopping=True)
+    _, message = message_of(estimator.partial_fit, X, Y, classes=[0, 1])
+    assert message.startswith(message_of(theirs.partial_fit, X, Y, classes=[0, 1])[1])
+    assert message.endswith("without a validation set; pass X_val and y_val")
 
 
 # partial_fit and warm_start.

@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from sklearn_mlp import backends
 from sklearn_mlp.inputs import as_tensor
+from sklearn_mlp.sparse import SparseRows
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -483,3 +484,10 @@ def test_tensors_in_partial_fit(make_classifier, digits):
     arrays = make_classifier(**EXACT).partial_fit(*digits, classes=np.arange(10))
     assert_array_equal(tensors.classes_, arrays.classes_)
     assert_same_fit(tensors.partial_fit(X, y), arrays.partial_fit(*digits), X)
+
+
+def test_a_sparse_batch_without_a_value_has_no_gradient():
+    rows = SparseRows(scipy.sparse.csr_array((3, 4)), torch.float64, torch.device("cpu"))
+    out = torch.full((4, 2), torch.nan, dtype=torch.float64)
+    rows.batch(slice(0, 3)).add_transposed_times(torch.ones(3, 2).double(), out, beta=0, alpha=1)
+    assert_array_equal(out, 0)

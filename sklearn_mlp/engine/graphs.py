@@ -8,13 +8,13 @@ the device.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from sklearn_mlp.batches import Batches
 from sklearn_mlp.engine.loop import EpochLoss, take_steps
-from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.engine.step import Step
 from sklearn_mlp.solvers import Solver
 
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
@@ -50,7 +50,7 @@ class EpochGraph:
 
     def __init__(
         self,
-        step: ClosedFormStep,
+        step: Step,
         solver: Solver,
         batches: Batches,
         epoch_loss: EpochLoss,
@@ -63,20 +63,20 @@ class EpochGraph:
         self._capture = capture
         self._replay: Callable[[], None] | None = None
         self._is_warm = False
-        like = step.layers.flat_weights
-        self._learning_rate = like.new_zeros(())
+        like = step.flat_weights
+        self._rates = like.new_zeros(len(batches))
         self._penalties = like.new_zeros(len(batches))
         # float64: in float32 1 - beta_2**count would lose half its digits while count is small.
         self._count = like.new_zeros((), dtype=torch.float64)
 
-    def __call__(self, learning_rate: float) -> None:
-        """Run one epoch; the batches have begun it."""
+    def __call__(self, rates: Sequence[float]) -> None:
+        """Run one epoch, each step at its learning rate; the batches have begun it."""
         weight_sums = self._batches.weight_sums
         if not self._is_warm or 0 in weight_sums:
-            take_steps(self._step, self._solver, self._batches, self._epoch_loss, learning_rate)
+            take_steps(self._step, self._solver, self._batches, self._epoch_loss, rates)
             self._is_warm = True
             return
-        self._learning_rate.fill_(learning_rate)
+        self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
         sums = torch.tensor(weight_sums, dtype=self._penalties.dtype)
         self._penalties.copy_(self._epoch_loss.alpha / sums)
         self._count.fill_(self._solver.state.step)
@@ -88,9 +88,10 @@ class EpochGraph:
     def _body(self) -> None:
         """Launch the steps of an epoch, with all that changes on the device."""
         loss = self._epoch_loss
-        places = zip(self._batches, loss.logits, loss.squares, self._penalties, strict=True)
-        for batch, logits, square, penalty in places:
+        scalars = zip(self._rates, self._penalties, strict=True)
+        places = zip(self._batches, loss.logits, loss.squares, scalars, strict=True)
+        for batch, logits, square, (rate, penalty) in places:
             if loss.alpha:
                 loss.keep_square(square)
             self._step.gradient(batch, logits)
-            self._solver.update_captured(self._learning_rate, penalty, self._count.add_(1))
+            self._solver.update_captured(rate, penalty, self._count.add_(1))

@@ -33,7 +33,7 @@ class FlatLayers:
         self, parameters: ParameterVector, gradient: ParameterVector, n_samples: int
     ) -> None:
         self.flat_weights = parameters.flat_weights
-        self.n_outputs = parameters.units[-1]
+        self.n_outputs = parameters.weights[-1].shape[0]
         self.weights = parameters.weights
         self._products = [
             choose_products(weight.numel() * n_samples, weight) for weight in parameters.weights

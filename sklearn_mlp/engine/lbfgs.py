@@ -2,22 +2,25 @@
 
 import time
 import warnings
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import scipy.optimize
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.engine.step import Step
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.sklearn_internals import check_optimize_result
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
+from sklearn_mlp.validation import Validator
 
 # The samples go through in chunks of at most so many numbers per layer, which bounds the memory
 # for activations and keeps a chunk's in the cache.
@@ -25,26 +28,32 @@ _CHUNK_SIZE = 1 << 21
 
 
 def run_lbfgs(
-    step: ClosedFormStep,
+    step: Step,
     parameters: ParameterVector,
     gradient: ParameterVector,
     data: TrainingData,
     config: TrainingConfig,
     state: TrainingState,
+    network: nn.Module,
 ) -> None:
     """Minimise the loss over all samples at once.
 
     Parameters
     ----------
-    step : ClosedFormStep
+    step : Step
         Computes gradients.
     parameters, gradient : ParameterVector
         The former is left at the minimum.
     data, config, state
         As a backend gets them; ``state`` records an epoch per iteration.
+    network : Module
+        Whose parameters they are.
     """
     objective = _Objective(step, parameters, gradient, data, config.alpha)
-    record = _IterationRecord(parameters, config, state)
+    validate = None
+    if data.validation is not None:
+        validate = Validator(network, data.validation, config.loss)
+    record = _IterationRecord(parameters, config, state, validate)
     start = parameters.values.cpu().double().numpy()
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
@@ -58,7 +67,11 @@ def run_lbfgs(
         warnings.warn("Training interrupted by user.", stacklevel=2)
         _assign(parameters.values, record.best)
         return
-    state.n_iter = check_optimize_result("lbfgs", result, config.max_iter)
+    if record.is_stopped:
+        state.n_iter = result.nit
+    else:
+        state.n_iter = check_optimize_result("lbfgs", result, config.max_iter)
+    state.is_converged = result.status == 0
     state.loss = float(result.fun)
     _assign(parameters.values, result.x)
 
@@ -74,7 +87,7 @@ class _Objective:
 
     def __init__(
         self,
-        step: ClosedFormStep,
+        step: Step,
         parameters: ParameterVector,
         gradient: ParameterVector,
         data: TrainingData,
@@ -86,9 +99,9 @@ class _Objective:
         self._data = data
         self._alpha = alpha
         n_samples = len(data.inputs)
-        widest = max(
-            parameters.units if isinstance(data.inputs, SparseRows) else parameters.units[1:]
-        )
+        widest = step.widest
+        if isinstance(data.inputs, SparseRows):
+            widest = max(widest, data.inputs.shape[1])
         self._chunk = max(1, min(n_samples, _CHUNK_SIZE // widest))
         self._weight_sum = float(n_samples)
         self._shares: Tensor | None = None
@@ -97,9 +110,12 @@ class _Objective:
             shares = torch.from_numpy(data.sample_weight / self._weight_sum)
             self._shares = shares.to(data.targets.device, parameters.values.dtype)
 
-    @torch.inference_mode()
     def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient at a parameter vector."""
+        with self._step.quiet():
+            return self._evaluate(vector)
+
+    def _evaluate(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         parameters, gradient = self._parameters, self._gradient
         _assign(parameters.values, vector)
         n_samples = len(self._data.inputs)
@@ -134,34 +150,68 @@ class _Objective:
         )
 
     def _logits_for(self, size: int) -> Tensor:
-        return self._parameters.values.new_empty((self._parameters.units[-1], size))
+        return self._parameters.values.new_empty((self._step.n_outputs, size))
 
 
 class _IterationRecord:
     """SciPy's callback: the history, what ``verbose`` prints, and the last point reached."""
 
     def __init__(
-        self, parameters: ParameterVector, config: TrainingConfig, state: TrainingState
+        self,
+        parameters: ParameterVector,
+        config: TrainingConfig,
+        state: TrainingState,
+        validate: Callable[[], tuple[float, float]] | None,
     ) -> None:
         self.best = parameters.values.cpu().double().numpy().copy()
+        self.is_stopped = False
+        self._values = parameters.values
+        self._validate = validate
         self._config = config
         self._state = state
-        self._began = time.perf_counter()
+        self._began = self._iteration_began = time.perf_counter()
         state.n_iter = 0
+        state.is_converged = False
 
     def __call__(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
         """Take note of one iteration."""
-        now, history = time.perf_counter(), self._state.history
         self.best = intermediate_result.x.copy()
         self._state.loss = float(intermediate_result.fun)
         self._state.n_iter += 1
-        history.loss.append(self._state.loss)
-        history.validation_score.append(np.nan)
-        history.learning_rate.append(np.nan)
-        history.seconds.append(now - self._began)
-        self._began = now
         if self._config.verbose:
             print(f"Iteration {self._state.n_iter}, loss = {self._state.loss:.8f}")
+        self._record()
+        max_time = self._config.max_time
+        if max_time is not None and time.perf_counter() - self._began >= max_time:
+            warnings.warn(
+                f"lbfgs: Maximum time (max_time={max_time} s) reached and the optimization "
+                "hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+            self._stop()
+
+    def _record(self) -> None:
+        """Append the iteration to the history."""
+        validation_loss = score = np.nan
+        if self._validate is not None:
+            # What is evaluated next is another point.
+            _assign(self._values, self.best)
+            validation_loss, score = self._validate()
+        now = time.perf_counter()
+        self._state.history.append(
+            loss=self._state.loss,
+            validation_loss=validation_loss,
+            validation_score=score,
+            learning_rate=np.nan,
+            seconds=now - self._iteration_began,
+        )
+        self._iteration_began = now
+
+    def _stop(self) -> None:
+        """End the optimisation; SciPy takes it from here."""
+        self.is_stopped = True
+        raise StopIteration
 
 
 def _assign(values: Tensor, vector: np.ndarray) -> None:

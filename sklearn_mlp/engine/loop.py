@@ -1,20 +1,20 @@
 """The epochs of a first-order solver: batches, steps, the loss of an epoch."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from sklearn_mlp.batches import Batches
-from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.engine.step import Step
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.threads import rebalance_threads
 
 
 def run_epochs(
-    run_epoch: Callable[[float], None],
+    run_epoch: Callable[[Sequence[float]], None],
     epoch_loss: "EpochLoss",
     batches: Batches,
     monitor: EpochMonitor,
@@ -24,8 +24,8 @@ def run_epochs(
     Parameters
     ----------
     run_epoch : callable
-        Takes the steps of one epoch at a learning rate: `take_steps` of everything else it needs,
-        or an `EpochGraph`.
+        Takes the steps of one epoch, each at its learning rate: `take_steps` of everything else
+        it needs, or an `EpochGraph`.
     epoch_loss : EpochLoss
         What they leave behind.
     batches : Batches
@@ -39,7 +39,8 @@ def run_epochs(
             rebalance_threads()
             batches.begin_epoch()
             # torch refuses a factor beyond its type's range; the largest diverges just the same.
-            run_epoch(min(monitor.state.learning_rate, epoch_loss.largest))
+            rates = monitor.schedule.rates(len(batches))
+            run_epoch([min(rate, epoch_loss.largest) for rate in rates])
             is_last = monitor.epoch_ended(epoch_loss.value(), batches.n_samples)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
@@ -47,15 +48,16 @@ def run_epochs(
 
 
 def take_steps(
-    step: ClosedFormStep,
+    step: Step,
     solver: Solver,
     batches: Batches,
     epoch_loss: "EpochLoss",
-    learning_rate: float,
+    rates: Sequence[float],
 ) -> None:
-    """Take a step per batch; nothing here waits for the device."""
+    """Take a step per batch, each at its rate; nothing here waits for the device."""
     alpha = epoch_loss.alpha
-    for batch, logits, square in zip(batches, epoch_loss.logits, epoch_loss.squares, strict=True):
+    places = zip(batches, epoch_loss.logits, epoch_loss.squares, rates, strict=True)
+    for batch, logits, square, rate in places:
         # A batch whose weights are all 0 is as if it were not there.
         if batch.weight_sum == 0:
             logits.zero_()
@@ -63,7 +65,7 @@ def take_steps(
         if alpha:
             epoch_loss.keep_square(square)
         step.gradient(batch, logits)
-        solver.update(learning_rate, alpha / batch.weight_sum)
+        solver.update(rate, alpha / batch.weight_sum)
 
 
 class EpochLoss:
@@ -84,8 +86,8 @@ class EpochLoss:
         The largest number of the weights' type.
     """
 
-    def __init__(self, step: ClosedFormStep, batches: Batches, alpha: float) -> None:
-        weights, n_outputs = step.layers.flat_weights, step.layers.n_outputs
+    def __init__(self, step: Step, batches: Batches, alpha: float) -> None:
+        weights, n_outputs = step.flat_weights, step.n_outputs
         sizes, n_samples = batches.sizes, batches.n_samples
         self.largest = torch.finfo(weights.dtype).max
         self.alpha = min(alpha, self.largest)

@@ -1,8 +1,11 @@
-"""One step in closed form: forward, loss gradient, backward. No autograd."""
+"""The steps: forward, loss gradient, backward; here in closed form, without autograd."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from sklearn_mlp.activations import Activation
@@ -12,7 +15,49 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.sparse import SparseBatch
 
 
-class ClosedFormStep:
+class Step(ABC):
+    """Computes the gradient of a network's loss on a batch, into memory that stays the same.
+
+    Attributes
+    ----------
+    loss : Loss
+        Of the output.
+    n_outputs : int
+        The network's outputs.
+    flat_weights : Tensor of shape (n_weights,)
+        The weights, which the penalty is on.
+    widest : int
+        The most numbers that a sample becomes in any layer, which bounds the memory it takes.
+    can_be_recorded : bool
+        Whether the same calls on the same memory make up every epoch, as a CUDA graph needs it.
+    """
+
+    loss: Loss
+    n_outputs: int
+    flat_weights: Tensor
+    widest: int
+    can_be_recorded: bool
+
+    @abstractmethod
+    def quiet(self) -> AbstractContextManager[None]:
+        """Return what the loop around the steps runs in."""
+
+    @abstractmethod
+    def gradient(self, batch: Batch, logits: Tensor, *, is_first: bool = True) -> None:
+        """Write the gradient of the batch's mean loss, without the penalty; keep its logits.
+
+        Parameters
+        ----------
+        batch : Batch
+            The samples.
+        logits : Tensor of shape (n_outputs, size)
+            Receives the values before the output activation.
+        is_first : bool
+            False adds to the gradients that are there.
+        """
+
+
+class ClosedFormStep(Step):
     """Computes the gradient of a plain network's loss on a batch, into buffers made once.
 
     Parameters
@@ -29,20 +74,21 @@ class ClosedFormStep:
         self.layers = layers
         self.activation = activation
         self.loss = loss
+        self.n_outputs = layers.n_outputs
+        self.flat_weights = layers.flat_weights
+        self.widest = max(weight.shape[0] for weight in layers.weights)
+        self.can_be_recorded = loss.is_capturable
         self._buffers: dict[int, _Buffers] = {}
 
-    def gradient(self, batch: Batch, logits: Tensor, *, is_first: bool = True) -> None:
-        """Write the gradient of the batch's mean loss, without the penalty; keep its logits.
+    def quiet(self) -> AbstractContextManager[None]:
+        """Return what the loop around the steps runs in.
 
-        Parameters
-        ----------
-        batch : Batch
-            The samples.
-        logits : Tensor of shape (n_outputs, size)
-            Receives the values before the output activation.
-        is_first : bool
-            False adds to the gradients that are there.
+        Neither autograd nor version counters: a small call takes 1 us, of which they are a part.
         """
+        return torch.inference_mode()
+
+    def gradient(self, batch: Batch, logits: Tensor, *, is_first: bool = True) -> None:
+        """Write the gradient of the batch's mean loss; as in `Step`."""
         buffers = self._buffers.get(batch.size) or self._make_buffers(batch.size)
         self._forward(batch.inputs_t, buffers, logits)
         delta = self.loss.gradient(logits, batch.targets, out=buffers.deltas[-1])
