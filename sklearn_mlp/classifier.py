@@ -40,7 +40,7 @@ from sklearn_mlp.targets import (
 class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     """Multilayer perceptron classifier, scikit-learn's `MLPClassifier` trained by PyTorch.
 
-    Minimises the log loss plus an L2 penalty. Takes every parameter of
+    Minimises the log loss, or another, plus an L2 penalty. Takes every parameter of
     `sklearn.neural_network.MLPClassifier` (1.9) with the same meaning and default and, with
     ``dtype="float64"`` on the CPU, follows its numbers from the same ``random_state``.
 
@@ -135,6 +135,32 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     max_time : float, default=None
         Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
         best weights so far are put back in place.
+    loss : {'log_loss', 'squared_error', 'focal'} or callable, default='log_loss'
+        What is minimised. ``'squared_error'`` is the Brier score: the squared difference between
+        each output and its target, averaged over outputs and samples as `torch.nn.MSELoss` does.
+        ``'focal'`` is the log loss with each class's term times ``(1 - p) ** focal_gamma`` (Lin
+        et al., 2017). A callable takes outputs and targets, tensors of shape
+        (n_samples, n_outputs), and returns the loss of each sample, (n_samples,), which is then
+        weighted; autograd finds its gradient. With several columns of labels it is called once
+        for each, and the losses are summed.
+    output_activation : {'auto', 'identity', 'logistic', 'softmax', 'tanh', 'exp'}, default='auto'
+        Applied to the network's outputs before the loss. ``'auto'`` is ``'logistic'`` with one
+        output for two classes, ``'logistic'`` for multilabel tasks and ``'softmax'`` otherwise.
+        The log loss and the focal loss take ``'logistic'`` or ``'softmax'``, ``'squared_error'``
+        also ``'tanh'`` and ``'identity'``, a callable all of them. The targets are 1 for the
+        sample's class and 0 for the others, with ``'tanh'`` 1 and -1; with ``'softmax'`` two
+        classes get two outputs. See `predict_proba` for what becomes of the outputs.
+    focal_gamma : float, default=2.0
+        How much ``loss='focal'`` weights down what is easy; 0 makes it the log loss.
+    label_smoothing : float, default=0.0
+        The share of each target that is spread over all classes, in [0, 1), as in
+        `torch.nn.CrossEntropyLoss`; an output that stands for yes or no has two classes.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes, ``{label: weight}``, which multiply the sample weights;
+        ``'balanced'`` is ``n_samples / (n_classes * np.bincount(y))``, counted with the sample
+        weights. For several columns of labels, and multilabel tasks, a list with one dict for
+        each column. They count in the validation score, too. `partial_fit` takes no
+        ``'balanced'``.
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.
@@ -153,8 +179,8 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels.
+    classes_ : ndarray of shape (n_classes,), or a list of them
+        The labels; of several columns of labels, those of each.
     coefs_ : list of ndarray of shape (n_in, n_out)
         The weights of each layer. Can be assigned, and is then what predicts.
     intercepts_ : list of ndarray of shape (n_out,)
@@ -202,7 +228,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     n_outputs_ : int
         Outputs of the network.
     out_activation_ : str
-        The output activation: ``'softmax'`` or ``'logistic'``.
+        The output activation: ``'softmax'``, ``'logistic'``, or what ``output_activation`` names.
     n_features_in_ : int
         Features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -219,6 +245,9 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     networks", AISTATS.
 
     Kingma and Ba (2014), "Adam: A method for stochastic optimization", :arxiv:`1412.6980`.
+
+    Lin, Goyal, Girshick, He and Dollár (2017), "Focal loss for dense object detection",
+    :arxiv:`1708.02002`.
 
     Examples
     --------
@@ -264,8 +293,11 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         ----------
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
             The samples.
-        y : array-like or Tensor of shape (n_samples,) or (n_samples, n_labels)
-            Labels of any type, or an indicator matrix of 0 and 1 for multilabel tasks.
+        y : array-like or Tensor of shape (n_samples,), (n_samples, n_labels) or \
+                (n_samples, n_columns)
+            Labels of any type, an indicator matrix of 0 and 1 for multilabel tasks, or several
+            columns of labels, which are predicted by one network, each column with a block of
+            outputs of its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; a weight of 2 counts as the sample twice.
         X_val, y_val, sample_weight_val
@@ -310,8 +342,9 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
         ----------
         X, y, sample_weight
             As for `fit`; ``y`` need not have all the classes.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that may come; required in the first call.
+        classes : array-like of shape (n_classes,), or a list of them, default=None
+            All classes that may come, of several columns of labels those of each; required in
+            the first call.
         X_val, y_val, sample_weight_val
             As for `fit`.
 
@@ -342,7 +375,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        y : ndarray of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_columns)
             The most probable labels.
         """
         check_is_fitted(self)
@@ -363,9 +396,24 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_classes)
+        probabilities : ndarray of shape (n_samples, n_classes), or a list of them
             In the order of ``classes_``; rows sum to 1, except in multilabel tasks, where each
-            column is the probability of that label.
+            column is the probability of that label. A list, one per column, for several columns
+            of labels.
+
+        Notes
+        -----
+        What outputs that are no probabilities by themselves stand for:
+
+        ============  ==================================  =======================================
+        activation    an output is a yes or no            an output is a class
+        ============  ==================================  =======================================
+        ``logistic``  the output                          the outputs over their sum
+        ``tanh``      ``(1 + output) / 2``                the same over its sum
+        ``identity``  the output, clipped to [0, 1]       the nearest point of the probability
+                                                          simplex, which keeps their order
+        ``exp``       the output, clipped to [0, 1]       the outputs over their sum
+        ============  ==================================  =======================================
         """
         probabilities, dtype = self._predict(X, self._activate)
         return self._codec.probabilities(probabilities.astype(dtype, copy=False))
@@ -380,7 +428,7 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
 
         Returns
         -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
+        log_probabilities : ndarray of shape (n_samples, n_classes), or a list of them
             ``log(predict_proba(X))``.
         """
         probabilities = self.predict_proba(X)

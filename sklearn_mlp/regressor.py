@@ -25,19 +25,29 @@ from sklearn_mlp.targets import NumberCodec, as_column, check_range
 class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
     """Multilayer perceptron regressor, scikit-learn's `MLPRegressor` trained by PyTorch.
 
-    Minimises the squared error (or the Poisson deviance) plus an L2 penalty. Takes every
+    Minimises the squared error, or another loss, plus an L2 penalty. Takes every
     parameter of `sklearn.neural_network.MLPRegressor` (1.9) with the same meaning and default
     and, with ``dtype="float64"`` on the CPU, follows its numbers from the same ``random_state``.
 
-    Like scikit-learn's, it does not scale ``y``: targets far from 0, or on a scale far from 1,
-    train slowly or not at all. Standardise them, for instance with
-    `sklearn.compose.TransformedTargetRegressor`.
+    Like scikit-learn's, it does not scale ``y`` by default: targets far from 0, or on a scale far
+    from 1, train slowly or not at all. ``scale_target='standard'`` standardises them inside.
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        Half the squared error; or half the Poisson deviance for counts, ``y >= 0``, with an
-        exponential output.
+    loss : {'squared_error', 'absolute_error', 'huber', 'quantile', 'poisson', 'gamma', \
+            'gaussian_nll'} or callable, default='squared_error'
+        ``'squared_error'``: half of it. ``'absolute_error'``: for the median. ``'huber'``: the
+        squared error for small errors, the absolute one for large ones. ``'quantile'``: the
+        pinball loss, at the level or levels of ``quantile``. ``'poisson'``: half the deviance of
+        counts, ``y >= 0``, with an exponential output. ``'gamma'``: half the gamma deviance,
+        ``y > 0``, with an exponential output. ``'gaussian_nll'``: the negative log-likelihood of
+        a normal distribution whose mean and variance are both outputs (Nix and Weigend, 1994);
+        ``predict(X, return_std=True)`` returns the deviation, too. A callable takes outputs and
+        targets, tensors of shape (n_samples, n_outputs), and returns the loss of each sample,
+        (n_samples,), which is then weighted; autograd finds its gradient.
+
+        Over several columns of ``y`` losses are summed; ``'squared_error'`` follows scikit-learn:
+        its value is averaged, its gradient is that of the sum.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer; ``()`` for none, which is a linear model.
     activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
@@ -127,6 +137,23 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
     max_time : float, default=None
         Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
         best weights so far are put back in place.
+    output_activation : {'auto', 'identity', 'logistic', 'softmax', 'tanh', 'exp'}, default='auto'
+        Applied to the network's outputs; ``'auto'`` is ``'exp'`` for ``'poisson'`` and
+        ``'gamma'``, which take no other, and ``'identity'`` for the rest. ``'gaussian_nll'`` takes
+        no other, and ``'quantile'`` all but ``'softmax'``.
+    huber_delta : float, default=1.35
+        Where ``loss='huber'`` becomes linear, in units of ``y``, or with ``scale_target`` in
+        standard deviations of ``y``: 1.35 of the noise's is as good as 95 % of the samples would
+        be with the squared error if the noise is normal (`sklearn.linear_model.HuberRegressor`
+        has the same).
+    quantile : float or array-like of float, default=0.5
+        Of ``loss='quantile'``: the level, between 0 and 1, or several in rising order. Several
+        are predicted as columns that never cross.
+    scale_target : {'standard'} or None, default=None
+        Whether to train on ``(y - target_mean_) / target_scale_``, and undo that in `predict`.
+        Not for losses and output activations that bound the outputs. Means and deviations
+        are those of the first `fit` or `partial_fit`, sample weights included. ``loss_curve_``
+        and ``coefs_`` are in the scaled units.
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.
@@ -151,8 +178,10 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         The biases of each layer. Can be assigned.
     module_ : torch.nn.Module
         The network, in eval mode. It returns, for a tensor of shape
-        (n_samples, n_features), the predictions of shape (n_samples, n_outputs); for
-        ``loss='poisson'`` their logarithms.
+        (n_samples, n_features), the predictions of shape (n_samples, n_outputs) before the output
+        activation, in the scaled units if ``scale_target`` is set. For ``'poisson'`` and
+        ``'gamma'`` these are logarithms; for ``'gaussian_nll'`` means, then logarithms of
+        variances; for ``'quantile'`` each target's quantiles, next to each other, not sorted.
     engine_ : {'closed_form', 'autograd', 'skorch'}
         What computed the gradients: this package's own formulas, autograd where there are none
         for the network, or skorch.
@@ -192,7 +221,9 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
     n_outputs_ : int
         Outputs of the network.
     out_activation_ : str
-        The output activation: ``'identity'`` or ``'exp'``.
+        The output activation: ``'identity'``, ``'exp'``, or what ``output_activation`` names.
+    target_mean_, target_scale_ : ndarray of shape (n_targets,)
+        With ``scale_target``, what is subtracted from ``y`` and what it is then divided by.
     n_features_in_ : int
         Features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -209,6 +240,9 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
     networks", AISTATS.
 
     Kingma and Ba (2014), "Adam: A method for stochastic optimization", :arxiv:`1412.6980`.
+
+    Nix and Weigend (1994), "Estimating the mean and variance of the target probability
+    distribution", ICNN.
 
     Examples
     --------

@@ -32,7 +32,7 @@ from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.solvers import Solver, make_solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
-from sklearn_mlp.targets import LabelCodec, TargetCodec
+from sklearn_mlp.targets import ColumnsCodec, LabelCodec, TargetCodec
 from sklearn_mlp.threads import rebalance_threads
 from sklearn_mlp.training_data import TrainingData
 
@@ -103,8 +103,11 @@ def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
     if isinstance(settings.get("callbacks"), list):
         # skorch empties the list when a net is trimmed.
         settings["callbacks"] = list(settings["callbacks"])
-    if isinstance(config.codec, LabelCodec):
-        net: _Net = SkorchClassifier(network, classes=config.codec.classes, **settings)
+    net: _Net
+    if isinstance(config.codec, ColumnsCodec):
+        net = SkorchColumnsClassifier(network, **settings)
+    elif isinstance(config.codec, LabelCodec):
+        net = SkorchClassifier(network, classes=config.codec.classes, **settings)
     else:
         net = SkorchRegressor(network, **settings)
     net.given_ = config.backend_params
@@ -552,6 +555,20 @@ class SkorchClassifier(_Net, NeuralNetClassifier):
         """Predict labels, as the estimator does."""
         probabilities = super().predict_proba(X)
         return self.codec_.decode(probabilities)
+
+
+class SkorchColumnsClassifier(_Net):
+    """The net of a classifier of several columns of labels, for which skorch has no class."""
+
+    codec_: ColumnsCodec
+
+    def predict_proba(self, X: Any) -> Any:
+        """Predict a list of probabilities, (n_samples, n_classes), as the estimator does."""
+        return self.codec_.probabilities(super().predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict labels, (n_samples, n_columns), as the estimator does."""
+        return self.codec_.decode(super().predict_proba(X))
 
 
 class SkorchRegressor(_Net, NeuralNetRegressor):
