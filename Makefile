@@ -4,14 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DOCS_READY := $(VENV)/.docs-ready
 
-.PHONY: help demo test lint format types bench wheel clean
+.PHONY: help demo test lint format types bench docs wheel clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    compare scikit-learn's MLP with this one on real data; saves a picture"
 	@echo "make test    check everything: format, lint, types, tests with doctests and the README"
 	@echo "make bench   run the benchmarks (choose with ARGS=...)"
+	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make lint    check format and lint"
 	@echo "make format  rewrite the code in the house format"
 	@echo "make types   check types"
@@ -31,6 +33,13 @@ $(READY): pyproject.toml constraints.txt
 	in the package python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# What the documentation needs besides.
+$(DOCS_READY): $(READY)
+	@echo "==> Sphinx and its extensions, as in constraints.txt"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 demo: $(READY)
@@ -59,6 +68,12 @@ bench: $(READY)
 	@echo "==> benchmarks"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+# Warnings are errors. ARGS='-D plot_gallery=0' leaves the examples out, for work on the text.
+docs: $(DOCS_READY)
+	@echo "==> documentation in docs/_build/html, its examples run"
+	@$(BIN)/python -m sphinx -W --keep-going -q -d docs/_build/doctrees $(ARGS) docs docs/_build/html
+	@$(BIN)/python docs/check_links.py docs/_build/html
+
 # build/ is removed first: setuptools would put files deleted since into the wheel.
 wheel: $(READY)
 	@echo "==> source distribution and wheel in dist/"
@@ -67,5 +82,5 @@ wheel: $(READY)
 	@ls dist
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/gallery docs/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,8 @@
-"""Fashion-MNIST: one hidden layer of 256 units, SGD, batches of 256, 10 epochs.
+"""
+Fashion-MNIST: the published accuracy, and the time
+===================================================
+
+One hidden layer of 256 units, SGD, batches of 256, 10 epochs.
 
 0.83 to 0.85 is what this network reaches in a plain PyTorch loop without momentum; this one has
 scikit-learn's default, Nesterov momentum of 0.9. Run it with::
@@ -26,7 +30,7 @@ SETTINGS: dict[str, Any] = {
 
 def main() -> None:
     """Train with each seed and report."""
-    options = parse_arguments(str(__doc__).split("\n\n")[0])
+    options = parse_arguments("Fashion-MNIST: one hidden layer of 256 units.")
     images = load_images("Fashion-MNIST", options.data)
     for seed in options.seeds:
         ours = TorchMLPClassifier(

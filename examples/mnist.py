@@ -1,4 +1,8 @@
-"""MNIST: one hidden layer of 128 units, Adam, batches of 64, 5 epochs.
+"""
+MNIST: the published accuracy, and the time
+===========================================
+
+One hidden layer of 128 units, Adam, batches of 64, 5 epochs.
 
 About 0.975 is what this network reaches in a plain PyTorch loop. Run it with::
 
@@ -23,7 +27,7 @@ SETTINGS: dict[str, Any] = {
 
 def main() -> None:
     """Train with each seed and report."""
-    options = parse_arguments(str(__doc__).split("\n\n")[0])
+    options = parse_arguments("MNIST: one hidden layer of 128 units.")
     images = load_images("mnist_784", options.data)
     for seed in options.seeds:
         ours = TorchMLPClassifier(

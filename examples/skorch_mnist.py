@@ -1,4 +1,8 @@
-"""MNIST through skorch: the tutorial's network with its pitfall, and the same without it.
+"""
+MNIST through skorch, and a pitfall of plain skorch
+===================================================
+
+The tutorial's network with its pitfall, and the same without it.
 
 784-128-10 with Adam at 0.001, batches of 128, 5 epochs, shuffled. Plain skorch's classifier takes
 the logarithm of what the network returns; from a network that returns logits, as most do, its
@@ -52,7 +56,7 @@ def show_the_pitfall(images: Images) -> None:
 
 def main() -> None:
     """Show the pitfall, then train with each seed and report."""
-    options = parse_arguments(str(__doc__).split("\n\n")[0])
+    options = parse_arguments("MNIST through skorch.")
     images = load_images("mnist_784", options.data)
     show_the_pitfall(images)
     for seed in options.seeds:

@@ -6,8 +6,9 @@
 """
 
 from sklearn_mlp.classifier import TorchMLPClassifier
+from sklearn_mlp.fit_many import fit_many
 from sklearn_mlp.regressor import TorchMLPRegressor
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["TorchMLPClassifier", "TorchMLPRegressor", "__version__"]
+__all__ = ["TorchMLPClassifier", "TorchMLPRegressor", "__version__", "fit_many"]

@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.solvers import Solver
-from sklearn_mlp.state import OptimizerState
+from sklearn_mlp.state import OptimizerState, map_tensors
 
 
 class LogitsLoss(nn.Module):
@@ -112,6 +112,8 @@ class SolverOptimizer(torch.optim.Optimizer):
         """Let go of the solver and of the gradients when a fit has ended."""
         for parameter, _ in self._gradients:
             parameter.grad = None
+        if self._solver is not None:
+            self._solver.remember()
         self._solver, self._gradients = None, ()
 
     @property
@@ -150,6 +152,8 @@ class SolverOptimizer(torch.optim.Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the parameter groups and the solver's memory."""
+        if self._solver is not None:
+            self._solver.remember()
         memory = self._memory
         saved = {} if memory is None else {"step": memory.step, **memory.moments}
         return {**super().state_dict(), "memory": saved}
@@ -160,5 +164,7 @@ class SolverOptimizer(torch.optim.Optimizer):
         saved = dict(state_dict["memory"])
         if self._memory is not None and saved:
             self._memory.step = saved.pop("step")
-            for name, moment in saved.items():
-                self._memory.moments[name].copy_(moment)
+            if self._solver is not None:
+                self._solver.take_over(saved)
+            else:
+                self._memory.moments = map_tensors(torch.clone, saved)

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig
+from sklearn_mlp.config import TrainingConfig, is_stochastic
 from sklearn_mlp.engine.train import train as train_torch
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
@@ -26,7 +26,7 @@ def _train_skorch(
 BACKENDS: dict[str, Backend] = {"torch": train_torch, "skorch": _train_skorch}
 
 
-def check_backend(backend: str, solver: str, backend_params: Mapping[str, Any] | None) -> None:
+def check_backend(backend: str, solver: Any, backend_params: Mapping[str, Any] | None) -> None:
     """Check that a backend can do what the parameters ask of it.
 
     Raises
@@ -47,7 +47,8 @@ def check_backend(backend: str, solver: str, backend_params: Mapping[str, Any] |
 _OUR_NAMES = {
     "module": "hidden_layer_sizes and activation",
     "criterion": "loss (the regressor's), or the kind of labels",
-    "optimizer": "solver, learning_rate_init, alpha, momentum, beta_1, beta_2 and epsilon",
+    "optimizer": "solver, solver_params, learning_rate_init, alpha, momentum, beta_1, beta_2 and "
+    "epsilon",
     "lr": "learning_rate_init",
     "max_epochs": "max_iter",
     "batch_size": "batch_size",
@@ -65,12 +66,12 @@ _OWN_NAMES = {"iterator_train", "iterator_valid", "dataset", "history"}
 _OWN_OPTIONS = {"sampler", "batch_sampler", "collate_fn", "drop_last", "generator", "dataset"}
 
 
-def _check_skorch(solver: str, backend_params: Mapping[str, Any]) -> None:
+def _check_skorch(solver: Any, backend_params: Mapping[str, Any]) -> None:
     """Check that skorch has the solver, and that ``backend_params`` sets nothing twice."""
-    if solver not in STOCHASTIC_SOLVERS:
+    if not is_stochastic(solver):
         raise ValueError(
             f"solver={solver!r} is not available with backend='skorch', which trains in "
-            "mini-batches; use backend='torch', or solver='adam' or 'sgd'."
+            "mini-batches; use backend='torch', or another solver, such as 'adam'."
         )
     for key in backend_params:
         name, _, option = key.partition("__")

@@ -3,15 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
 from torch import Tensor, nn
 
 from sklearn_mlp.backends import BACKENDS, check_backend
-from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig, resolve_batch_size
+from sklearn_mlp.callbacks import EpochTasks, has_callbacks
+from sklearn_mlp.config import TrainingConfig, is_stochastic, resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
@@ -25,6 +28,7 @@ from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
+from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
@@ -40,7 +44,7 @@ from sklearn_mlp.validation import (
 )
 
 
-class BaseTorchMLP(FittedNetwork, ABC):
+class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     """Base of the estimators; use `TorchMLPClassifier` or `TorchMLPRegressor`.
 
     A fit goes through `_fit` from top to bottom: check, encode, make the network, train it by the
@@ -56,7 +60,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         hidden_layer_sizes: Any = (100,),
         activation: str = "relu",
         *,
-        solver: str = "adam",
+        solver: Any = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",
@@ -85,6 +89,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
         label_smoothing: float = 0.0,
         class_weight: Any = None,
         # Solvers, schedules, averaging.
+        solver_params: dict[str, Any] | None = None,
+        gradient_clip: float | None = None,
         warmup: float = 0,
         lr_decay: float | None = None,
         lr_step_size: int = 30,
@@ -130,6 +136,8 @@ class BaseTorchMLP(FittedNetwork, ABC):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         # Solvers, schedules, averaging.
+        self.solver_params = solver_params
+        self.gradient_clip = gradient_clip
         self.warmup = warmup
         self.lr_decay = lr_decay
         self.lr_step_size = lr_step_size
@@ -193,12 +201,26 @@ class BaseTorchMLP(FittedNetwork, ABC):
         """Fit, or with ``incremental`` go on for one epoch."""
         checked = self._check_fit(X, y, sample_weight, validation_set, incremental=incremental)
         prepared = self._prepare(checked, incremental=incremental)
-        network, data, config, state = prepared.for_backend
-        samples = config.batch_size if config.is_stochastic else data.n_train
-        with shared_threads(count_parameters(network) * samples):
-            state.trainer = BACKENDS[self.backend](network, data, config, state)
+        tasks = self._begin_tasks(X, sample_weight, checked, prepared)
+        if tasks:
+            prepared = prepared.observed_by(tasks)
+        self._train(prepared)
         self._finish(prepared)
+        if tasks:
+            tasks.fit_ended()
         return self
+
+    def _begin_tasks(
+        self, X: Any, sample_weight: Any, checked: CheckedSamples, prepared: PreparedFit
+    ) -> EpochTasks | None:
+        """Tell scikit-learn's callbacks, if there are any, that training begins."""
+        if not has_callbacks(self):
+            return None
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        arguments = {"X": X, "y": checked.samples.y, "metadata": metadata}
+        reconstruct = partial(self._reconstruction_attributes, prepared)
+        max_epochs = 1 if prepared.config.incremental else self.max_iter
+        return EpochTasks(self, max_epochs, arguments, reconstruct)
 
     def _check_fit(
         self,
@@ -210,10 +232,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         incremental: bool,
     ) -> CheckedSamples:
         """Check parameters and samples; encode the targets."""
-        hidden_units(self.hidden_layer_sizes)
-        resolve_device(self.device)
-        check_backend(self.backend, self.solver, self.backend_params)
-        check_schedule(self.get_params(deep=False))
+        self._check_settings()
         is_watched = check_given(*validation_set)
         if incremental and self.early_stopping and not is_watched:
             raise ValueError(
@@ -231,6 +250,15 @@ class BaseTorchMLP(FittedNetwork, ABC):
         if is_watched:
             watched = self._check_validation_set(*validation_set, targets.shape[1])
         return CheckedSamples(samples, watched, fitted_dtype(X), is_first)
+
+    def _check_settings(self) -> None:
+        """Check what the parameters ask for together, and of this machine."""
+        hidden_units(self.hidden_layer_sizes)
+        resolve_device(self.device)
+        check_backend(self.backend, self.solver, self.backend_params)
+        parameters = self.get_params(deep=False)
+        check_solver(parameters)
+        check_schedule(parameters)
 
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
@@ -261,9 +289,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
         view = self._view(network, loss, fit_dtype, n_outputs)
         data = self._training_data(checked, view, random_state)
         config = self._training_config(
-            resolve_batch_size(
-                self.batch_size, data.n_train, warn=self.solver in STOCHASTIC_SOLVERS
-            ),
+            resolve_batch_size(self.batch_size, data.n_train, warn=is_stochastic(self.solver)),
             incremental,
             loss,
             random_state,
@@ -271,6 +297,13 @@ class BaseTorchMLP(FittedNetwork, ABC):
             n_outputs=n_outputs,
         )
         return PreparedFit(network, data, config, state, fit_dtype)
+
+    def _train(self, prepared: PreparedFit) -> None:
+        """Hand everything to the backend."""
+        network, data, config, state = prepared.for_backend
+        samples = config.batch_size if config.is_stochastic else data.n_train
+        with shared_threads(count_parameters(network) * samples):
+            state.trainer = BACKENDS[self.backend](network, data, config, state)
 
     def _finish(self, prepared: PreparedFit) -> None:
         """Check what training has left, and set the fitted attributes."""
@@ -315,7 +348,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
     ) -> TrainingData:
         """Bring everything onto the device, with a part held out if early stopping wants one."""
         samples, watched, rows = checked.samples, checked.watched, None
-        if watched is None and self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
+        if watched is None and self.early_stopping and is_stochastic(self.solver):
             stratify = self._stratify(samples.targets)
             n_samples = samples.X.shape[0]
             rows, held_out = split_rows(
@@ -352,7 +385,9 @@ class BaseTorchMLP(FittedNetwork, ABC):
         """Collect what training depends on."""
         ours = self.get_params(deep=False)
         # Most of its fields are parameters, under the same names.
-        settings = {field.name: ours.get(field.name) for field in fields(TrainingConfig)}
+        settings = {
+            field.name: ours[field.name] for field in fields(TrainingConfig) if field.name in ours
+        }
         settings |= {
             "batch_size": batch_size,
             "incremental": incremental,
@@ -397,7 +432,7 @@ class BaseTorchMLP(FittedNetwork, ABC):
 
     def _check_solver(self) -> bool:
         """Make `partial_fit` unavailable where the solver cannot go on from where it was."""
-        if self.solver not in STOCHASTIC_SOLVERS:
+        if not is_stochastic(self.solver):
             raise AttributeError(
                 "partial_fit is only available for stochastic"
                 f" optimizers. {self.solver} is not stochastic."

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,8 +28,9 @@ class Batch:
     Attributes
     ----------
     inputs, inputs_t : Tensor of shape (size, n_features), (n_features, size)
-        The samples, and the same memory transposed; a SparseBatch is both.
-    targets : Tensor of shape (1, size) or (n_outputs, size)
+        The samples, and the same memory transposed; a SparseBatch is both. In a batch of stacked
+        networks a list of one per stream.
+    targets : Tensor of shape (..., 1, size) or (..., n_outputs, size)
         Class codes, or values, feature-major.
     size : int
         How many samples.
@@ -39,8 +41,8 @@ class Batch:
         What the penalty is divided by: the sum of weights.
     """
 
-    inputs: Tensor | SparseBatch
-    inputs_t: Tensor | SparseBatch
+    inputs: Any
+    inputs_t: Any
     targets: Tensor
     size: int
     shares: Tensor | None

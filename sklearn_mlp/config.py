@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_mlp.callbacks import Observer
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.targets import NumberCodec, TargetCodec
 
-STOCHASTIC_SOLVERS = ("sgd", "adam")
+# Those that shrink the weights by themselves: Loshchilov and Hutter (2019).
+DECOUPLED_SOLVERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class TrainingConfig:
     backend that has parameters of its own.
     """
 
-    solver: str
+    solver: Any
     alpha: float
     batch_size: int
     learning_rate: str
@@ -44,15 +46,17 @@ class TrainingConfig:
     max_fun: int
     # Network, loss and output.
     # Solvers, schedules, averaging.
+    solver_params: Mapping[str, Any] | None = None
+    gradient_clip: float | None = None
     warmup: Any = 0
     lr_decay: float | None = None
     lr_step_size: int = 30
     lr_patience: int = 5
     lr_min: float = 0.0
     # Watching and stopping.
-    early_stopping: bool
-    scoring: str | Callable[..., float] | None
-    max_time: float | None
+    early_stopping: bool = False
+    scoring: str | Callable[..., float] | None = None
+    max_time: float | None = None
     # The rest is no parameter, or another form of one.
     incremental: bool
     loss: Loss
@@ -60,12 +64,24 @@ class TrainingConfig:
     codec: TargetCodec = field(default_factory=NumberCodec)
     engine: str = "closed_form"
     n_outputs: int = 1
+    observers: tuple[Observer, ...] = ()
     backend_params: Mapping[str, Any] | None = None
 
     @property
     def is_stochastic(self) -> bool:
         """Whether the solver trains in epochs of mini-batches."""
-        return self.solver in STOCHASTIC_SOLVERS
+        return is_stochastic(self.solver)
+
+    @property
+    def penalty(self) -> float:
+        """The strength of the L2 penalty; 0 where ``alpha`` is a decoupled weight decay."""
+        is_decoupled = isinstance(self.solver, str) and self.solver in DECOUPLED_SOLVERS
+        return 0.0 if is_decoupled else self.alpha
+
+
+def is_stochastic(solver: Any) -> bool:
+    """Tell whether a solver trains in epochs of mini-batches: all do but one."""
+    return not (isinstance(solver, str) and solver == "lbfgs")
 
 
 def resolve_batch_size(batch_size: int | str, n_samples: int, *, warn: bool = False) -> int:

@@ -136,3 +136,16 @@ def epoch_copy_bytes(device: torch.device) -> int:
 def _free_memory(device: torch.device) -> int | None:
     """Return the free bytes of a device, or None where torch cannot tell."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the free bytes of a device, or of this machine for the CPU; None if unknown."""
+    if device.type != "cpu":
+        return _free_memory(device)
+    try:
+        with open("/proc/meminfo") as lines:
+            sizes = dict(line.split(":", 1) for line in lines)
+        # In kilobytes. What the kernel's caches would give up counts as free.
+        return int(sizes["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None

@@ -1,6 +1,8 @@
 """What a fitted estimator holds, and what it does with it: attributes, predictions, pickles."""
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,12 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_mlp.coefficients import ParameterList
-from sklearn_mlp.config import STOCHASTIC_SOLVERS, TrainingConfig
+from sklearn_mlp.config import TrainingConfig, is_stochastic
 from sklearn_mlp.inputs import prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters
 from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.threads import shared_threads
 
@@ -41,7 +44,7 @@ class FittedNetwork(BaseEstimator):
     """The half of the estimators that comes after a fit."""
 
     # Parameters that matter here.
-    solver: str
+    solver: Any
     early_stopping: bool
     backend: str
 
@@ -82,13 +85,22 @@ class FittedNetwork(BaseEstimator):
         self.t_ = state.samples_seen
         self.loss_ = state.loss
         self.converged_ = state.is_converged
-        if self.solver not in STOCHASTIC_SOLVERS:
+        if not is_stochastic(self.solver):
             return
         self.loss_curve_ = state.history.loss
         self.best_loss_ = None if self.early_stopping else state.best_loss
         is_validated = state.is_validated
         self.validation_scores_ = state.history.validation_score if is_validated else None
         self.best_validation_score_ = state.best_validation_score if is_validated else None
+
+    def _reconstruction_attributes(self, prepared: PreparedFit) -> dict[str, Any]:
+        """Return what makes a fitted estimator of this one, as if training had ended now."""
+        network, state, config = prepared.network, prepared.state, prepared.config
+        # The backend's own net is being trained, and cannot be taken apart.
+        state = copy.deepcopy(replace(state, trainer=None))
+        view = self._view(network, config.loss, prepared.fit_dtype, config.n_outputs)
+        view._set_fitted(copy.deepcopy(network), state, config, prepared.fit_dtype)
+        return vars(view).copy()
 
     def _view(self, network: nn.Module, loss: Loss, fit_dtype: np.dtype, n_outputs: int) -> Self:
         """Return an estimator that predicts with a network while it is being trained."""
@@ -203,7 +215,7 @@ class FittedNetwork(BaseEstimator):
         if "module_" in state:
             state["module_"] = PackedNetwork.of(self.module_)
             is_done = self.early_stopping and self._state.best is None
-            can_go_on = self.solver in STOCHASTIC_SOLVERS and not is_done
+            can_go_on = is_stochastic(self.solver) and not is_done
             state["_state"] = self._state.packed(can_go_on=can_go_on)
         return state
 

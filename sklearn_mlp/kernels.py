@@ -97,3 +97,42 @@ def adam_update_(
     second.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
     step_size = learning_rate * correction / (1 - beta_1**step)
     values.addcdiv_(first, second.sqrt().add_(epsilon), value=-step_size)
+
+
+class AdamLists(NamedTuple):
+    """Lists of tensors of the same shapes that Adam works on."""
+
+    values: list[Tensor]
+    gradients: list[Tensor]
+    first_moments: list[Tensor]
+    second_moments: list[Tensor]
+
+
+def adam_update_many_(
+    lists: AdamLists,
+    step: int,
+    step_holder: Tensor,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> None:
+    """Take a step of Adam on many tensors in one call; see `adam_update_`."""
+    if not HAS_FUSED_ADAM:
+        for vectors in zip(*lists, strict=True):
+            adam_update_(
+                AdamVectors(*vectors), step, step_holder, learning_rate, beta_1, beta_2, epsilon
+            )
+        return
+    torch._fused_adam_(
+        *lists,
+        [],
+        [step_holder] * len(lists.values),
+        lr=learning_rate,
+        beta1=beta_1,
+        beta2=beta_2,
+        weight_decay=0.0,
+        eps=epsilon / math.sqrt(1 - beta_2**step),
+        amsgrad=False,
+        maximize=False,
+    )

@@ -29,6 +29,8 @@ class EpochMonitor:
         Its parameters and floating-point buffers, kept when they are the best so far.
     validation : ValidationData or None
         What it is watched on, if anything.
+    validate : callable or None
+        Returns loss and score on it, where the network is evaluated together with others.
     """
 
     def __init__(
@@ -38,13 +40,14 @@ class EpochMonitor:
         network: nn.Module,
         weights: Tensor,
         validation: ValidationData | None,
+        validate: Callable[[], tuple[float, float]] | None = None,
     ) -> None:
         self.config = config
         self.state = state
         self.schedule = make_schedule(config, state)
         self.is_stopping_early = config.early_stopping and validation is not None
-        self._validate: Callable[[], tuple[float, float]] | None = None
-        if validation is not None:
+        self._validate = validate
+        if validation is not None and validate is None:
             self._validate = Validator(network, validation, config.loss)
         counters = [buffer for buffer in network.buffers() if not buffer.is_floating_point()]
         self._live = [weights, *counters]
@@ -94,7 +97,11 @@ class EpochMonitor:
         state.no_improvement_count = 0 if is_better else state.no_improvement_count + 1
         self._record(loss, validation_loss, score)
         self.schedule.epoch_ended()
-        return self._is_last()
+        is_last = self._is_last()
+        for observer in self.config.observers:
+            # All of them are told.
+            is_last = observer.epoch_ended(is_last=is_last) or is_last
+        return is_last
 
     def restore_best(self) -> None:
         """Put the best weights seen, if any were kept, back in place; a fit forgets them."""

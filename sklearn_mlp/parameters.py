@@ -12,11 +12,12 @@ from sklearn_mlp.backends import BACKENDS
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 from sklearn_mlp.schedules import SCHEDULES
 from sklearn_mlp.sklearn_internals import Interval, Options, RealNotInt, StrOptions
+from sklearn_mlp.solver_choice import SOLVER_NAMES
 
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS))],
-    "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+    "solver": [StrOptions(SOLVER_NAMES), type],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions(set(SCHEDULES))],
@@ -44,6 +45,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     # Loss and output.
     "output_activation": [StrOptions({"auto", *OUTPUT_ACTIVATIONS})],
     # Solvers, schedules, averaging.
+    "solver_params": [dict, None],
+    "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
     "warmup": [
         Interval(Integral, 0, None, closed="left"),
         Interval(RealNotInt, 0, 1, closed="both"),

@@ -4,12 +4,13 @@ A single fit goes from one to the other and on to the backend; many fits at once
 former and train the latter together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from sklearn_mlp.callbacks import Observer
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import Samples, TrainingData
@@ -75,6 +76,10 @@ class PreparedFit:
     config: TrainingConfig
     state: TrainingState
     fit_dtype: np.dtype
+
+    def observed_by(self, *observers: Observer) -> "PreparedFit":
+        """Return the same with someone to look on."""
+        return replace(self, config=replace(self.config, observers=observers))
 
     @property
     def for_backend(self) -> tuple[nn.Module, TrainingData, TrainingConfig, TrainingState]:

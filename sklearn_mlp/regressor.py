@@ -52,12 +52,17 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         Units of each hidden layer; ``()`` for none, which is a linear model.
     activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
         Activation of the hidden layers.
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        ``'adam'`` (Kingma and Ba, 2014) and ``'sgd'`` train in epochs of mini-batches; ``'lbfgs'``
-        is SciPy's quasi-Newton method over all samples at once, good for small data.
+    solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad', 'muon'} \
+or a subclass of torch.optim.Optimizer, default='adam'
+        ``'lbfgs'`` is SciPy's quasi-Newton method over all samples at once, good for small data;
+        the others train in epochs of mini-batches. ``'sgd'`` and ``'adam'`` (Kingma and Ba, 2014)
+        take scikit-learn's steps, the rest those of the class of that name in `torch.optim`.
+        ``'muon'`` is for the weights; its biases go to ``'adamw'``.
     alpha : float, default=0.0001
         Strength of the L2 penalty ``alpha / 2 * sum(coefs_ ** 2)``, divided by the number of
-        samples of a batch (or their sum of weights). Intercepts are not penalised.
+        samples of a batch (or their sum of weights). Intercepts are not penalised. For
+        ``'adamw'`` and ``'muon'`` it is their weight decay instead: each step shrinks the weights
+        by ``alpha`` times the learning rate, whatever the batch, and the loss has no penalty.
     batch_size : int or 'auto', default='auto'
         Samples of a mini-batch; ``'auto'`` is ``min(200, n_samples)``. Not used by ``'lbfgs'``.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'plateau', 'step', 'exponential', \
@@ -80,7 +85,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         A plan counts epochs from the beginning of `fit`, and each `partial_fit` as one.
         ``n_iter_no_change`` may stop training before a plan is through.
     learning_rate_init : float, default=0.001
-        Learning rate of ``'sgd'`` and ``'adam'``; the highest one of a schedule.
+        Learning rate of all solvers but ``'lbfgs'``; the highest one of a schedule.
     power_t : float, default=0.5
         Exponent of ``'invscaling'``.
     max_iter : int, default=200
@@ -109,13 +114,22 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
     validation_fraction : float, default=0.1
         The part held out, in [0, 1).
     beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay of the first and second moment of ``'adam'``, in [0, 1).
+        Decay of the first and second moment of ``'adam'``, ``'adamw'``, ``'nadam'`` and
+        ``'radam'``, in [0, 1).
     epsilon : float, default=1e-8
-        Added to the root of the second moment of ``'adam'``.
+        Added to the root of the second moment of these four.
     n_iter_no_change : int or inf, default=10
         Epochs without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by ``'lbfgs'``.
+    solver_params : dict, default=None
+        What the optimizer of torch's is made with besides, such as ``{'momentum': 0.9}`` for
+        ``'rmsprop'``. What has a parameter here already, such as torch's ``lr``, is an error.
+        Those named `torch.optim` classes that know such decays take ``beta_1``, ``beta_2`` and
+        ``epsilon``; everything else is torch's default.
+    gradient_clip : float, default=None
+        The length, over all parameters, that a longer gradient of a batch's loss is scaled to;
+        that of the penalty is added after. Not for ``'lbfgs'``.
     warmup : int or float, default=0
         Epochs over which the learning rate rises, step by step, to what it would be; a float is
         their share of ``max_iter``.
@@ -226,7 +240,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         With ``scale_target``, what is subtracted from ``y`` and what it is then divided by.
     n_features_in_ : int
         Features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if ``X`` had names that are all strings.
 
     See Also
@@ -274,7 +288,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         hidden_layer_sizes: Any = (100,),
         activation: str = "relu",
         *,
-        solver: str = "adam",
+        solver: Any = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",
@@ -302,6 +316,8 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         quantile: Any = 0.5,
         scale_target: str | None = None,
         # Solvers, schedules, averaging.
+        solver_params: dict[str, Any] | None = None,
+        gradient_clip: float | None = None,
         warmup: float = 0,
         lr_decay: float | None = None,
         lr_step_size: int = 30,
@@ -345,6 +361,8 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
             loss=loss,
             output_activation=output_activation,
             # Solvers, schedules, averaging.
+            solver_params=solver_params,
+            gradient_clip=gradient_clip,
             warmup=warmup,
             lr_decay=lr_decay,
             lr_step_size=lr_step_size,
@@ -416,7 +434,7 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
     ) -> Self:
         """Train for one epoch, going on from where the last call ended.
 
-        Only for the solvers ``'sgd'`` and ``'adam'``. With ``early_stopping`` it needs a
+        For all solvers but ``'lbfgs'``. With ``early_stopping`` it needs a
         validation set, the same in every call; when the score on it has not improved for more
         than ``n_iter_no_change`` calls, ``converged_`` is True and the best weights are back in
         place.

@@ -29,7 +29,8 @@ from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.normalization import lone_samples_spared
 from sklearn_mlp.prediction import chunk_rows
-from sklearn_mlp.solvers import Solver, make_solver
+from sklearn_mlp.solver_choice import make_solver
+from sklearn_mlp.solvers import Solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import ColumnsCodec, LabelCodec, TargetCodec
@@ -431,7 +432,7 @@ class _Net(NeuralNet):
         loss = self.criterion_(y_pred, batch)
         if not training or self.run_ is None:
             return loss
-        penalty = self.run_.monitor.config.alpha / batch.weight_sum
+        penalty = self.run_.monitor.config.penalty / batch.weight_sum
         # The solver adds its gradient.
         self.optimizer_.penalty = penalty
         if self.run_.rates is not None:

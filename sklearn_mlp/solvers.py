@@ -1,7 +1,8 @@
 """The first-order solvers: how a gradient changes the parameters."""
 
 from abc import ABC, abstractmethod
-from typing import final
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from sklearn_mlp import kernels
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.network import ParameterVector
-from sklearn_mlp.state import OptimizerState, TrainingState
+from sklearn_mlp.state import OptimizerState
 
 # From so many parameters on, a pass over the weights takes longer than a second call.
 _LARGE = 30_000
@@ -29,9 +30,17 @@ class Solver(ABC):
         The solver's own numbers.
     state : OptimizerState
         The solver's memory, changed in place.
+
+    Attributes
+    ----------
+    moment_names : tuple of str
+        What the memory consists of: vectors, 0 at first.
+    can_be_captured : bool
+        Whether there is `update_captured`.
     """
 
-    moment_names: tuple[str, ...]
+    moment_names: ClassVar[tuple[str, ...]] = ()
+    can_be_captured: bool = True
 
     def __init__(
         self,
@@ -56,6 +65,15 @@ class Solver(ABC):
         ``count`` is the number of this step, in float64; the count in the state is the caller's
         to bring up to date.
         """
+
+    def remember(self) -> OptimizerState:
+        """Return the memory, brought up to date; a fit ends with it."""
+        return self.state
+
+    def take_over(self, moments: Mapping[Any, Any]) -> None:
+        """Go on from moments, which are copied."""
+        for name, moment in moments.items():
+            self.state.moments[name].copy_(moment)
 
 
 @final
@@ -142,22 +160,3 @@ class Adam(Solver):
         step_size = correction.mul_(learning_rate).to(values.dtype)
         torch.div(first, second.sqrt().add_(config.epsilon), out=gradient)
         values.sub_(gradient.mul_(step_size))
-
-
-SOLVERS: dict[str, type[Solver]] = {"sgd": SGD, "adam": Adam}
-
-
-def make_solver(
-    parameters: ParameterVector,
-    gradient: ParameterVector,
-    config: TrainingConfig,
-    state: TrainingState,
-) -> Solver:
-    """Return the solver that ``config`` names, going on from its memory in a `partial_fit`."""
-    solver = SOLVERS[config.solver]
-    memory = state.optimizer
-    if not config.incremental or memory is None or memory.solver != config.solver:
-        moments = {name: torch.zeros_like(parameters.values) for name in solver.moment_names}
-        state.optimizer = memory = OptimizerState(config.solver, moments)
-    memory.to(parameters.values)
-    return solver(parameters, gradient, config, memory)

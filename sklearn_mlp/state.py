@@ -1,9 +1,11 @@
 """What a fit knows besides the weights, and what the next `partial_fit` goes on from."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,31 +68,70 @@ class Snapshot:
 
 @dataclass
 class OptimizerState:
-    """A solver's memory: its moment vectors and the number of steps taken.
+    """A solver's memory: its moments and the number of steps taken.
 
     Pickles as NumPy arrays, so that it opens on a machine without the device it was made on.
+
+    Attributes
+    ----------
+    solver : str
+        Whose memory it is.
+    moments : dict
+        Vectors by name; of an optimizer of torch's, dictionaries of what it keeps.
+    step : int
+        The steps taken.
     """
 
     solver: str
-    moments: dict[str, Tensor]
+    moments: dict[Any, Any]
     step: int = 0
 
     def to(self, like: Tensor) -> None:
         """Bring the moments to the device and into the type of a tensor."""
-        # What was made in inference mode cannot be changed outside of it.
         is_quiet = torch.is_inference_mode_enabled()
-        self.moments = {
-            name: (moment if is_quiet or not moment.is_inference() else moment.clone()).to(like)
-            for name, moment in self.moments.items()
-        }
+
+        def brought(moment: Tensor) -> Tensor:
+            # What was made in inference mode cannot be changed outside of it.
+            return (moment if is_quiet or not moment.is_inference() else moment.clone()).to(like)
+
+        self.moments = map_tensors(brought, self.moments)
 
     def __getstate__(self) -> dict[str, Any]:
-        arrays = {name: moment.cpu().numpy() for name, moment in self.moments.items()}
-        return {**self.__dict__, "moments": arrays}
+        return {**self.__dict__, "moments": map_tensors(_Array.of, self.moments)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.moments = {name: torch.from_numpy(array) for name, array in self.moments.items()}
+        self.moments = map_leaves(
+            lambda leaf: leaf.tensor() if isinstance(leaf, _Array) else leaf, self.moments
+        )
+
+
+@dataclass(frozen=True)
+class _Array:
+    """A tensor of an optimizer's, as it is pickled; a plain array is the user's own affair."""
+
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> "_Array":
+        return cls(tensor.detach().cpu().numpy())
+
+    def tensor(self) -> Tensor:
+        return torch.from_numpy(self.values)
+
+
+def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply a function to all that dictionaries within dictionaries, lists or tuples hold."""
+    if isinstance(tree, dict):
+        return {key: map_leaves(function, value) for key, value in tree.items()}
+    if type(tree) in (list, tuple):
+        return type(tree)(map_leaves(function, value) for value in tree)
+    return function(tree)
+
+
+def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
+    """Apply a function to all tensors of such a tree."""
+    return map_leaves(lambda leaf: function(leaf) if isinstance(leaf, Tensor) else leaf, tree)
 
 
 @dataclass

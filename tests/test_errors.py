@@ -29,7 +29,6 @@ WRONG = [
     ("hidden_layer_sizes", None),
     ("activation", "gelu!"),
     ("activation", None),
-    ("solver", "newton"),
     ("alpha", -1),
     ("alpha", "small"),
     ("batch_size", 0),
@@ -61,6 +60,9 @@ WRONG = [
 
 # Of the parameters that scikit-learn does not have: what the message must hold.
 WRONG_OURS = [
+    ("solver", "newton", "a str among {} or an instance of 'type'. Got 'newton' instead."),
+    ("solver_params", [], "an instance of 'dict' or None. Got [] instead."),
+    ("gradient_clip", 0, "a float in the range (0.0, inf) or None. Got 0 instead."),
     ("warmup", -1, "an int in the range [0, inf) or a float in the range [0.0, 1.0]"),
     ("warmup", 1.5, "Got 1.5 instead."),
     ("lr_decay", 0, "a float in the range (0.0, 1.0] or None. Got 0 instead."),

@@ -12,6 +12,8 @@ from sklearn.datasets import load_digits
 
 from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.engine import graphs, train
+from sklearn_mlp.solvers import Adam
+from sklearn_mlp.torch_solvers import TorchSolver
 
 
 @pytest.fixture
@@ -23,7 +25,9 @@ def replayed(monkeypatch):
         recordings.append(body)
         return body
 
-    monkeypatch.setattr(train, "can_capture", lambda batches, device: batches.has_fixed_views)
+    monkeypatch.setattr(
+        train, "can_capture", lambda batches, solver, device: batches.has_fixed_views
+    )
     monkeypatch.setattr(
         train, "EpochGraph", lambda *parts: graphs.EpochGraph(*parts, capture=capture)
     )
@@ -47,6 +51,8 @@ def fit(**parameters):
         {"solver": "adam", "early_stopping": True},
         {"solver": "sgd", "learning_rate": "invscaling"},
         {"solver": "sgd", "nesterovs_momentum": False},
+        {"solver": "sgd", "gradient_clip": 0.3, "learning_rate": "cosine"},
+        {"solver": "adam", "gradient_clip": 0.3, "warmup": 3},
         {"solver": "adam", "weights": np.linspace(0.5, 2, 450)},
         {"solver": "sgd", "shuffle": False, "weights": np.repeat([0.0, 1.0, 2.0], 150)},
     ],
@@ -78,7 +84,9 @@ def test_nothing_is_recorded_without_cuda(monkeypatch):
     class Batches:
         has_fixed_views = True
 
-    assert not graphs.can_capture(Batches(), torch.device("cpu"))
-    assert graphs.can_capture(Batches(), torch.device("cuda", 0))
+    batches, cuda = Batches(), torch.device("cuda", 0)
+    assert not graphs.can_capture(batches, Adam, torch.device("cpu"))
+    assert graphs.can_capture(batches, Adam, cuda)
+    assert not graphs.can_capture(batches, TorchSolver, cuda)
     monkeypatch.setenv("SKLEARN_MLP_CUDA_GRAPHS", "0")
-    assert not graphs.can_capture(Batches(), torch.device("cuda", 0))
+    assert not graphs.can_capture(batches, Adam, cuda)

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import cross_val_score
 
-from sklearn_mlp import TorchMLPClassifier
+from sklearn_mlp import TorchMLPClassifier, fit_many
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -128,3 +128,14 @@ def test_an_indicator_matrix_stays_multilabel(make_classifier):
     clf = make_classifier().fit(X, (X > 0.5).astype(int))
     assert clf.out_activation_ == "logistic"
     assert clf.predict_proba(X).shape == (20, 2)
+
+
+def test_many_at_once(columns):
+    X, y = columns
+    settings = {"hidden_layer_sizes": 5, "max_iter": 3, "dtype": "float64"}
+    many = [TorchMLPClassifier(**settings, random_state=seed) for seed in range(3)]
+    for seed, clf in enumerate(fit_many(many, X, y)):
+        alone = TorchMLPClassifier(**settings, random_state=seed).fit(X, y)
+        assert_allclose(
+            np.hstack(clf.predict_proba(X)), np.hstack(alone.predict_proba(X)), rtol=1e-9
+        )

@@ -28,13 +28,13 @@ def capture_cuda(body: Callable[[], None]) -> Callable[[], None]:
     return graph.replay
 
 
-def can_capture(batches: Batches, device: torch.device) -> bool:
+def can_capture(batches: Batches, solver: Solver, device: torch.device) -> bool:
     """Tell whether an epoch can be recorded.
 
     Setting the environment variable ``SKLEARN_MLP_CUDA_GRAPHS`` to 0 turns recording off.
     """
     is_on = os.environ.get("SKLEARN_MLP_CUDA_GRAPHS", "1") != "0"
-    return is_on and device.type == "cuda" and batches.has_fixed_views
+    return is_on and device.type == "cuda" and solver.can_be_captured and batches.has_fixed_views
 
 
 class EpochGraph:

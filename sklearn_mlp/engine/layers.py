@@ -35,6 +35,7 @@ class FlatLayers:
         self.flat_weights = parameters.flat_weights
         self.n_outputs = parameters.weights[-1].shape[0]
         self.weights = parameters.weights
+        self.widths = [len(bias) for bias in parameters.biases]
         self._products = [
             choose_products(weight.numel() * n_samples, weight) for weight in parameters.weights
         ]
@@ -45,6 +46,10 @@ class FlatLayers:
 
     def __len__(self) -> int:
         return len(self.weights)
+
+    def new_buffer(self, width: int, size: int) -> Tensor:
+        """Return uninitialised memory for a layer's values."""
+        return self.flat_weights.new_empty((width, size))
 
     def forward(self, layer: int, inputs: Any, out: Tensor) -> Tensor:
         """Return ``weight @ inputs + bias``: (n_in, n) to (n_out, n)."""

@@ -189,14 +189,24 @@ class _IterationRecord:
                 ConvergenceWarning,
                 stacklevel=2,
             )
-            self._stop()
+            self.is_stopped = True
+        for observer in self._config.observers:
+            # The last iteration is known only afterwards.
+            self.is_stopped |= observer.epoch_ended(is_last=self._is_at_limit())
+        if self.is_stopped:
+            # SciPy takes it from here.
+            raise StopIteration
+
+    def _is_at_limit(self) -> bool:
+        return self.is_stopped or self._state.n_iter == self._config.max_iter
 
     def _record(self) -> None:
         """Append the iteration to the history."""
         validation_loss = score = np.nan
-        if self._validate is not None:
-            # What is evaluated next is another point.
+        if self._validate is not None or self._config.observers:
+            # SciPy may have evaluated another point last; it sets the next one itself.
             _assign(self._values, self.best)
+        if self._validate is not None:
             validation_loss, score = self._validate()
         now = time.perf_counter()
         self._state.history.append(
@@ -207,11 +217,6 @@ class _IterationRecord:
             seconds=now - self._iteration_began,
         )
         self._iteration_began = now
-
-    def _stop(self) -> None:
-        """End the optimisation; SciPy takes it from here."""
-        self.is_stopped = True
-        raise StopIteration
 
 
 def _assign(values: Tensor, vector: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +12,8 @@ from torch import Tensor
 from sklearn_mlp.activations import Activation
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.engine.layers import FlatLayers
+from sklearn_mlp.engine.stacked_layers import StackedLayers
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.sparse import SparseBatch
 
 
 class Step(ABC):
@@ -62,21 +63,23 @@ class ClosedFormStep(Step):
 
     Parameters
     ----------
-    layers : FlatLayers
-        The affine maps, which also hold the gradients.
+    layers : FlatLayers or StackedLayers
+        The affine maps of one network, or of k, which also hold the gradients.
     activation : Activation
         Of the hidden layers.
     loss : Loss
         Of the output.
     """
 
-    def __init__(self, layers: FlatLayers, activation: Activation, loss: Loss) -> None:
+    def __init__(
+        self, layers: FlatLayers | StackedLayers, activation: Activation, loss: Loss
+    ) -> None:
         self.layers = layers
         self.activation = activation
         self.loss = loss
         self.n_outputs = layers.n_outputs
         self.flat_weights = layers.flat_weights
-        self.widest = max(weight.shape[0] for weight in layers.weights)
+        self.widest = max(layers.widths)
         self.can_be_recorded = loss.is_capturable
         self._buffers: dict[int, _Buffers] = {}
 
@@ -97,10 +100,19 @@ class ClosedFormStep(Step):
             scale = 1.0 / batch.weight_sum
         else:
             delta.mul_(batch.shares)
-        gradients = self.layers.gradients if is_first else self.layers.add_gradients
+        gradients: Callable[..., None] = self.layers.gradients
+        if not is_first:
+            assert isinstance(self.layers, FlatLayers)
+            gradients = self.layers.add_gradients
         self._backward(batch.inputs, buffers, delta, partial(gradients, scale=scale))
 
-    def _forward(self, inputs: Tensor | SparseBatch, buffers: "_Buffers", logits: Tensor) -> None:
+    def forward(self, inputs_t: Any, size: int, logits: Tensor) -> Tensor:
+        """Fill the logits of so many samples, and return them."""
+        buffers = self._buffers.get(size) or self._make_buffers(size)
+        self._forward(inputs_t, buffers, logits)
+        return logits
+
+    def _forward(self, inputs: Any, buffers: "_Buffers", logits: Tensor) -> None:
         """Fill the hidden activations and the logits; ``inputs`` are (n_features, n)."""
         layers, apply_ = self.layers, self.activation.apply_
         layer = 0
@@ -111,7 +123,7 @@ class ClosedFormStep(Step):
 
     def _backward(
         self,
-        inputs: Tensor | SparseBatch,
+        inputs: Any,
         buffers: "_Buffers",
         delta: Tensor,
         gradients: Callable[..., None],
@@ -134,18 +146,16 @@ class _Buffers:
 
     Attributes
     ----------
-    hidden, hidden_t : list of Tensor of shape (units, n), (n, units)
-        The hidden activations, and the same memory transposed.
-    deltas : list of Tensor of shape (units, n)
+    hidden, hidden_t : list of Tensor of shape (..., units, n), (..., n, units)
+        The hidden activations, and the same memory transposed; a stack's have the networks first.
+    deltas : list of Tensor of shape (..., units, n)
         The gradients with respect to what each layer, the last one too, returns.
     ones : Tensor of shape (n,)
         Ones.
     """
 
-    def __init__(self, layers: FlatLayers, size: int) -> None:
-        like = layers.flat_weights
-        widths = [weight.shape[0] for weight in layers.weights]
-        self.hidden = [like.new_empty((width, size)) for width in widths[:-1]]
-        self.hidden_t = [activation.t() for activation in self.hidden]
-        self.deltas = [like.new_empty((width, size)) for width in widths]
-        self.ones = like.new_ones(size)
+    def __init__(self, layers: FlatLayers | StackedLayers, size: int) -> None:
+        self.hidden = [layers.new_buffer(width, size) for width in layers.widths[:-1]]
+        self.hidden_t = [activation.mT for activation in self.hidden]
+        self.deltas = [layers.new_buffer(width, size) for width in layers.widths]
+        self.ones = layers.flat_weights.new_ones(size)

@@ -17,7 +17,7 @@ from sklearn_mlp.engine.loop import EpochLoss, run_epochs, take_steps
 from sklearn_mlp.engine.step import ClosedFormStep, Step
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
-from sklearn_mlp.solvers import make_solver
+from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
@@ -99,8 +99,9 @@ def _train_in_epochs(
     solver = make_solver(parameters, gradient, config, state)
     batches = Batches(data, config, config.random_state)
     monitor = EpochMonitor(config, state, network, parameters.memory, data.validation)
-    epoch_loss = EpochLoss(step, batches, config.alpha)
+    epoch_loss = EpochLoss(step, batches, config.penalty)
     parts = (step, solver, batches, epoch_loss)
-    is_graph = step.can_be_recorded and can_capture(batches, parameters.values.device)
+    is_graph = step.can_be_recorded and can_capture(batches, solver, parameters.values.device)
     run_epoch = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)
     run_epochs(run_epoch, epoch_loss, batches, monitor)
+    solver.remember()

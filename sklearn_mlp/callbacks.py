@@ -1,0 +1,81 @@
+"""scikit-learn's callbacks (`sklearn.callback`): a fit is a task, and each epoch a subtask.
+
+The hooks are called only if callbacks are set, on the estimator or on one that it is a part of.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+from sklearn.callback import CallbackContext, CallbackSupportMixin
+
+
+class Observer(Protocol):
+    """Looks on while a network is trained."""
+
+    def epoch_ended(self, *, is_last: bool) -> bool:
+        """Take note of the end of an epoch; return whether training is to stop."""
+
+
+class EpochTasks:
+    """Calls the hooks of scikit-learn's callbacks at the begin and the end of each epoch.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is being fitted.
+    max_epochs : int
+        How many there can be.
+    hook_arguments : dict
+        ``X``, ``y`` and ``metadata``, as the user passed them to `fit`.
+    reconstruct : callable
+        Returns the attributes that make a fitted estimator of this one, as if training had ended;
+        called only if a callback asks for such an estimator.
+    """
+
+    def __init__(
+        self,
+        estimator: CallbackSupportMixin,
+        max_epochs: int,
+        hook_arguments: Mapping[str, Any],
+        reconstruct: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._arguments = {"estimator": estimator, **hook_arguments}
+        self._reconstruct = reconstruct
+        self._fit: CallbackContext = estimator._init_callback_context(max_subtasks=max_epochs)
+        self._fit.call_on_fit_task_begin(**self._arguments)
+        self._epoch: CallbackContext | None = None
+        self._begin_epoch()
+
+    def epoch_ended(self, *, is_last: bool) -> bool:
+        """End the task of an epoch and begin the next; return whether a callback wants to stop."""
+        # What a callback makes of the network must not be bound to inference.
+        assert self._epoch is not None
+        with torch.inference_mode(False):
+            is_stopping: bool = self._epoch.call_on_fit_task_end(
+                **self._arguments, reconstruction_attributes=self._reconstruct
+            )
+            self._epoch = None
+            if not (is_last or is_stopping):
+                self._begin_epoch()
+        return is_stopping
+
+    def fit_ended(self) -> None:
+        """End the task of the fit; the estimator is fitted."""
+        if self._epoch is not None:
+            # Begun and never ended: the user interrupted, or lbfgs had no more to do.
+            self._epoch.call_on_fit_task_end(**self._arguments)
+        self._fit.call_on_fit_task_end(
+            **self._arguments, reconstruction_attributes=self._reconstruct
+        )
+
+    def _begin_epoch(self) -> None:
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(
+            **self._arguments, reconstruction_attributes=self._reconstruct
+        )
+
+
+def has_callbacks(estimator: CallbackSupportMixin) -> bool:
+    """Tell whether there is anyone to call."""
+    return bool(getattr(estimator, "_skl_callbacks", None))

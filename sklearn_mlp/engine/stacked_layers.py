@@ -1,0 +1,172 @@
+"""The affine maps of k networks of one form at once, forwards and backwards.
+
+Every tensor has the networks as its first dimension and is contiguous per layer: slices of a
+matrix with a row per network would make the products fall off their fast path.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.products import choose_products
+
+
+class StackedParameters:
+    """The parameters of k networks, or their gradients or moments, in one piece of memory.
+
+    Parameters
+    ----------
+    values : Tensor of shape (k * n_parameters,)
+        The memory.
+    units : tuple of int
+        Features, units of each hidden layer, outputs; the same for all networks.
+    k : int
+        How many networks.
+
+    Attributes
+    ----------
+    weights : list of Tensor of shape (k, out_features, in_features)
+        One per layer.
+    biases : list of Tensor of shape (k, out_features)
+        One per layer.
+    """
+
+    def __init__(self, values: Tensor, units: tuple[int, ...], k: int) -> None:
+        self.values = values
+        self.units = units
+        self.k = k
+        shapes = [(k, n_out, n_in) for n_in, n_out in pairwise(units)]
+        sizes = [n_out * n_in * k for _, n_out, n_in in shapes]
+        bias_sizes = [k * n_out for n_out in units[1:]]
+        parts = values.split([*sizes, *bias_sizes])
+        self.weights = [
+            part.view(shape) for part, shape in zip(parts[: len(sizes)], shapes, strict=True)
+        ]
+        self.biases = [part.view(k, -1) for part in parts[len(sizes) :]]
+
+    @classmethod
+    def of(cls, vectors: Sequence[ParameterVector], units: tuple[int, ...]) -> Self:
+        """Copy networks' parameters into a stack."""
+        first, k = vectors[0].values, len(vectors)
+        stack = cls(first.new_empty(k * len(first)), units, k)
+        for layer, (weight, bias) in enumerate(zip(stack.weights, stack.biases, strict=True)):
+            torch.stack([vector.weights[layer] for vector in vectors], out=weight)
+            torch.stack([vector.biases[layer] for vector in vectors], out=bias)
+        return stack
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The weights and the biases of each layer."""
+        return self.weights + self.biases
+
+    def read(self, index: int, vector: ParameterVector) -> None:
+        """Copy one network's parameters out of the stack."""
+        for mine, other in zip(self.tensors, vector.weights + vector.biases, strict=True):
+            other.copy_(mine[index])
+
+    def zeros_like(self) -> Self:
+        """Return zeros in the same layout."""
+        return type(self)(torch.zeros_like(self.values), self.units, self.k)
+
+    def take(self, kept: Tensor) -> Self:
+        """Return a stack of some of the networks."""
+        size = len(self.values) // self.k * len(kept)
+        smaller = type(self)(self.values.new_empty(size), self.units, len(kept))
+        for mine, other in zip(self.tensors, smaller.tensors, strict=True):
+            torch.index_select(mine, 0, kept, out=other)
+        return smaller
+
+
+class StackedLayers:
+    """The layers of k networks.
+
+    Networks that see the same samples lie side by side: their first layers are one wide product.
+
+    Parameters
+    ----------
+    parameters, gradient : StackedParameters
+        The weights and biases, and where their gradients are written.
+    counts : sequence of int
+        How many networks see the samples of the first stream, of the second, and so on.
+    n_samples : int
+        How many samples a step mostly takes, to choose what multiplies them.
+    """
+
+    def __init__(
+        self,
+        parameters: StackedParameters,
+        gradient: StackedParameters,
+        counts: Sequence[int],
+        n_samples: int,
+    ) -> None:
+        self.k = parameters.k
+        self.widths = parameters.units[1:]
+        self.n_outputs = parameters.units[-1]
+        self.weights = parameters.weights
+        # Any tensor of the right type and device, to make buffers like.
+        self.flat_weights = parameters.values
+        self._weights_t = [weight.mT for weight in parameters.weights]
+        self._bias_columns = [bias.unsqueeze(2) for bias in parameters.biases]
+        self._gradients = gradient.weights
+        self._bias_gradients = [bias.view(-1) for bias in gradient.biases]
+        bounds = [0, *accumulate(counts)]
+        self._rows = [
+            slice(start * self.widths[0], stop * self.widths[0])
+            for start, stop in pairwise(bounds)
+        ]
+        flat = [
+            tensors[0].view(-1, parameters.units[0])
+            for tensors in (self.weights, gradient.weights)
+        ]
+        self._first = [
+            (flat[0][rows], parameters.biases[0].view(-1, 1)[rows], flat[1][rows])
+            for rows in self._rows
+        ]
+        self._products = [
+            choose_products(weight.numel() * n_samples, weight) for weight, _, _ in self._first
+        ]
+
+    def new_buffer(self, width: int, size: int) -> Tensor:
+        """Return uninitialised memory for a layer's values of all networks."""
+        return self.flat_weights.new_empty((self.k, width, size))
+
+    def forward(self, layer: int, inputs: Any, out: Tensor) -> Tensor:
+        """Return ``weight @ inputs + bias``: (k, n_in, n) to (k, n_out, n).
+
+        The first layer's inputs are a list of one tensor of shape (n_in, n) per stream.
+        """
+        if layer:
+            return torch.baddbmm(self._bias_columns[layer], self.weights[layer], inputs, out=out)
+        wide = out.view(-1, out.shape[2])
+        for (weight, bias, _), products, rows, samples in zip(
+            self._first, self._products, self._rows, inputs, strict=True
+        ):
+            products.affine(weight, samples, bias, wide[rows])
+        return out
+
+    def backward(self, layer: int, delta: Tensor, out: Tensor) -> Tensor:
+        """Return the gradient with respect to a layer's inputs: (k, n_out, n) to (k, n_in, n)."""
+        return torch.bmm(self._weights_t[layer], delta, out=out)
+
+    def gradients(
+        self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor, scale: float
+    ) -> None:
+        """Write the gradients of a layer's weights and biases; see `FlatLayers.gradients`.
+
+        The first layer's ``inputs_t`` are a list of one tensor of shape (n, n_in) per stream.
+        """
+        wide = delta.view(-1, delta.shape[2])
+        if layer:
+            gradient = self._gradients[layer]
+            torch.baddbmm(gradient, delta, inputs_t, beta=0, alpha=scale, out=gradient)
+        else:
+            for (_, _, gradient), products, rows, samples in zip(
+                self._first, self._products, self._rows, inputs_t, strict=True
+            ):
+                products.multiply(wide[rows], samples, gradient, scale)
+        bias = self._bias_gradients[layer]
+        torch.addmv(bias, wide, ones, beta=0, alpha=scale, out=bias)

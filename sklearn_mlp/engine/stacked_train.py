@@ -1,0 +1,245 @@
+"""Trains k networks of one form as one: the native backend for many fits at once."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from itertools import accumulate, groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_mlp.activations import ACTIVATIONS
+from sklearn_mlp.batches import Batches
+from sklearn_mlp.engine.stacked_batches import StackedBatches, Stream
+from sklearn_mlp.engine.stacked_layers import StackedLayers, StackedParameters
+from sklearn_mlp.engine.stacked_loop import (
+    StackedEpochLoss,
+    StackedValidator,
+    take_stacked_steps,
+)
+from sklearn_mlp.engine.stacked_solvers import STACKED_SOLVERS, StackedSolver
+from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.monitor import EpochMonitor
+from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.prepared import PreparedFit
+from sklearn_mlp.state import OptimizerState
+from sklearn_mlp.threads import rebalance_threads
+
+
+def stack_key(fit: PreparedFit) -> tuple[object, ...]:
+    """Return what has to be equal for two fits to be trained in one stack."""
+    network, data, config = fit.network, fit.data, fit.config
+    assert isinstance(network, MLP)
+    parameter = network.linear_layers[0].weight
+    return (
+        network.units,
+        network.activation,
+        type(config.loss),
+        config.solver,
+        config.nesterovs_momentum,
+        config.batch_size,
+        config.shuffle,
+        data.n_train,
+        None if data.validation is None else len(data.validation.targets),
+        parameter.dtype,
+        parameter.device,
+        # With weights, batches differ in what their penalties are divided by.
+        None if data.sample_weight is None else stream_key(fit),
+    )
+
+
+def stream_key(fit: PreparedFit) -> tuple[object, ...]:
+    """Return what is equal for two fits that see the same samples in the same order."""
+    data = fit.data
+    assert isinstance(data.inputs, Tensor)
+    name, keys, position, has_gauss, gauss = fit.config.random_state.get_state(legacy=True)
+    rows = None if data.rows is None else data.rows.tobytes()
+    samples = (data.inputs.data_ptr(), len(data.inputs), rows)
+    return samples, name, np.asarray(keys).tobytes(), position, has_gauss, gauss
+
+
+def train_stack(fits: Sequence[PreparedFit]) -> None:
+    """Train networks in place, whose `stack_key` is the same.
+
+    Each gets the numbers that it would get alone, up to rounding: its own order of samples, its
+    own solver's numbers, its own rule of stopping. The order of calls::
+
+        train_stack
+          Stack.run_epoch                 here, until no network is left
+            take_stacked_steps            stacked_loop.py
+              ClosedFormStep.gradient     step.py             as for one network
+                StackedLayers.*           stacked_layers.py   the products, of all networks
+              StackedSolver.update        stacked_solvers.py  the weights change here
+            EpochMonitor.epoch_ended      monitor.py          for each network
+            Stack.drop                    those that have stopped
+
+    Parameters
+    ----------
+    fits : sequence of PreparedFit
+        As a backend gets them; their states are brought up to date.
+    """
+    # Outside inference mode, so that the networks stay trainable by autograd.
+    members = [Member(fit) for fit in _side_by_side(fits)]
+    with torch.inference_mode():
+        stack = Stack(members)
+        try:
+            while stack.members:
+                rebalance_threads()
+                stack.run_epoch()
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+            stack.drop(list(range(len(stack.members))))
+
+
+def _side_by_side(fits: Sequence[PreparedFit]) -> list[PreparedFit]:
+    """Sort fits so that those which share samples, and a solver's numbers, are neighbours."""
+    places: dict[object, int] = {}
+
+    def key(fit: PreparedFit) -> tuple[int, int]:
+        config = fit.config
+        numbers = (config.learning_rate_init, config.beta_1, config.beta_2, config.epsilon)
+        stream = stream_key(fit)
+        return (
+            places.setdefault(stream, len(places)),
+            places.setdefault((stream, numbers), len(places)),
+        )
+
+    return sorted(fits, key=key)
+
+
+class Member:
+    """One network of a stack, with its own rule of stopping."""
+
+    def __init__(self, fit: PreparedFit) -> None:
+        self.fit = fit
+        self.config = fit.config
+        self.state = fit.state
+        # The network's parameters are views of it.
+        self.vector = ParameterVector.of(fit.network)
+        self.evaluation = (np.nan, np.nan)
+        self.monitor: EpochMonitor
+
+
+class Stack:
+    """The networks that are still being trained, as one.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Those that share a stream of samples side by side.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = list(members)
+        self._config = members[0].config
+        network = members[0].fit.network
+        assert isinstance(network, MLP)
+        self._activation = ACTIVATIONS[network.activation]
+        vectors = [member.vector for member in members]
+        self._parameters = StackedParameters.of(vectors, network.units)
+        self._gradient = self._parameters.zeros_like()
+        configs = [member.config for member in members]
+        solver = STACKED_SOLVERS[self._config.solver]
+        self._solver: StackedSolver = solver(self._parameters, self._gradient, configs)
+        streams = [list(group) for _, group in groupby(members, lambda one: stream_key(one.fit))]
+        self._streams = [
+            Stream(Batches(first.fit.data, first.config, first.config.random_state), len(group))
+            for group in streams
+            for first in group[:1]
+        ]
+        self._stream_of = [stream for stream in self._streams for _ in range(stream.count)]
+        for member in members:
+            member.monitor = EpochMonitor(
+                member.config,
+                member.state,
+                member.fit.network,
+                member.vector.memory,
+                member.fit.data.validation,
+                self._validate_of(member),
+            )
+        self._assemble()
+
+    def run_epoch(self) -> None:
+        """Train all for one epoch; let those go whose last it was."""
+        self._batches.begin_epoch()
+        n_steps, largest = len(self._batches.sizes), self._epoch_loss.largest
+        rates = [
+            [min(rate, largest) for rate in member.monitor.schedule.rates(n_steps)]
+            for member in self.members
+        ]
+        parts = (self._step, self._solver, self._batches, self._epoch_loss)
+        take_stacked_steps(*parts, list(zip(*rates, strict=True)))
+        losses, n_samples = self._epoch_loss.values(), self._batches.n_samples
+        if self._validator is not None:
+            for member, evaluation in zip(self.members, self._validator.evaluate(), strict=True):
+                member.evaluation = evaluation
+        finished = [
+            index
+            for index, (member, loss) in enumerate(zip(self.members, losses, strict=True))
+            if member.monitor.epoch_ended(loss, n_samples)
+        ]
+        if finished:
+            self.drop(finished)
+
+    def drop(self, finished: list[int]) -> None:
+        """Hand networks over as they are, or at their best, and go on with the others."""
+        for index in finished:
+            member = self.members[index]
+            self._parameters.read(index, member.vector)
+            moments = {}
+            for name, stacked in self._solver.moments.items():
+                moment = member.vector.empty_like()
+                stacked.read(index, moment)
+                moments[name] = moment.values
+            member.state.optimizer = OptimizerState(
+                member.config.solver, moments, self._solver.step
+            )
+            member.monitor.restore_best()
+        kept = [index for index in range(len(self.members)) if index not in set(finished)]
+        self.members = [self.members[index] for index in kept]
+        if not kept:
+            return
+        for index in finished:
+            self._stream_of[index].count -= 1
+        self._stream_of = [self._stream_of[index] for index in kept]
+        self._streams = [stream for stream in self._streams if stream.count]
+        rows = torch.tensor(kept, device=self._parameters.values.device)
+        self._parameters = self._parameters.take(rows)
+        self._gradient = self._parameters.zeros_like()
+        configs = [member.config for member in self.members]
+        self._solver.keep(rows, self._parameters, self._gradient, configs)
+        self._assemble()
+
+    def _assemble(self) -> None:
+        """Make what depends on which networks are left."""
+        config = self._config
+        self._batches = StackedBatches(self._streams)
+        layers = StackedLayers(
+            self._parameters, self._gradient, self._batches.counts, config.batch_size
+        )
+        self._step = ClosedFormStep(layers, self._activation, config.loss)
+        alphas = [member.config.alpha for member in self.members]
+        self._epoch_loss = StackedEpochLoss(self._step, self._batches, alphas)
+        # All that share a stream hold out the same samples.
+        firsts = [0, *accumulate(self._batches.counts)]
+        validations = [
+            (validation, stream.count)
+            for first, stream in zip(firsts, self._streams, strict=False)
+            if (validation := self.members[first].fit.data.validation) is not None
+        ]
+        self._validator = StackedValidator(self._step, validations) if validations else None
+
+    def _validate_of(self, member: Member) -> Callable[[], tuple[float, float]] | None:
+        """Return what a network's monitor asks for loss and score, if it is validated."""
+        validation = member.fit.data.validation
+        if validation is None:
+            return None
+
+        def validate() -> tuple[float, float]:
+            # The monitor keeps the best weights: it has to find the present ones.
+            self._parameters.read(self.members.index(member), member.vector)
+            if validation.rescore is None:
+                return member.evaluation
+            return member.evaluation[0], validation.rescore()
+
+        return validate

@@ -1,0 +1,359 @@
+"""Many fits at once: `fit_many`, and what the batched searches share with it."""
+
+import time
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from joblib import effective_n_jobs
+from sklearn.utils import _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.config import resolve_batch_size
+from sklearn_mlp.devices import resolve_device, resolve_dtype
+from sklearn_mlp.engine.stacked_train import stack_key, train_stack
+from sklearn_mlp.inputs import as_tensor
+from sklearn_mlp.network import count_parameters
+from sklearn_mlp.prepared import CheckedSamples, PreparedFit
+from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
+from sklearn_mlp.threads import shared_threads
+
+_MISSING = object()
+
+
+def fit_many(
+    estimators: Iterable[BaseTorchMLP],
+    X: Any,
+    y: Any,
+    *,
+    indices: Sequence[Any] | None = None,
+    sample_weight: Any = None,
+    n_jobs: int | None = None,
+    max_memory: float = 0.5,
+    verbose: int = 0,
+) -> list[BaseTorchMLP]:
+    """Fit many estimators, those that have the same form together, as one stack of networks.
+
+    Each ends as if it had been fitted alone: with ``dtype="float64"`` on the CPU its numbers are
+    the same up to rounding. For repeated seeds, bagging, ensembles; the batched searches rest on
+    it.
+
+    Parameters
+    ----------
+    estimators : iterable of TorchMLPClassifier or TorchMLPRegressor
+        Unfitted; they are fitted in place. Those are stacked that differ in ``random_state`` and
+        in numbers of training only, such as ``alpha``, ``learning_rate_init`` or ``max_iter``.
+    X : array-like, sparse matrix, DataFrame or Tensor of shape (n_samples, n_features)
+        The samples.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        The targets.
+    indices : sequence of array-like of int, default=None
+        For each estimator the rows of ``X`` that it is fitted on, as often as they are named. By
+        default each is fitted on all.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows of ``X``.
+    n_jobs : int, default=None
+        In how many processes to train the stacks, as everywhere in scikit-learn.
+    max_memory : float or int, default=0.5
+        What the stacks may take: up to 1 a share of the free memory, above it a number of bytes.
+    verbose : int, default=0
+        1 says which estimators are not stacked, and why.
+
+    Returns
+    -------
+    estimators : list of estimators
+        The same objects, fitted.
+
+    Raises
+    ------
+    TypeError
+        If one of the estimators is not of this package.
+    ValueError
+        If one cannot be fitted, as its `fit` would; the others are fitted then.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_mlp import TorchMLPClassifier, fit_many
+    >>> X, y = load_iris(return_X_y=True)
+    >>> seeds = [TorchMLPClassifier((8,), tol=0.05, random_state=seed) for seed in range(5)]
+    >>> len({float(clf.loss_) for clf in fit_many(seeds, X, y)})
+    5
+    """
+    estimators = _checked(estimators)
+    index_sets, samples = _index_sets(indices, len(estimators))
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    reasons = _why_alone(estimators, X)
+    if verbose:
+        for place, reason in enumerate(reasons):
+            if reason is not None:
+                print(f"fit_many: estimator {place} is not stacked: {reason}.")
+    jobs = _plan_jobs(estimators, samples, index_sets, reasons, X, y, n_jobs, max_memory)
+    results = Parallel(n_jobs=n_jobs)(
+        delayed(_run_job)(
+            [estimators[place] for place in places],
+            [samples[place] for place in places],
+            index_sets,
+            (X, y, sample_weight),
+            is_stacked=reasons[places[0]] is None,
+        )
+        for places in jobs
+    )
+    errors: dict[int, Exception] = {}
+    for places, (fitted, outcomes) in zip(jobs, results, strict=True):
+        for place, one, outcome in zip(places, fitted, outcomes, strict=True):
+            if one is not estimators[place]:
+                # A process has fitted a copy.
+                estimators[place].__dict__.update(vars(one))
+            if outcome.error is not None:
+                errors[place] = outcome.error
+    if errors:
+        raise errors[min(errors)]
+    return estimators
+
+
+@dataclass
+class Outcome:
+    """What came of one fit of many.
+
+    Attributes
+    ----------
+    seconds : float
+        The fit's share of the time.
+    error : Exception or None
+        Why it failed.
+    """
+
+    seconds: float = 0.0
+    error: Exception | None = None
+
+
+def fit_stacked(
+    estimators: Sequence[BaseTorchMLP],
+    samples: Sequence[int],
+    sets: dict[int, tuple[Any, Any, Any]],
+) -> list[Outcome]:
+    """Fit estimators in place, those in one stack that can be.
+
+    Parameters
+    ----------
+    estimators : sequence of BaseTorchMLP
+        The estimators.
+    samples : sequence of int
+        The key of each one's samples.
+    sets : dict of int to (X, y, sample_weight)
+        The samples.
+
+    Returns
+    -------
+    outcomes : list of Outcome
+        One per estimator. Errors are kept, not raised.
+    """
+    began = time.perf_counter()
+    outcomes = [Outcome() for _ in estimators]
+    prepared: dict[int, PreparedFit] = {}
+    for key in dict.fromkeys(samples):
+        places = [place for place, one in enumerate(samples) if one == key]
+        ready = prepare_together([estimators[place] for place in places], *sets[key])
+        for place, one in zip(places, ready, strict=True):
+            if isinstance(one, Exception):
+                outcomes[place].error = one
+            else:
+                prepared[place] = one
+    stacks: dict[Hashable, list[int]] = {}
+    for place, fit in prepared.items():
+        stacks.setdefault(stack_key(fit), []).append(place)
+    for places in stacks.values():
+        fits = [prepared[place] for place in places]
+        config = fits[0].config
+        with shared_threads(len(fits) * count_parameters(fits[0].network) * config.batch_size):
+            train_stack(fits)
+        for place, fit in zip(places, fits, strict=True):
+            try:
+                estimators[place]._finish(fit)
+            except ValueError as error:
+                outcomes[place].error = error
+    epochs = {place: fit.state.n_iter for place, fit in prepared.items()}
+    seconds = (time.perf_counter() - began) / max(1, sum(epochs.values()))
+    for place, n_epochs in epochs.items():
+        outcomes[place].seconds = seconds * n_epochs
+    return outcomes
+
+
+def prepare_together(
+    estimators: Sequence[BaseTorchMLP], X: Any, y: Any, sample_weight: Any
+) -> list[PreparedFit | Exception]:
+    """Prepare estimators that are fitted on the same samples, which are checked once."""
+    checked: dict[Hashable, tuple[CheckedSamples, dict[str, Any]]] = {}
+    tensors: dict[torch.dtype, torch.Tensor] = {}
+    ready: list[PreparedFit | Exception] = []
+    for estimator in estimators:
+        try:
+            estimator._validate_params()
+            # The regressor's losses differ in the targets that they take.
+            key = (type(estimator), getattr(estimator, "loss", None))
+            if key in checked:
+                estimator._check_settings()
+                samples, learned = checked[key]
+                estimator.__dict__.update(learned)
+            else:
+                before = dict(vars(estimator))
+                samples = estimator._check_fit(X, y, sample_weight, incremental=False)
+                learned = {
+                    name: value
+                    for name, value in vars(estimator).items()
+                    if before.get(name, _MISSING) is not value
+                }
+                checked[key] = samples, learned
+            ready.append(
+                estimator._prepare(_with_tensor(estimator, samples, tensors), incremental=False)
+            )
+        except (ValueError, TypeError) as error:
+            ready.append(error)
+    return ready
+
+
+def _with_tensor(
+    estimator: BaseTorchMLP, samples: CheckedSamples, tensors: dict[torch.dtype, torch.Tensor]
+) -> CheckedSamples:
+    """Convert the samples into the type to train in, once for all that train in it."""
+    # A scorer of the user's gets held-out samples as they came.
+    if scipy.sparse.issparse(samples.X) or estimator.scoring not in (None, "loss"):
+        return samples
+    n_samples = samples.X.shape[0]
+    dtype = resolve_dtype(
+        estimator.dtype,
+        estimator.solver,
+        resolve_device(estimator.device),
+        n_samples,
+        resolve_batch_size(estimator.batch_size, n_samples),
+    )
+    if dtype not in tensors:
+        tensors[dtype] = as_tensor(samples.X, dtype, torch.device("cpu"))
+    return replace(samples, samples=replace(samples.samples, X=tensors[dtype]))
+
+
+def take_samples(X: Any, y: Any, sample_weight: Any, rows: Any) -> tuple[Any, Any, Any]:
+    """Return some rows of the samples; all for None."""
+    if rows is None:
+        return X, y, sample_weight
+    weight = None if sample_weight is None else _safe_indexing(sample_weight, rows)
+    return _safe_indexing(X, rows), _safe_indexing(y, rows), weight
+
+
+def _checked(estimators: Iterable[Any]) -> list[BaseTorchMLP]:
+    """Check that all are estimators of this package."""
+    estimators = list(estimators)
+    for estimator in estimators:
+        if not isinstance(estimator, BaseTorchMLP):
+            raise TypeError(
+                "fit_many fits TorchMLPClassifier and TorchMLPRegressor, got "
+                f"{estimator!r}; fit other estimators one by one."
+            )
+    if len(set(map(id, estimators))) < len(estimators):
+        raise ValueError("estimators has the same object twice; use sklearn.base.clone.")
+    return estimators
+
+
+def _index_sets(indices: Sequence[Any] | None, n_fits: int) -> tuple[list[Any], list[int]]:
+    """Return the different sets of rows, and the place of each estimator's among them."""
+    if indices is None:
+        return [None], [0] * n_fits
+    if len(indices) != n_fits:
+        raise ValueError(f"indices has {len(indices)} entries for {n_fits} estimators.")
+    places: dict[Hashable, int] = {}
+    sets: list[Any] = []
+    samples = []
+    for rows in indices:
+        array = np.asarray(rows)
+        key = (array.dtype.str, array.tobytes())
+        if key not in places:
+            places[key] = len(sets)
+            sets.append(array)
+        samples.append(places[key])
+    return sets, samples
+
+
+def _why_alone(estimators: Sequence[BaseTorchMLP], X: Any) -> list[str | None]:
+    """Say for each estimator why it cannot be stacked, if it cannot."""
+    generators = [id(estimator.random_state) for estimator in estimators]
+    reasons = []
+    for estimator, generator in zip(estimators, generators, strict=True):
+        reason = why_not_stacked(estimator)
+        if reason is None and scipy.sparse.issparse(X):
+            reason = "sparse samples are trained one by one"
+        # Fits that draw from one generator have to follow each other.
+        is_generator = isinstance(estimator.random_state, np.random.RandomState)
+        if reason is None and is_generator and generators.count(generator) > 1:
+            reason = "its random_state is a generator that others draw from, too"
+        reasons.append(reason)
+    return reasons
+
+
+def _plan_jobs(
+    estimators: Sequence[BaseTorchMLP],
+    samples: Sequence[int],
+    index_sets: Sequence[Any],
+    reasons: Sequence[str | None],
+    X: Any,
+    y: Any,
+    n_jobs: int | None,
+    max_memory: float,
+) -> list[list[int]]:
+    """Return which estimators go into one job, in the order to start them in."""
+    stacked = [place for place, reason in enumerate(reasons) if reason is None]
+    requests = [
+        FitRequest(
+            estimators[place],
+            samples[place],
+            X.shape[0] if (rows := index_sets[samples[place]]) is None else len(rows),
+            X.shape[1] if len(X.shape) > 1 else 1,
+            count_outputs(y),
+        )
+        for place in stacked
+    ]
+    stacks = plan_stacks(requests, effective_n_jobs(n_jobs), max_memory)
+    jobs = [[stacked[place] for place in places] for places in stacks]
+    alone: dict[int, list[int]] = {}
+    for place, reason in enumerate(reasons):
+        if reason is not None:
+            state = estimators[place].random_state
+            is_generator = isinstance(state, np.random.RandomState)
+            alone.setdefault(id(state) if is_generator else -place, []).append(place)
+    return jobs + list(alone.values())
+
+
+def count_outputs(y: Any) -> int:
+    """Return about how many outputs networks for these targets have."""
+    shape = np.shape(y)
+    if len(shape) > 1 and shape[1] > 1:
+        return shape[1]
+    array = np.asarray(y).reshape(-1)
+    return 1 if array.dtype.kind == "f" else len(np.unique(array))
+
+
+def _run_job(
+    estimators: list[BaseTorchMLP],
+    samples: list[int],
+    index_sets: Sequence[Any],
+    data: tuple[Any, Any, Any],
+    *,
+    is_stacked: bool,
+) -> tuple[list[BaseTorchMLP], list[Outcome]]:
+    """Fit some estimators, in one stack or one after the other; return them."""
+    sets = {key: take_samples(*data, index_sets[key]) for key in dict.fromkeys(samples)}
+    if is_stacked:
+        return estimators, fit_stacked(estimators, samples, sets)
+    outcomes = []
+    for estimator, key in zip(estimators, samples, strict=True):
+        outcome = Outcome()
+        try:
+            estimator.fit(*sets[key])
+        except (ValueError, TypeError) as error:
+            outcome.error = error
+        outcomes.append(outcome)
+    return estimators, outcomes

@@ -1,0 +1,232 @@
+"""Which fits can be trained in one stack, and how they are divided into stacks."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.callbacks import has_callbacks
+from sklearn_mlp.classifier import TorchMLPClassifier
+from sklearn_mlp.config import resolve_batch_size
+from sklearn_mlp.devices import free_memory, resolve_device, resolve_dtype
+from sklearn_mlp.parameters import hidden_units
+from sklearn_mlp.regressor import TorchMLPRegressor
+
+# What may differ between the networks of a stack.
+_DIFFERING = {
+    "alpha",
+    "beta_1",
+    "beta_2",
+    "epsilon",
+    "learning_rate",
+    "learning_rate_init",
+    "lr_decay",
+    "lr_min",
+    "lr_patience",
+    "lr_step_size",
+    "max_fun",
+    "max_iter",
+    "momentum",
+    "n_iter_no_change",
+    "power_t",
+    "random_state",
+    "tol",
+    "warm_start",
+    "warmup",
+}
+
+# What has to be equal, and may have any value, or one of some.
+_EQUAL = {"hidden_layer_sizes", "batch_size", "device", "dtype", "early_stopping"}
+_EQUAL |= {"nesterovs_momentum", "scoring", "shuffle", "validation_fraction"}
+_EQUAL_AMONG = {
+    "activation": ("identity", "logistic", "tanh", "relu"),
+    "solver": ("sgd", "adam"),
+    "backend": ("torch",),
+}
+_LOSSES: dict[type, tuple[str, ...]] = {
+    TorchMLPClassifier: ("log_loss",),
+    TorchMLPRegressor: ("squared_error", "poisson"),
+}
+# Anything else has to have its default.
+
+# A stack's activations and parameters should stay in the cache that a core has to itself, or
+# nearly: measured, see benchmarks/.
+_CACHE_BYTES = 4 << 20
+
+
+def why_not_stacked(estimator: Any) -> str | None:
+    """Say why an estimator cannot be trained together with others; None if it can.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted, or to be fitted anew.
+    """
+    if type(estimator) not in (TorchMLPClassifier, TorchMLPRegressor):
+        return f"{type(estimator).__name__} is not TorchMLPClassifier or TorchMLPRegressor itself"
+    if estimator.warm_start and estimator.__sklearn_is_fitted__():
+        return "warm_start=True goes on from an earlier fit"
+    if has_callbacks(estimator):
+        return "callbacks follow one fit after the other"
+    if estimator.verbose:
+        return f"verbose={estimator.verbose} prints one fit after the other"
+    defaults = _defaults(type(estimator))
+    among = {**_EQUAL_AMONG, "loss": _LOSSES[type(estimator)]}
+    for name, value in estimator.get_params(deep=False).items():
+        if name in _DIFFERING or name in _EQUAL:
+            continue
+        accepted = among.get(name, (defaults[name],))
+        if not any(
+            value is one or (type(value) is type(one) and value == one) for one in accepted
+        ):
+            return f"{name}={value!r} is trained one by one"
+    return None
+
+
+def _defaults(estimator_type: type[BaseTorchMLP]) -> dict[str, Any]:
+    defaults: dict[str, Any] = estimator_type().get_params(deep=False)
+    return defaults
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """A fit that can be stacked.
+
+    Attributes
+    ----------
+    estimator : BaseTorchMLP
+        With its parameters set.
+    samples : int
+        Which of the sets of samples it is fitted on.
+    n_samples, n_features, n_outputs : int
+        How many there are; the last may be an estimate.
+    """
+
+    estimator: BaseTorchMLP
+    samples: int
+    n_samples: int
+    n_features: int
+    n_outputs: int
+
+    @property
+    def key(self) -> Hashable:
+        """What has to be equal for two fits to be stacked."""
+        parameters = self.estimator.get_params(deep=False)
+        equal = tuple(
+            (name, repr(parameters[name])) for name in sorted(parameters.keys() - _DIFFERING)
+        )
+        return type(self.estimator), equal, self.n_samples, self.n_features
+
+    @property
+    def footprint(self) -> tuple[int, int]:
+        """Bytes of one such network: those that each step touches, and all."""
+        estimator, n_samples = self.estimator, self.n_samples
+        device = resolve_device(estimator.device)
+        batch = resolve_batch_size(estimator.batch_size, n_samples)
+        dtype = resolve_dtype(estimator.dtype, estimator.solver, device, n_samples, batch)
+        units = (self.n_features, *hidden_units(estimator.hidden_layer_sizes), self.n_outputs)
+        n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(units))
+        # Parameters, gradient, two moments; activations and their gradients.
+        step = 4 * n_parameters + 2 * sum(units[1:]) * batch
+        # The network's own parameters, before and after; an epoch's logits and what the loss
+        # makes of them; an epoch's samples, if no other network shares them.
+        rest = 4 * n_parameters + 4 * n_samples * self.n_outputs + n_samples * self.n_features
+        return step * dtype.itemsize, (step + rest) * dtype.itemsize
+
+
+def plan_stacks(requests: Sequence[FitRequest], n_jobs: int, max_memory: float) -> list[list[int]]:
+    """Divide fits into stacks.
+
+    Parameters
+    ----------
+    requests : sequence of FitRequest
+        The fits.
+    n_jobs : int
+        Into how many processes the stacks will go.
+    max_memory : float
+        See `memory_bound`.
+
+    Returns
+    -------
+    stacks : list of list of int
+        Places in ``requests``, those that share samples side by side.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for place, request in enumerate(requests):
+        groups.setdefault(request.key, []).append(place)
+    stacks = []
+    for places in groups.values():
+        limit = _largest_stack(requests[places[0]], n_jobs, max_memory)
+        by_samples: dict[int, list[int]] = {}
+        for place in places:
+            by_samples.setdefault(requests[place].samples, []).append(place)
+        stacks += _divide(list(by_samples.values()), limit)
+    stacks.sort(key=len, reverse=True)
+    return _balance(stacks, n_jobs)
+
+
+def _divide(parts: list[list[int]], limit: int) -> list[list[int]]:
+    """Cut parts that are too large into even pieces, and put small ones together."""
+    stacks: list[list[int]] = []
+    for part in parts:
+        n_pieces = -(-len(part) // limit)
+        if n_pieces == 1 and stacks and len(stacks[-1]) + len(part) <= limit:
+            stacks[-1] = stacks[-1] + part
+            continue
+        bounds = np.linspace(0, len(part), n_pieces + 1).astype(int)
+        stacks += [part[start:stop] for start, stop in pairwise(bounds)]
+    return stacks
+
+
+def _balance(stacks: list[list[int]], n_jobs: int) -> list[list[int]]:
+    """Cut the last stacks into pieces, so that all processes end at about the same time."""
+    n_left = len(stacks) % n_jobs
+    if n_left == 0:
+        return stacks
+    whole, left = stacks[: len(stacks) - n_left], stacks[len(stacks) - n_left :]
+    pieces = []
+    for index, stack in enumerate(left):
+        n_pieces = min(len(stack), n_jobs // n_left + (index < n_jobs % n_left))
+        bounds = np.linspace(0, len(stack), n_pieces + 1).astype(int)
+        pieces += [stack[start:stop] for start, stop in pairwise(bounds)]
+    return whole + pieces
+
+
+def _largest_stack(request: FitRequest, n_jobs: int, max_memory: float) -> int:
+    """Return how many such networks make a stack."""
+    device = resolve_device(request.estimator.device)
+    per_step, total = request.footprint
+    limit = 1 << 20
+    bound = memory_bound(max_memory, device)
+    if bound is not None:
+        bound //= n_jobs if device.type == "cpu" else 1
+        if total > bound:
+            raise ValueError(
+                f"max_memory={max_memory} allows {bound} bytes for a stack of networks, but one "
+                f"with hidden_layer_sizes={request.estimator.hidden_layer_sizes} needs about "
+                f"{total}; raise max_memory, or lower hidden_layer_sizes or batch_size."
+            )
+        limit = int(bound // total)
+    if device.type == "cpu":
+        limit = min(limit, max(1, _CACHE_BYTES // per_step))
+    return limit
+
+
+def memory_bound(max_memory: float, device: torch.device) -> int | None:
+    """Return how many bytes stacks may take; None if it is not known how many there are.
+
+    Parameters
+    ----------
+    max_memory : float or int
+        Up to 1 a share of the device's free memory, above it a number of bytes.
+    device : torch.device
+        Where the stacks go.
+    """
+    if max_memory > 1:
+        return int(max_memory)
+    free = free_memory(device)
+    return None if free is None else int(free * max_memory)

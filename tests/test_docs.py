@@ -1,0 +1,103 @@
+"""The documentation is complete: what is public is in the reference, described.
+
+Nothing is built here; `make docs` does that.
+"""
+
+import inspect
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+from sklearn.base import BaseEstimator
+
+import sklearn_mlp
+
+ROOT = Path(__file__).parents[1]
+PUBLIC = [getattr(sklearn_mlp, name) for name in sklearn_mlp.__all__ if name != "__version__"]
+CLASSES = [obj for obj in PUBLIC if inspect.isclass(obj)]
+SECTION = r"\n{title}\n-+\n(.*?)(?=\n\S[^\n]*\n-+\n|\Z)"
+
+
+def described(docstring, section):
+    """The names that a section of a numpydoc docstring describes."""
+    match = re.search(SECTION.format(title=section), inspect.cleandoc(docstring), re.DOTALL)
+    lines = match[1].split("\n") if match else []
+    heads = [line.split(" : ")[0] for line in lines if line and not line.startswith(" ")]
+    return [name.lstrip("*") for head in heads for name in head.split(", ")]
+
+
+def taken(function):
+    """The names of a function's parameters."""
+    return [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+def public_methods():
+    """Methods written in this package, of public classes; what is inherited is scikit-learn's."""
+    for cls in CLASSES:
+        for name in dir(cls):
+            method = inspect.unwrap(getattr(cls, name)) if not name.startswith("_") else None
+            if inspect.isfunction(method) and method.__module__.startswith("sklearn_mlp"):
+                yield pytest.param(method, id=f"{cls.__name__}.{name}")
+
+
+METHODS = list(public_methods())
+
+
+@pytest.mark.parametrize("obj", PUBLIC, ids=lambda obj: obj.__name__)
+def test_a_public_name_is_in_the_reference(obj):
+    lines = (ROOT / "docs" / "reference.rst").read_text().split()
+    assert obj.__name__ in lines, f"add {obj.__name__} to docs/reference.rst"
+
+
+@pytest.mark.parametrize("obj", PUBLIC, ids=lambda obj: obj.__name__)
+def test_parameters_are_described_in_their_order(obj):
+    assert described(obj.__doc__, "Parameters") == taken(obj)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_parameters_of_methods_are_described(method):
+    assert described(method.__doc__, "Parameters") == taken(method)
+
+
+@pytest.mark.parametrize("backend", ["torch", "skorch"])
+@pytest.mark.parametrize("cls", [sklearn_mlp.TorchMLPClassifier, sklearn_mlp.TorchMLPRegressor])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_fitted_attributes_are_described(cls, backend, iris):
+    X, y = iris
+    model = cls(hidden_layer_sizes=(2,), max_iter=1, random_state=0, backend=backend).fit(X, y)
+    public = {
+        name
+        for name in dir(model)
+        if name.endswith("_") and not name.startswith("_") and hasattr(model, name)
+    }
+    assert public <= set(described(cls.__doc__, "Attributes"))
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_an_estimator_has_an_example(cls):
+    if issubclass(cls, BaseEstimator):
+        assert ">>>" in cls.__doc__
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+def test_an_example_of_the_gallery_opens_with_a_title(path):
+    if path.name in ("demo.py", "images.py"):  # as in docs/conf.py: not in the gallery
+        return
+    title, underline = path.read_text().lstrip('r"').strip().split("\n")[:2]
+    assert re.fullmatch("=+", underline), f"{path.name}: underline the docstring's first line"
+    assert len(underline) == len(title)
+
+
+def test_broken_links_are_found(tmp_path):
+    broken_links = runpy.run_path(str(ROOT / "docs" / "check_links.py"))["broken_links"]
+    (tmp_path / "other.html").write_text('<h1 id="there">A</h1>')
+    (tmp_path / "index.html").write_text(
+        '<a href="other.html#there">1</a> <a href="other.html#gone">2</a> <a href="#gone">3</a>'
+        '<img src="gone.png"> <a href="https://example.org/gone">4</a> <a href="other.html">5</a>'
+    )
+    assert broken_links(tmp_path) == [
+        "index.html: other.html#gone",
+        "index.html: #gone",
+        "index.html: gone.png",
+    ]

@@ -1,0 +1,215 @@
+"""Many fits at once end as each would alone.
+
+Relative 1e-9 in float64: stacked products sum in another order, which grows over the epochs as
+it does between scikit-learn and a single fit.
+"""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from test_parity import make_task
+
+from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
+from sklearn_mlp.fit_many import prepare_together
+from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
+
+RTOL = 1e-9
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def make(task, **parameters):
+    """Return an unfitted estimator for a task of test_parity.py."""
+    is_class = task in ("binary", "multiclass", "multilabel")
+    if not is_class:
+        parameters["loss"] = "poisson" if task == "poisson" else "squared_error"
+    estimator = TorchMLPClassifier if is_class else TorchMLPRegressor
+    defaults = {"hidden_layer_sizes": (9, 5), "batch_size": 32, "max_iter": 6, "random_state": 0}
+    return estimator(**{**defaults, "dtype": "float64", "device": "cpu", **parameters})
+
+
+def assert_same_fit(mine, alone, rtol=RTOL):
+    """Compare everything that a fit leaves behind."""
+    for name in ("n_iter_", "t_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_"):
+        assert getattr(mine, name) == getattr(alone, name)
+    for name in ("coefs_", "intercepts_"):
+        for one, other in zip(getattr(mine, name), getattr(alone, name), strict=True):
+            assert_allclose(one, other, rtol=rtol, atol=rtol * np.abs(other).max())
+            assert one.dtype == other.dtype
+    for name in ("loss_", "loss_curve_", "best_loss_", "validation_scores_"):
+        one, other = getattr(mine, name), getattr(alone, name)
+        assert (one is None) == (other is None)
+        if other is not None:
+            assert_allclose(one, other, rtol=rtol, atol=1e-14)
+    assert_allclose(mine.history_.learning_rate, alone.history_.learning_rate)
+    if hasattr(alone, "classes_"):
+        assert_array_equal(mine.classes_, alone.classes_)
+
+
+def assert_as_alone(estimators, X, y, indices=None, **options):
+    """Fit together and one by one, and compare."""
+    alone = [clone(estimator) for estimator in estimators]
+    fitted = fit_many(estimators, X, y, indices=indices, **options)
+    assert all(one is other for one, other in zip(fitted, estimators, strict=True))
+    for place, (mine, other) in enumerate(zip(estimators, alone, strict=True)):
+        rows = slice(None) if indices is None else indices[place]
+        other.fit(X[rows], y[rows])
+        assert_same_fit(mine, other)
+    return fitted
+
+
+TASKS = ("binary", "multiclass", "multilabel", "regression", "multioutput", "poisson")
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"solver": "adam", "activation": "relu"},
+        {"solver": "sgd", "activation": "tanh", "early_stopping": True, "max_iter": 12},
+        {"solver": "sgd", "nesterovs_momentum": False, "activation": "logistic", "tol": 0.05},
+    ],
+    ids=["adam", "early_stopping", "sgd"],
+)
+def test_each_ends_as_it_would_alone(task, options):
+    X, y = make_task(task)
+    numbers = [
+        {"alpha": 0.0, "learning_rate_init": 0.01},
+        {"alpha": 0.3, "learning_rate_init": 0.002, "n_iter_no_change": 1, "random_state": 3},
+        {"alpha": 1e-4, "momentum": 0.5, "beta_1": 0.8, "epsilon": 1e-6, "max_iter": 3},
+        {"alpha": 1e-2, "learning_rate": "adaptive", "n_iter_no_change": 2, "tol": 1.0},
+    ]
+    assert_as_alone([make(task, **{**options, **one}) for one in numbers], X, y)
+
+
+def test_folds_of_unequal_size_and_seeds_of_all_kinds():
+    X, y = make_task("multiclass")
+    folds = [np.arange(0, 120), np.arange(31, 152), np.arange(30, 150)]
+    seeds = [0, 1, np.random.RandomState(5)]
+    estimators = [make("multiclass", random_state=seed) for seed in seeds for _ in folds]
+    estimators = [clone(estimator) for estimator in estimators]
+    assert_as_alone(estimators, X, y, indices=folds * 3)
+
+
+def test_a_fold_that_lacks_a_class_has_fewer_outputs():
+    X, y = make_task("multiclass")
+    few = np.flatnonzero(y < 7)
+    rows = [few, np.arange(len(few))]
+    mine, _ = assert_as_alone([make("multiclass") for _ in rows], X, y, indices=rows)
+    assert mine.n_outputs_ == 7
+
+
+def test_schedules_that_set_a_rate_per_step():
+    X, y = make_task("regression")
+    names = ["cosine", "step", "exponential", "one_cycle", "constant"]
+    estimators = [make("regression", learning_rate=name, warmup=2) for name in names]
+    assert all(why_not_stacked(estimator) is None for estimator in estimators)
+    assert_as_alone(estimators, X, y)
+
+
+def test_weights_of_samples(breast_cancer):
+    X, y = breast_cancer
+    weight = np.random.RandomState(0).randint(0, 3, len(y))
+    estimators = [make("binary", alpha=alpha, random_state=s) for alpha in (0, 1) for s in (0, 1)]
+    alone = [clone(estimator).fit(X, y, weight) for estimator in estimators]
+    for mine, other in zip(fit_many(estimators, X, y, sample_weight=weight), alone, strict=True):
+        assert_same_fit(mine, other)
+
+
+def test_processes_give_the_same():
+    X, y = make_task("multiclass")
+    estimators = [make("multiclass", alpha=alpha) for alpha in (0.1, 0.2, 0.3)]
+    assert_as_alone(estimators, X, y, n_jobs=2)
+
+
+def test_training_goes_on_after_a_stacked_fit():
+    X, y = make_task("binary")
+    mine, other = make("binary"), make("binary")
+    fit_many([mine, make("binary", alpha=1)], X, y)
+    assert_same_fit(mine.partial_fit(X, y), other.fit(X, y).partial_fit(X, y))
+
+
+def test_what_cannot_be_stacked_is_fitted_alone(capsys):
+    X, y = make_task("multiclass")
+    estimators = [
+        make("multiclass"),
+        make("multiclass", solver="lbfgs"),
+        make("multiclass", backend="skorch"),
+        make("multiclass", alpha=1),
+    ]
+    alone = [clone(estimator).fit(X, y) for estimator in estimators]
+    fit_many(estimators, X, y, verbose=1)
+    for mine, other in zip(estimators, alone, strict=True):
+        for one, expected in zip(mine.coefs_, other.coefs_, strict=True):
+            assert_allclose(one, expected, rtol=RTOL, atol=1e-12)
+    assert capsys.readouterr().out.splitlines() == [
+        "fit_many: estimator 1 is not stacked: solver='lbfgs' is trained one by one.",
+        "fit_many: estimator 2 is not stacked: backend='skorch' is trained one by one.",
+    ]
+
+
+def test_a_generator_that_several_draw_from_is_drawn_from_in_turn():
+    X, y = make_task("binary")
+    shared, again = np.random.RandomState(1), np.random.RandomState(1)
+    mine = fit_many([make("binary", random_state=shared) for _ in range(2)], X, y)
+    for one in mine:
+        assert_same_fit(one, make("binary", random_state=again).fit(X, y))
+
+
+def test_one_that_diverges_leaves_the_others_alone():
+    X, y = make_task("regression")
+    good, bad = make("regression"), make("regression", learning_rate_init=1e200, solver="sgd")
+    other = make("regression", solver="sgd")
+    with pytest.raises(ValueError, match="non-finite parameter weights"):
+        fit_many([good, bad, other], X, y)
+    assert_same_fit(other, make("regression", solver="sgd").fit(X, y))
+    assert_same_fit(good, make("regression").fit(X, y))
+    assert not hasattr(bad, "module_")
+
+
+def test_float32_stays_close():
+    X, y = make_task("multiclass")
+    estimators = [make("multiclass", dtype="float32", alpha=alpha) for alpha in (0.0, 0.1)]
+    for mine in fit_many(estimators, X, y):
+        # The rounding of float32 over thirty steps.
+        assert_same_fit(mine, clone(mine).fit(X, y), rtol=1e-4)
+        assert mine.dtype_ == torch.float32
+
+
+def test_errors():
+    X, y = make_task("binary")
+    with pytest.raises(TypeError, match=r"fit_many fits TorchMLPClassifier and .*LogisticRegr"):
+        fit_many([LogisticRegression()], X, y)
+    one = make("binary")
+    with pytest.raises(ValueError, match="the same object twice"):
+        fit_many([one, one], X, y)
+    with pytest.raises(ValueError, match="indices has 1 entries for 2 estimators"):
+        fit_many([one, make("binary")], X, y, indices=[[0, 1]])
+    with pytest.raises(ValueError, match="The 'alpha' parameter of TorchMLPClassifier"):
+        fit_many([make("binary", alpha=-1), one], X, y)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        fit_many([one], np.full_like(X, np.nan), y)
+    with pytest.raises(ValueError, match=r"max_memory=2000 allows 2000 bytes .* raise max_memory"):
+        fit_many([one], X, y, max_memory=2000)
+
+
+def test_stacks_are_bounded_and_shared_out_evenly():
+    estimators = [make("binary", alpha=alpha) for alpha in range(12)]
+    requests = [FitRequest(one, fold, 150, 64, 1) for fold in range(5) for one in estimators]
+    stacks = plan_stacks(requests, 1, 0.5)
+    assert sorted(place for stack in stacks for place in stack) == list(range(60))
+    # Two processes get as many networks each.
+    halves = plan_stacks(requests, 2, 0.5)
+    assert sum(map(len, halves)) == 60
+    assert sum(map(len, halves[::2])) == sum(map(len, halves[1::2]))
+    needed = requests[0].footprint[1]
+    assert max(map(len, plan_stacks(requests, 1, 3.5 * needed))) == 3
+
+
+def test_samples_are_checked_once_and_shared():
+    X, y = make_task("multiclass")
+    fits = prepare_together([make("multiclass", alpha=a) for a in (0, 1)], X, y, None)
+    assert fits[0].data.inputs.data_ptr() == fits[1].data.inputs.data_ptr()
