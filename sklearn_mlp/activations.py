@@ -1,10 +1,11 @@
 """The hidden layers' activations: each as a function, in place, and backwards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp import kernels
 
@@ -20,16 +21,20 @@ class Activation:
     apply_ : callable
         The same in place.
     backward_ : callable
-        ``backward_(delta, activated)`` multiplies ``delta``, the gradient with respect to the
-        activation's output, by its derivative, in place; ``activated`` is that output.
+        ``backward_(delta, kept)`` multiplies ``delta``, the gradient with respect to the
+        activation's output, by its derivative, in place; ``kept`` is that output, or the input
+        if ``keeps_input``.
     gain : float
         The numerator under the root of the bound of the initial weights.
+    keeps_input : bool
+        Whether the derivative cannot be told from the output.
     """
 
     function: Callable[[Tensor], Tensor]
     apply_: Callable[[Tensor], Tensor]
     backward_: Callable[[Tensor, Tensor], Tensor]
     gain: float = 6.0
+    keeps_input: bool = False
 
 
 def _identity(values: Tensor) -> Tensor:
@@ -40,9 +45,81 @@ def _identity_backward_(delta: Tensor, activated: Tensor) -> Tensor:
     return delta
 
 
+_F = nn.functional
+
 ACTIVATIONS: dict[str, Activation] = {
     "identity": Activation(_identity, _identity, _identity_backward_),
     "logistic": Activation(torch.sigmoid, torch.sigmoid_, kernels.logistic_backward_, gain=2.0),
     "tanh": Activation(torch.tanh, torch.tanh_, kernels.tanh_backward_),
     "relu": Activation(torch.relu, torch.relu_, kernels.relu_backward_),
+    "leaky_relu": Activation(_F.leaky_relu, _F.leaky_relu_, kernels.leaky_relu_backward_),
+    "elu": Activation(_F.elu, _F.elu_, kernels.elu_backward_),
+    "selu": Activation(_F.selu, _F.selu_, kernels.selu_backward_),
+    "gelu": Activation(_F.gelu, kernels.gelu_, kernels.gelu_backward_, keeps_input=True),
+    "silu": Activation(_F.silu, kernels.silu_, kernels.silu_backward_, keeps_input=True),
+    "mish": Activation(_F.mish, kernels.mish_, kernels.mish_backward_, keeps_input=True),
+    "softplus": Activation(
+        _F.softplus, kernels.softplus_, kernels.softplus_backward_, keeps_input=True
+    ),
 }
+
+# What a layer may have: a name from the table, or a function of the user's.
+LayerActivation = str | Callable[[Tensor], Tensor]
+
+
+def activation_per_layer(activation: Any, n_hidden: int) -> tuple[LayerActivation, ...]:
+    """Return the activation of each hidden layer.
+
+    Parameters
+    ----------
+    activation : str, callable, or list of these
+        The parameter.
+    n_hidden : int
+        How many hidden layers there are.
+
+    Raises
+    ------
+    ValueError
+        If a list has another length, or an entry is neither a name nor a callable.
+    """
+    if not isinstance(activation, list | tuple):
+        _check_entry("activation", activation)
+        return (activation,) * n_hidden
+    for index, entry in enumerate(activation):
+        _check_entry(f"activation[{index}]", entry)
+    if len(activation) != n_hidden:
+        raise ValueError(
+            f"activation has {len(activation)} entries, but hidden_layer_sizes has {n_hidden}; "
+            "give one activation per hidden layer, or one for all of them."
+        )
+    return tuple(activation)
+
+
+def _check_entry(name: str, entry: Any) -> None:
+    """Check that an activation is one of ours or can be called on a tensor."""
+    if isinstance(entry, type):
+        raise ValueError(
+            f"{name} must be called on tensors, got the class {entry.__name__}; pass an instance "
+            f"of it, such as {entry.__name__}()."
+        )
+    if not callable(entry) and entry not in ACTIVATIONS:
+        raise ValueError(
+            f"{name} must be a str among {sorted(ACTIVATIONS)} or a callable. Got {entry!r} "
+            "instead."
+        )
+
+
+def gain_of(activation: LayerActivation) -> float:
+    """Return the numerator under the root of the bound of a layer's initial weights."""
+    return ACTIVATIONS[activation].gain if isinstance(activation, str) else 6.0
+
+
+def gains(activations: Sequence[LayerActivation], single: Any) -> list[float]:
+    """Return the gain of each layer, the output's last, which has that of the layer before.
+
+    ``single`` is the parameter, which counts where there is no hidden layer.
+    """
+    hidden = [gain_of(activation) for activation in activations]
+    if hidden:
+        return [*hidden, hidden[-1]]
+    return [gain_of(single) if isinstance(single, str) else 6.0]

@@ -1,7 +1,7 @@
 """What the classifier and the regressor share: the scikit-learn contract around a backend."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -12,6 +12,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
 from torch import Tensor, nn
 
+from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.callbacks import EpochTasks, has_callbacks
 from sklearn_mlp.config import TrainingConfig, is_stochastic, resolve_batch_size
@@ -19,13 +20,20 @@ from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
+    first_rows,
     fitted_dtype,
     on_host,
 )
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network import MLP, count_parameters, draw_initial_weights
-from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS, hidden_units
+from sklearn_mlp.module_parameters import (
+    is_module_parameter,
+    module_parameters_of,
+    set_module_parameters,
+)
+from sklearn_mlp.network import count_parameters
+from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
+from sklearn_mlp.randomness import settled_training
 from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.solver_choice import check_solver
@@ -58,7 +66,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: Any = "relu",
         *,
         solver: Any = "adam",
         alpha: float = 0.0001,
@@ -82,6 +90,12 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         # Network.
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        normalization: str | None = None,
+        residual: bool = False,
+        weight_init: Any = "auto",
+        module: Callable[..., nn.Module] | None = None,
         # Loss and output.
         loss: Any = "log_loss",
         output_activation: str = "auto",
@@ -91,6 +105,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Solvers, schedules, averaging.
         solver_params: dict[str, Any] | None = None,
         gradient_clip: float | None = None,
+        weight_averaging: str | None = None,
+        ema_decay: float = 0.99,
+        swa_start: float = 0.75,
         warmup: float = 0,
         lr_decay: float | None = None,
         lr_step_size: int = 30,
@@ -104,6 +121,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         dtype: str = "auto",
         backend: str = "torch",
         backend_params: dict[str, Any] | None = None,
+        **module__: Any,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -129,6 +147,12 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         # Network.
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.normalization = normalization
+        self.residual = residual
+        self.weight_init = weight_init
+        self.module = module
         # Loss and output.
         self.loss = loss
         self.output_activation = output_activation
@@ -138,6 +162,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Solvers, schedules, averaging.
         self.solver_params = solver_params
         self.gradient_clip = gradient_clip
+        self.weight_averaging = weight_averaging
+        self.ema_decay = ema_decay
+        self.swa_start = swa_start
         self.warmup = warmup
         self.lr_decay = lr_decay
         self.lr_step_size = lr_step_size
@@ -151,6 +178,41 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         self.dtype = dtype
         self.backend = backend
         self.backend_params = backend_params
+        set_module_parameters(self, module__)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters, those set for the module among them.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Of no consequence: no parameter is an estimator.
+
+        Returns
+        -------
+        params : dict
+            Values by name.
+        """
+        return {**super().get_params(deep=deep), **module_parameters_of(self)}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params : any
+            Values by name; ``module__<name>`` is what ``module`` is called with as ``name``.
+
+        Returns
+        -------
+        self : estimator
+            The estimator.
+        """
+        others = {name: value for name, value in params.items() if not is_module_parameter(name)}
+        super().set_params(**others)
+        for name in params.keys() - others.keys():
+            setattr(self, name, params[name])
+        return self
 
     # What the two tasks differ in.
 
@@ -253,7 +315,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
 
     def _check_settings(self) -> None:
         """Check what the parameters ask for together, and of this machine."""
-        hidden_units(self.hidden_layer_sizes)
+        Architecture.of(vars(self))
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
         parameters = self.get_params(deep=False)
@@ -263,27 +325,26 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
         X, targets = checked.X, checked.targets
+        architecture = Architecture.of(vars(self))
         loss = self._choose_loss()
         n_outputs = self._count_outputs(targets, loss)
-        units = hidden_units(self.hidden_layer_sizes)
         device = resolve_device(self.device)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
         random_state = _own_random_state(self.random_state)
         network: nn.Module
         if checked.is_first:
             dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            network = self._new_network(X.shape[1], units, n_outputs, dtype, random_state)
+            samples = first_rows(X, dtype, device)
+            network = architecture.build(samples, n_outputs, random_state)
             state = TrainingState()
             fit_dtype = checked.dtype
         else:
             network, state = self.module_, self._state
             dtype, fit_dtype = self.dtype_, self._fit_dtype
-            self._check_same_network(network, units, n_outputs, loss)
+            self._check_same_outputs(n_outputs, loss)
+            architecture.go_on(network, self._architecture)
             if self.dtype != "auto":
                 dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            if isinstance(network, MLP):
-                # As in scikit-learn, a new activation counts from here on; so does a new loss.
-                network.activation = self.activation
 
         network.to(device=device, dtype=dtype)
         view = self._view(network, loss, fit_dtype, n_outputs)
@@ -296,13 +357,14 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             engine=choose_engine(network, self.backend),
             n_outputs=n_outputs,
         )
-        return PreparedFit(network, data, config, state, fit_dtype)
+        return PreparedFit(network, data, config, state, fit_dtype, architecture)
 
     def _train(self, prepared: PreparedFit) -> None:
         """Hand everything to the backend."""
         network, data, config, state = prepared.for_backend
         samples = config.batch_size if config.is_stochastic else data.n_train
-        with shared_threads(count_parameters(network) * samples):
+        settled = settled_training(network, state, config.random_state)
+        with shared_threads(count_parameters(network) * samples), settled:
             state.trainer = BACKENDS[self.backend](network, data, config, state)
 
     def _finish(self, prepared: PreparedFit) -> None:
@@ -313,20 +375,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
+        self._architecture = prepared.architecture
         self._set_fitted(network, prepared.state, prepared.config, prepared.fit_dtype)
-
-    def _new_network(
-        self,
-        n_features: int,
-        units: tuple[int, ...],
-        n_outputs: int,
-        dtype: torch.dtype,
-        random_state: np.random.RandomState,
-    ) -> nn.Module:
-        """Make the network, with its initial weights."""
-        network = MLP((n_features, *units, n_outputs), self.activation, dtype)
-        draw_initial_weights(network, random_state)
-        return network
 
     def _check_validation_set(self, X: Any, y: Any, sample_weight: Any, n_columns: int) -> Samples:
         """Check what the user passed to be watched on."""
@@ -385,7 +435,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """Collect what training depends on."""
         ours = self.get_params(deep=False)
         # Most of its fields are parameters, under the same names.
-        settings = {
+        settings: dict[str, Any] = {
             field.name: ours[field.name] for field in fields(TrainingConfig) if field.name in ours
         }
         settings |= {
@@ -409,16 +459,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # To float32's rounding too, weights of 1 are no weights.
         return None if (weights == 1).all() else weights
 
-    def _check_same_network(
-        self, network: nn.Module, units: tuple[int, ...], n_outputs: int, loss: Loss
-    ) -> None:
-        """Check that a network to go on with still has the form that the parameters ask for."""
-        if isinstance(network, MLP) and network.units[1:-1] != units:
-            raise ValueError(
-                f"hidden_layer_sizes={units} differs from {network.units[1:-1]}, which the "
-                "network was fitted with; training can only go on with the same network. Set "
-                "warm_start=False and call fit to begin anew."
-            )
+    def _check_same_outputs(self, n_outputs: int, loss: Loss) -> None:
+        """Check that a network to go on with still has the outputs that the targets ask for."""
         if loss.out_activation != self._loss.out_activation:
             raise ValueError(
                 f"the loss asks for the output activation {loss.out_activation!r}, but the "

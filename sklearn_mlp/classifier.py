@@ -48,8 +48,11 @@ class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer; ``()`` for none, which is a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Activation of the hidden layers.
+    activation : str, callable, or list of these, default='relu'
+        Activation of the hidden layers, or a list with one for each: ``'identity'``,
+        ``'logistic'``, ``'tanh'``, ``'relu'``, ``'leaky_relu'``, ``'elu'``, ``'selu'``,
+        ``'gelu'``, ``'silu'``, ``'mish'``, ``'softplus'``; or a function of a tensor, or a
+        `torch.nn.Module`, of which each layer gets a copy with parameters of its own to train.
     solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad', 'muon'} \
 or a subclass of torch.optim.Optimizer, default='adam'
         ``'lbfgs'`` is SciPy's quasi-Newton method over all samples at once, good for small data;
@@ -128,6 +131,18 @@ or a subclass of torch.optim.Optimizer, default='adam'
     gradient_clip : float, default=None
         The length, over all parameters, that a longer gradient of a batch's loss is scaled to;
         that of the penalty is added after. Not for ``'lbfgs'``.
+    weight_averaging : {'ema', 'swa'}, default=None
+        What the fitted network's weights are an average of, instead of the last ones: ``'ema'``
+        of those after each step, each counting ``ema_decay`` times the next one (corrected for
+        where it began, so that the initial weights do not count); ``'swa'`` of those at the end
+        of each epoch after ``swa_start``, all alike. A validation set is scored with the
+        average, `partial_fit` goes on from the weights. The running statistics of a batch
+        normalisation are averaged likewise. Not for ``'lbfgs'``.
+    ema_decay : float, default=0.99
+        The decay of ``'ema'``, in [0, 1).
+    swa_start : float, default=0.75
+        The part of ``max_iter`` after which ``'swa'`` begins, in [0, 1). Where training stops
+        before, there is no average.
     warmup : int or float, default=0
         Epochs over which the learning rate rises, step by step, to what it would be; a float is
         their share of ``max_iter``.
@@ -149,6 +164,30 @@ or a subclass of torch.optim.Optimizer, default='adam'
     max_time : float, default=None
         Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
         best weights so far are put back in place.
+    dropout : float or list of float, default=0.0
+        The share, in [0, 1), of a hidden layer's values that each training step sets to 0, the
+        others being scaled up (Srivastava et al., 2014); a list has one per hidden layer.
+        ``random_state`` settles the masks. Not for ``'lbfgs'``.
+    input_dropout : float, default=0.0
+        The same for the features.
+    normalization : {'batch', 'layer'} or None, default=None
+        What is done to a hidden layer's values before their activation: normalised over the
+        batch (Ioffe and Szegedy, 2015), or over the layer (Ba et al., 2016). A batch of a single
+        sample, such as a last one, is normalised by the running statistics.
+    residual : bool, default=False
+        Whether a hidden layer adds its inputs to its values, wherever it and the hidden layer
+        before it have equally many units.
+    weight_init : {'auto', 'kaiming', 'xavier_normal', 'orthogonal'} or callable, default='auto'
+        How the initial weights are drawn. ``'auto'`` is scikit-learn's way, Glorot's uniform
+        one, for the intercepts, too, which otherwise begin at 0. A callable is given each
+        `torch.nn.Linear` to change in place, such as `torch.nn.init.trunc_normal_` of its weight.
+    module : callable or None, default=None
+        A class or function that makes the whole network, a `torch.nn.Module`, in the place of
+        ``hidden_layer_sizes`` and ``activation``. It is called with ``n_features_in`` and
+        ``n_outputs``, and with every parameter ``module__<name>`` as ``<name>``; these can be
+        given to the constructor and to ``set_params``, and so be searched by a grid. The network
+        takes (n_samples, n_features) and returns (n_samples, n_outputs), before the output
+        activation. Its parameters of two dimensions or more are penalised.
     loss : {'log_loss', 'squared_error', 'focal'} or callable, default='log_loss'
         What is minimised. ``'squared_error'`` is the Brier score: the squared difference between
         each output and its target, averaged over outputs and samples as `torch.nn.MSELoss` does.
@@ -196,7 +235,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
     classes_ : ndarray of shape (n_classes,), or a list of them
         The labels; of several columns of labels, those of each.
     coefs_ : list of ndarray of shape (n_in, n_out)
-        The weights of each layer. Can be assigned, and is then what predicts.
+        The weights of each layer. Can be assigned, and is then what predicts. Not with
+        ``module``; nor are ``intercepts_`` and ``n_layers_``.
     intercepts_ : list of ndarray of shape (n_out,)
         The biases of each layer. Can be assigned.
     module_ : torch.nn.Module
@@ -255,6 +295,14 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     References
     ----------
+    Ba, Kiros and Hinton (2016), "Layer normalization", :arxiv:`1607.06450`.
+
+    Ioffe and Szegedy (2015), "Batch normalization: Accelerating deep network training by reducing
+    internal covariate shift", :arxiv:`1502.03167`.
+
+    Srivastava et al. (2014), "Dropout: A simple way to prevent neural networks from overfitting",
+    JMLR 15.
+
     Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS.
 

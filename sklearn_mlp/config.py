@@ -48,6 +48,9 @@ class TrainingConfig:
     # Solvers, schedules, averaging.
     solver_params: Mapping[str, Any] | None = None
     gradient_clip: float | None = None
+    weight_averaging: str | None = None
+    ema_decay: float = 0.99
+    swa_start: float = 0.75
     warmup: Any = 0
     lr_decay: float | None = None
     lr_step_size: int = 30

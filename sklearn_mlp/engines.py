@@ -9,6 +9,10 @@ def reason_for_autograd(network: nn.Module) -> str | None:
     """Say what keeps a network's gradients from being written out; None if nothing does."""
     if not isinstance(network, MLP):
         return "the network is not this package's own"
+    if network.normalization is not None:
+        return f"normalization={network.normalization!r} has no closed form here"
+    if any(callable(activation) for activation in network.activations):
+        return "an activation is a callable"
     return None
 
 

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.config import TrainingConfig, is_stochastic
 from sklearn_mlp.inputs import prediction_dtype, validate_samples
@@ -66,6 +67,7 @@ class FittedNetwork(BaseEstimator):
     out_activation_: str
     _state: TrainingState
     _loss: Loss
+    _architecture: Architecture
     _fit_dtype: np.dtype
 
     def _set_fitted(

@@ -96,6 +96,12 @@ def take_over(X: Any, dtype: torch.dtype, device: torch.device) -> "Tensor | Spa
     return as_tensor(X, dtype, device)
 
 
+def first_rows(X: Any, dtype: torch.dtype, device: torch.device, n_rows: int = 2) -> Tensor:
+    """Return the first of some checked samples as a dense tensor."""
+    taken = take_over(X[:n_rows], dtype, device)
+    return taken.dense(slice(None)) if isinstance(taken, SparseRows) else taken
+
+
 def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return an array or tensor as a tensor, sharing its memory where type and device allow."""
     if isinstance(array, Tensor):

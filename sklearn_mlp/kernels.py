@@ -6,7 +6,8 @@ need. Where one is missing, its fallback serves.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +22,19 @@ HAS_ONEDNN_LINEAR = torch.backends.mkldnn.is_available() and hasattr(
 _RELU_BACKWARD = torch.ops.aten.threshold_backward.grad_input
 _TANH_BACKWARD = torch.ops.aten.tanh_backward.grad_input
 _LOGISTIC_BACKWARD = torch.ops.aten.sigmoid_backward.grad_input
+_LEAKY_RELU_BACKWARD = torch.ops.aten.leaky_relu_backward.grad_input
+_ELU_BACKWARD = torch.ops.aten.elu_backward.grad_input
+
+
+def _find(name: str, overload: str) -> Any:
+    """Return an operation if this torch has it."""
+    return getattr(getattr(torch.ops.aten, name, None), overload, None)
+
+
+_GELU_BACKWARD = _find("gelu_backward", "grad_input")
+_SILU_BACKWARD = _find("silu_backward", "grad_input")
+_MISH_BACKWARD = _find("mish_backward", "default")
+_SOFTPLUS_BACKWARD = _find("softplus_backward", "grad_input")
 
 
 def relu_backward_(delta: Tensor, activated: Tensor) -> Tensor:
@@ -36,6 +50,100 @@ def tanh_backward_(delta: Tensor, activated: Tensor) -> Tensor:
 def logistic_backward_(delta: Tensor, activated: Tensor) -> Tensor:
     """Multiply ``delta`` by ``activated * (1 - activated)``, in place."""
     return _LOGISTIC_BACKWARD(delta, activated, grad_input=delta)
+
+
+def backward_by_autograd(
+    function: Callable[[Tensor], Tensor],
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the backward form of an activation, from its input: the public, slower way."""
+
+    def backward_(delta: Tensor, values: Tensor) -> Tensor:
+        # Copies: what was made in inference mode is of no use to autograd.
+        with torch.inference_mode(False), torch.enable_grad():
+            inputs = values.clone().requires_grad_()
+            (result,) = torch.autograd.grad(function(inputs), inputs, delta.clone())
+        return delta.copy_(result)
+
+    return backward_
+
+
+# From the output, with the constants of torch's functions: of ELU its alpha, its scale, and the
+# factor before the exponent; of leaky ReLU its slope.
+_ELU = (1.0, 1.0, 1.0)
+_SELU = (1.6732632423543772, 1.0507009873554805, 1.0)
+_SLOPE = 0.01
+
+
+def leaky_relu_backward_(delta: Tensor, activated: Tensor) -> Tensor:
+    """Multiply ``delta`` by 0.01 where the output is negative, in place."""
+    return _LEAKY_RELU_BACKWARD(delta, activated, _SLOPE, True, grad_input=delta)
+
+
+def elu_backward_(delta: Tensor, activated: Tensor) -> Tensor:
+    """Multiply ``delta`` by ``activated + 1`` where the output is negative, in place."""
+    return _ELU_BACKWARD(delta, *_ELU, True, activated, grad_input=delta)
+
+
+def selu_backward_(delta: Tensor, activated: Tensor) -> Tensor:
+    """Multiply ``delta`` by the derivative of SELU, from its output, in place."""
+    return _ELU_BACKWARD(delta, *_SELU, True, activated, grad_input=delta)
+
+
+# From the input. The slope of these has no short form in the output.
+
+
+def gelu_(values: Tensor) -> Tensor:
+    """Apply GELU in place."""
+    return values.copy_(torch.nn.functional.gelu(values))
+
+
+def silu_(values: Tensor) -> Tensor:
+    """Apply SiLU in place."""
+    return torch.nn.functional.silu(values, inplace=True)
+
+
+def mish_(values: Tensor) -> Tensor:
+    """Apply Mish in place."""
+    return torch.nn.functional.mish(values, inplace=True)
+
+
+def softplus_(values: Tensor) -> Tensor:
+    """Apply softplus in place."""
+    return values.copy_(torch.nn.functional.softplus(values))
+
+
+def gelu_backward_(delta: Tensor, values: Tensor) -> Tensor:
+    """Multiply ``delta`` by the derivative of GELU, from its input, in place."""
+    if _GELU_BACKWARD is None:
+        return _gelu_by_autograd_(delta, values)
+    return _GELU_BACKWARD(delta, values, approximate="none", grad_input=delta)
+
+
+def silu_backward_(delta: Tensor, values: Tensor) -> Tensor:
+    """Multiply ``delta`` by the derivative of SiLU, from its input, in place."""
+    if _SILU_BACKWARD is None:
+        return _silu_by_autograd_(delta, values)
+    return _SILU_BACKWARD(delta, values, grad_input=delta)
+
+
+def mish_backward_(delta: Tensor, values: Tensor) -> Tensor:
+    """Multiply ``delta`` by the derivative of Mish, from its input, in place."""
+    if _MISH_BACKWARD is None:
+        return _mish_by_autograd_(delta, values)
+    return delta.copy_(_MISH_BACKWARD(delta, values))
+
+
+def softplus_backward_(delta: Tensor, values: Tensor) -> Tensor:
+    """Multiply ``delta`` by the derivative of softplus, from its input, in place."""
+    if _SOFTPLUS_BACKWARD is None:
+        return _softplus_by_autograd_(delta, values)
+    return _SOFTPLUS_BACKWARD(delta, values, 1.0, 20.0, grad_input=delta)
+
+
+_gelu_by_autograd_ = backward_by_autograd(torch.nn.functional.gelu)
+_silu_by_autograd_ = backward_by_autograd(torch.nn.functional.silu)
+_mish_by_autograd_ = backward_by_autograd(torch.nn.functional.mish)
+_softplus_by_autograd_ = backward_by_autograd(torch.nn.functional.softplus)
 
 
 def onednn_product(left: Tensor, right: Tensor) -> Tensor:

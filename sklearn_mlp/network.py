@@ -1,47 +1,117 @@
 """The network: an ordinary `torch.nn.Module`, its initial weights, its flat parameters."""
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.activations import ACTIVATIONS
+from sklearn_mlp.activations import ACTIVATIONS, activation_per_layer, gains
+from sklearn_mlp.dropout import Dropout, MaskSource, dropout_per_layer
+from sklearn_mlp.normalization import NORMALIZATIONS
 
 
 class MLP(nn.Module):
     """A fully connected network that returns the values before the output activation.
 
+    A hidden layer is ``dropout(activation(normalization(linear(inputs))))``, to which
+    ``residual`` adds the inputs where they are as many as the layer's units.
+
     Parameters
     ----------
     units : sequence of int
         Features, units of each hidden layer, outputs.
-    activation : str
-        The hidden layers' activation.
+    activation : str, callable or sequence of these
+        The hidden layers' activation, or one for each. A module among them is copied for each
+        layer, and its parameters are trained.
     dtype : torch.dtype
         The parameters' type.
+    dropout : float or sequence of float
+        The share of each hidden layer's values that a training step drops.
+    input_dropout : float
+        The same of the features.
+    normalization : {'batch', 'layer'} or None
+        What is done before each activation.
+    residual : bool
+        Whether hidden layers add their inputs to their values, except for the first.
 
     Attributes
     ----------
     n_parameters : int
-        Weights and biases, all layers together.
+        Numbers in all parameters together.
     layers : torch.nn.ModuleList of torch.nn.Linear
         Weights are ``(out_features, in_features)``, as torch has them: ``coefs_`` transposed.
+    activations : tuple of str or callable
+        One per hidden layer.
+    dropout : tuple of float
+        One per hidden layer.
+    is_skipped : tuple of bool
+        For each hidden layer, whether its inputs are added to its values.
+    masks : MaskSource
+        Of the dropout.
     """
 
-    def __init__(self, units: tuple[int, ...], activation: str, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        units: tuple[int, ...],
+        activation: Any,
+        dtype: torch.dtype,
+        *,
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        normalization: str | None = None,
+        residual: bool = False,
+    ) -> None:
         super().__init__()
-        self.activation = activation
-        self.n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(units))
         # skip_init: torch's own initial weights would draw from its global random state.
         self.layers = nn.ModuleList(
             nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=dtype)
             for n_in, n_out in pairwise(units)
         )
+        self.normalization = normalization
+        if normalization is not None:
+            make = NORMALIZATIONS[normalization]
+            self.normalizations = nn.ModuleList(make(width, dtype=dtype) for width in units[1:-1])
+        self.is_skipped = tuple(
+            residual and layer > 0 and n_in == n_out
+            for layer, (n_in, n_out) in enumerate(pairwise(units[:-1]))
+        )
+        self.masks = MaskSource()
+        self.use_dropout(dropout, input_dropout)
+        self.use_activation(activation)
+
+    def use_activation(self, activation: Any) -> None:
+        """Take an activation for the hidden layers, or one for each, from now on."""
+        per_layer = activation_per_layer(activation, len(self.layers) - 1)
+        # A tuple: an attribute that is a module would become a part of this one.
+        self._activation = (activation,)
+        modules = {
+            str(layer): copy.deepcopy(entry)
+            for layer, entry in enumerate(per_layer)
+            if isinstance(entry, nn.Module)
+        }
+        self.activation_modules = nn.ModuleDict(modules) if modules else None
+        self.activations = per_layer
+        self.n_parameters = sum(value.numel() for value in self.parameters())
+
+    def use_dropout(self, dropout: float | Sequence[float], input_dropout: float) -> None:
+        """Drop at these rates from now on."""
+        self.dropout = dropout_per_layer(dropout, len(self.layers) - 1)
+        self.input_dropout = input_dropout
+        rates = (input_dropout, *self.dropout)
+        self.dropouts = (
+            nn.ModuleList(Dropout(rate, self.masks) for rate in rates) if any(rates) else None
+        )
+
+    @property
+    def activation(self) -> Any:
+        """What `use_activation` was given last."""
+        return self._activation[0]
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -53,6 +123,20 @@ class MLP(nn.Module):
     def linear_layers(self) -> list[nn.Linear]:
         """The layers, typed as what they are."""
         return cast(list[nn.Linear], list(self.layers))
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether a training step drops anything."""
+        return self.dropouts is not None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a prediction is nothing but linear layers and activations of ours."""
+        return (
+            self.normalization is None
+            and not any(self.is_skipped)
+            and all(isinstance(activation, str) for activation in self.activations)
+        )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the values before the output activation.
@@ -68,12 +152,28 @@ class MLP(nn.Module):
             Softmax (several classes), logistic (two classes, or labels), exp (``poisson``) or
             nothing (``squared_error``) turns them into what the estimator predicts.
         """
-        function = ACTIVATIONS[self.activation].function
         *hidden, last = self.linear_layers
-        for layer in hidden:
-            inputs = function(layer(inputs))
+        if self.dropouts is not None:
+            inputs = self.dropouts[0](inputs)
+        for index, layer in enumerate(hidden):
+            values = layer(inputs)
+            if self.normalization is not None:
+                values = self.normalizations[index](values)
+            values = self._function(index)(values)
+            if self.dropouts is not None:
+                values = self.dropouts[index + 1](values)
+            inputs = values + inputs if self.is_skipped[index] else values
         logits: Tensor = last(inputs)
         return logits
+
+    def _function(self, layer: int) -> Callable[[Tensor], Tensor]:
+        """Return a hidden layer's activation as a function."""
+        activation = self.activations[layer]
+        if isinstance(activation, str):
+            return ACTIVATIONS[activation].function
+        if self.activation_modules is not None and str(layer) in self.activation_modules:
+            return cast(Callable[[Tensor], Tensor], self.activation_modules[str(layer)])
+        return activation
 
     def extra_repr(self) -> str:
         """Name the activation in the printed form."""
@@ -84,7 +184,8 @@ def draw_initial_weights(network: MLP, random_state: np.random.RandomState) -> N
     """Fill the network with scikit-learn's initial weights.
 
     Uniform within ``sqrt(factor / (fan_in + fan_out))``, Glorot and Bengio (2010), with factor 2
-    for the logistic activation and 6 for the rest; the biases within the same bound. Drawn in
+    for the logistic activation and 6 for the rest (the output layer counts with the last hidden
+    one); the biases within the same bound. Drawn in
     scikit-learn's order and shape, so that the same ``random_state`` gives the same network.
 
     Parameters
@@ -94,9 +195,9 @@ def draw_initial_weights(network: MLP, random_state: np.random.RandomState) -> N
     random_state : RandomState
         The source of the numbers, advanced.
     """
-    gain = ACTIVATIONS[network.activation].gain
+    factors = gains(network.activations, network.activation)
     with torch.no_grad():
-        for layer in network.linear_layers:
+        for layer, gain in zip(network.linear_layers, factors, strict=True):
             fan_in, fan_out = layer.in_features, layer.out_features
             bound = np.sqrt(gain / (fan_in + fan_out))
             coef = random_state.uniform(-bound, bound, (fan_in, fan_out))

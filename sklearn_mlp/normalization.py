@@ -1,9 +1,14 @@
 """Normalisation layers, and batches of a single sample, which batch normalisation cannot take."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from torch import nn
+
+NORMALIZATIONS: dict[str, Callable[..., nn.Module]] = {
+    "batch": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+}
 
 # torch names no public base of its batch normalisations in one to three dimensions.
 _BATCH_NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)

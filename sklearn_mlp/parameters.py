@@ -9,14 +9,16 @@ from sklearn.metrics import get_scorer_names
 
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.backends import BACKENDS
+from sklearn_mlp.initial_weights import WEIGHT_INITS
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
+from sklearn_mlp.normalization import NORMALIZATIONS
 from sklearn_mlp.schedules import SCHEDULES
 from sklearn_mlp.sklearn_internals import Interval, Options, RealNotInt, StrOptions
 from sklearn_mlp.solver_choice import SOLVER_NAMES
 
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions(set(ACTIVATIONS))],
+    "activation": [StrOptions(set(ACTIVATIONS)), callable, list, tuple],
     "solver": [StrOptions(SOLVER_NAMES), type],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -42,11 +44,20 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     ],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     # Network.
+    "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+    "input_dropout": [Interval(Real, 0, 1, closed="left")],
+    "normalization": [StrOptions(set(NORMALIZATIONS)), None],
+    "residual": ["boolean"],
+    "weight_init": [StrOptions({"auto", *WEIGHT_INITS}), callable],
+    "module": [callable, None],
     # Loss and output.
     "output_activation": [StrOptions({"auto", *OUTPUT_ACTIVATIONS})],
     # Solvers, schedules, averaging.
     "solver_params": [dict, None],
     "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+    "weight_averaging": [StrOptions({"ema", "swa"}), None],
+    "ema_decay": [Interval(Real, 0, 1, closed="left")],
+    "swa_start": [Interval(Real, 0, 1, closed="left")],
     "warmup": [
         Interval(Integral, 0, None, closed="left"),
         Interval(RealNotInt, 0, 1, closed="both"),

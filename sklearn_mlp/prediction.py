@@ -1,6 +1,6 @@
 """Predicting with a trained network, a bounded number of samples at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,26 +27,6 @@ def chunk_rows(inputs: Any, device: torch.device) -> int:
     return rows
 
 
-def logits_of(network: MLP, inputs: Tensor | SparseBatch) -> Tensor:
-    """Return the values before the output activation, (n_samples, n_outputs).
-
-    The same as calling the network, with the activations applied in place.
-    """
-    parameters = [(layer.weight, layer.bias) for layer in network.linear_layers]
-    return _logits(parameters, network.activation, inputs)
-
-
-def _logits(
-    parameters: Sequence[tuple[Tensor, Tensor]], activation: str, inputs: Tensor | SparseBatch
-) -> Tensor:
-    """Return the values before the output activation, from weights and biases."""
-    apply_ = ACTIVATIONS[activation].apply_
-    *hidden, last = parameters
-    for weight, bias in hidden:
-        inputs = apply_(_affine(weight, bias, inputs))
-    return _affine(*last, inputs)
-
-
 def _affine(weight: Tensor, bias: Tensor, inputs: Tensor | SparseBatch) -> Tensor:
     """Return a layer's values, (n_samples, n_out)."""
     if isinstance(inputs, SparseBatch):
@@ -61,13 +41,26 @@ class _PlainForward:
 
     def __init__(self, network: MLP) -> None:
         # Looking a parameter up in a module takes as long as a small product: once is enough.
-        self._parameters = [(layer.weight, layer.bias) for layer in network.linear_layers]
-        self._activation = network.activation
-        self.like = self._parameters[0][0]
+        parameters = [(layer.weight, layer.bias) for layer in network.linear_layers]
+        *hidden, self._last = parameters
+        names = [name for name in network.activations if isinstance(name, str)]
+        self._hidden = [
+            (*layer, ACTIVATIONS[name].apply_) for layer, name in zip(hidden, names, strict=True)
+        ]
+        self.like = self._last[0]
         self.quiet = torch.inference_mode
 
     def __call__(self, inputs: Tensor | SparseBatch) -> Tensor:
-        return _logits(self._parameters, self._activation, inputs)
+        for weight, bias, apply_ in self._hidden:
+            inputs = apply_(_affine(weight, bias, inputs))
+        return _affine(*self._last, inputs)
+
+
+def _forward_of(network: nn.Module) -> "_PlainForward | _ModuleForward":
+    """Return the fastest way to run a network."""
+    if isinstance(network, MLP) and network.is_plain:
+        return _PlainForward(network)
+    return _ModuleForward(network)
 
 
 class _ModuleForward:
@@ -105,7 +98,7 @@ def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Ten
     result : Tensor
         What ``finish`` returned, joined along the samples, on the CPU.
     """
-    forward = _PlainForward(network) if isinstance(network, MLP) else _ModuleForward(network)
+    forward = _forward_of(network)
     dtype, device = forward.like.dtype, forward.like.device
     if not isinstance(X, np.ndarray | Tensor | SparseRows):
         X = take_over(X, dtype, device)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.callbacks import Observer
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.state import TrainingState
@@ -69,6 +70,8 @@ class PreparedFit:
         Brought up to date by the backend.
     fit_dtype : dtype
         The type of what comes out.
+    architecture : Architecture
+        What the network was made from.
     """
 
     network: nn.Module
@@ -76,6 +79,7 @@ class PreparedFit:
     config: TrainingConfig
     state: TrainingState
     fit_dtype: np.dtype
+    architecture: Architecture
 
     def observed_by(self, *observers: Observer) -> "PreparedFit":
         """Return the same with someone to look on."""

@@ -1,6 +1,6 @@
 """The regressor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -10,7 +10,7 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp import metrics
 from sklearn_mlp.base import BaseTorchMLP
@@ -50,8 +50,11 @@ class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
         its value is averaged, its gradient is that of the sum.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer; ``()`` for none, which is a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Activation of the hidden layers.
+    activation : str, callable, or list of these, default='relu'
+        Activation of the hidden layers, or a list with one for each: ``'identity'``,
+        ``'logistic'``, ``'tanh'``, ``'relu'``, ``'leaky_relu'``, ``'elu'``, ``'selu'``,
+        ``'gelu'``, ``'silu'``, ``'mish'``, ``'softplus'``; or a function of a tensor, or a
+        `torch.nn.Module`, of which each layer gets a copy with parameters of its own to train.
     solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad', 'muon'} \
 or a subclass of torch.optim.Optimizer, default='adam'
         ``'lbfgs'`` is SciPy's quasi-Newton method over all samples at once, good for small data;
@@ -130,6 +133,18 @@ or a subclass of torch.optim.Optimizer, default='adam'
     gradient_clip : float, default=None
         The length, over all parameters, that a longer gradient of a batch's loss is scaled to;
         that of the penalty is added after. Not for ``'lbfgs'``.
+    weight_averaging : {'ema', 'swa'}, default=None
+        What the fitted network's weights are an average of, instead of the last ones: ``'ema'``
+        of those after each step, each counting ``ema_decay`` times the next one (corrected for
+        where it began, so that the initial weights do not count); ``'swa'`` of those at the end
+        of each epoch after ``swa_start``, all alike. A validation set is scored with the
+        average, `partial_fit` goes on from the weights. The running statistics of a batch
+        normalisation are averaged likewise. Not for ``'lbfgs'``.
+    ema_decay : float, default=0.99
+        The decay of ``'ema'``, in [0, 1).
+    swa_start : float, default=0.75
+        The part of ``max_iter`` after which ``'swa'`` begins, in [0, 1). Where training stops
+        before, there is no average.
     warmup : int or float, default=0
         Epochs over which the learning rate rises, step by step, to what it would be; a float is
         their share of ``max_iter``.
@@ -151,6 +166,30 @@ or a subclass of torch.optim.Optimizer, default='adam'
     max_time : float, default=None
         Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
         best weights so far are put back in place.
+    dropout : float or list of float, default=0.0
+        The share, in [0, 1), of a hidden layer's values that each training step sets to 0, the
+        others being scaled up (Srivastava et al., 2014); a list has one per hidden layer.
+        ``random_state`` settles the masks. Not for ``'lbfgs'``.
+    input_dropout : float, default=0.0
+        The same for the features.
+    normalization : {'batch', 'layer'} or None, default=None
+        What is done to a hidden layer's values before their activation: normalised over the
+        batch (Ioffe and Szegedy, 2015), or over the layer (Ba et al., 2016). A batch of a single
+        sample, such as a last one, is normalised by the running statistics.
+    residual : bool, default=False
+        Whether a hidden layer adds its inputs to its values, wherever it and the hidden layer
+        before it have equally many units.
+    weight_init : {'auto', 'kaiming', 'xavier_normal', 'orthogonal'} or callable, default='auto'
+        How the initial weights are drawn. ``'auto'`` is scikit-learn's way, Glorot's uniform
+        one, for the intercepts, too, which otherwise begin at 0. A callable is given each
+        `torch.nn.Linear` to change in place, such as `torch.nn.init.trunc_normal_` of its weight.
+    module : callable or None, default=None
+        A class or function that makes the whole network, a `torch.nn.Module`, in the place of
+        ``hidden_layer_sizes`` and ``activation``. It is called with ``n_features_in`` and
+        ``n_outputs``, and with every parameter ``module__<name>`` as ``<name>``; these can be
+        given to the constructor and to ``set_params``, and so be searched by a grid. The network
+        takes (n_samples, n_features) and returns (n_samples, n_outputs), before the output
+        activation. Its parameters of two dimensions or more are penalised.
     output_activation : {'auto', 'identity', 'logistic', 'softmax', 'tanh', 'exp'}, default='auto'
         Applied to the network's outputs; ``'auto'`` is ``'exp'`` for ``'poisson'`` and
         ``'gamma'``, which take no other, and ``'identity'`` for the rest. ``'gaussian_nll'`` takes
@@ -187,7 +226,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
     Attributes
     ----------
     coefs_ : list of ndarray of shape (n_in, n_out)
-        The weights of each layer. Can be assigned, and is then what predicts.
+        The weights of each layer. Can be assigned, and is then what predicts. Not with
+        ``module``; nor are ``intercepts_`` and ``n_layers_``.
     intercepts_ : list of ndarray of shape (n_out,)
         The biases of each layer. Can be assigned.
     module_ : torch.nn.Module
@@ -250,6 +290,14 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     References
     ----------
+    Ba, Kiros and Hinton (2016), "Layer normalization", :arxiv:`1607.06450`.
+
+    Ioffe and Szegedy (2015), "Batch normalization: Accelerating deep network training by reducing
+    internal covariate shift", :arxiv:`1502.03167`.
+
+    Srivastava et al. (2014), "Dropout: A simple way to prevent neural networks from overfitting",
+    JMLR 15.
+
     Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS.
 
@@ -286,7 +334,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         self,
         loss: Any = "squared_error",
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: Any = "relu",
         *,
         solver: Any = "adam",
         alpha: float = 0.0001,
@@ -310,6 +358,12 @@ or a subclass of torch.optim.Optimizer, default='adam'
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         # Network.
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        normalization: str | None = None,
+        residual: bool = False,
+        weight_init: Any = "auto",
+        module: Callable[..., nn.Module] | None = None,
         # Loss and output.
         output_activation: str = "auto",
         huber_delta: float = 1.35,
@@ -318,6 +372,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
         # Solvers, schedules, averaging.
         solver_params: dict[str, Any] | None = None,
         gradient_clip: float | None = None,
+        weight_averaging: str | None = None,
+        ema_decay: float = 0.99,
+        swa_start: float = 0.75,
         warmup: float = 0,
         lr_decay: float | None = None,
         lr_step_size: int = 30,
@@ -331,6 +388,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         dtype: str = "auto",
         backend: str = "torch",
         backend_params: dict[str, Any] | None = None,
+        **module__: Any,
     ) -> None:
         super().__init__(
             hidden_layer_sizes,
@@ -357,12 +415,21 @@ or a subclass of torch.optim.Optimizer, default='adam'
             n_iter_no_change=n_iter_no_change,
             max_fun=max_fun,
             # Network.
+            dropout=dropout,
+            input_dropout=input_dropout,
+            normalization=normalization,
+            residual=residual,
+            weight_init=weight_init,
+            module=module,
             # Loss and output.
             loss=loss,
             output_activation=output_activation,
             # Solvers, schedules, averaging.
             solver_params=solver_params,
             gradient_clip=gradient_clip,
+            weight_averaging=weight_averaging,
+            ema_decay=ema_decay,
+            swa_start=swa_start,
             warmup=warmup,
             lr_decay=lr_decay,
             lr_step_size=lr_step_size,
@@ -376,6 +443,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
             dtype=dtype,
             backend=backend,
             backend_params=backend_params,
+            **module__,
         )
         self.huber_delta = huber_delta
         self.quantile = quantile

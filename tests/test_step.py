@@ -9,8 +9,8 @@ from torch.nn import functional
 from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.batches import Batch
+from sklearn_mlp.engine.general_step import make_closed_form
 from sklearn_mlp.engine.layers import FlatLayers
-from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.losses import BinaryLogLoss, MulticlassLogLoss, Poisson, SquaredError
 from sklearn_mlp.network import MLP, ParameterVector, draw_initial_weights
 
@@ -40,7 +40,7 @@ def make_step(units, activation, loss):
     draw_initial_weights(network, np.random.RandomState(0))
     parameters = ParameterVector.of(network)
     gradient = parameters.empty_like()
-    step = ClosedFormStep(FlatLayers(parameters, gradient, 1), ACTIVATIONS[activation], loss)
+    step = make_closed_form(FlatLayers(parameters, gradient, 1), network, loss)
     return network, gradient, step
 
 

@@ -6,10 +6,11 @@ from functools import partial
 
 from torch import nn
 
-from sklearn_mlp.activations import ACTIVATIONS
+from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batches
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.autograd_step import AutogradStep
+from sklearn_mlp.engine.general_step import make_closed_form
 from sklearn_mlp.engine.graphs import EpochGraph, can_capture
 from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
@@ -52,7 +53,9 @@ def train(
         What earlier calls left; brought up to date.
     """
     is_autograd = config.engine == "autograd"
-    if is_autograd and isinstance(data.inputs, SparseRows):
+    # A mask on sparse samples would be as large as dense ones.
+    is_dense = is_autograd or (isinstance(network, MLP) and network.input_dropout > 0)
+    if is_dense and isinstance(data.inputs, SparseRows):
         data = replace(data, inputs=data.inputs.made_dense())
     is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
     parameters = ParameterVector.of(network, is_input_major=is_sparse)
@@ -83,7 +86,7 @@ def _closed_form(
     assert isinstance(network, MLP)
     layers_type = SparseInputLayers if is_sparse else FlatLayers
     layers = layers_type(parameters, gradient, config.batch_size)
-    return ClosedFormStep(layers, ACTIVATIONS[network.activation], config.loss)
+    return make_closed_form(layers, network, config.loss)
 
 
 def _train_in_epochs(
@@ -96,9 +99,12 @@ def _train_in_epochs(
     state: TrainingState,
 ) -> None:
     """Train with a first-order solver."""
-    solver = make_solver(parameters, gradient, config, state)
+    average = make_average(parameters.memory, config, state)
+    solver = make_solver(parameters, gradient, config, state, average)
     batches = Batches(data, config, config.random_state)
-    monitor = EpochMonitor(config, state, network, parameters.memory, data.validation)
+    monitor = EpochMonitor(
+        config, state, network, parameters.memory, data.validation, average=average
+    )
     epoch_loss = EpochLoss(step, batches, config.penalty)
     parts = (step, solver, batches, epoch_loss)
     is_graph = step.can_be_recorded and can_capture(batches, solver, parameters.values.device)

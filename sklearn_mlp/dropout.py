@@ -1,0 +1,90 @@
+"""Dropout from a generator of its own: every engine draws the same masks from the same seed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Real
+
+import torch
+from torch import Tensor, nn
+
+
+class MaskSource:
+    """Draws a network's dropout masks, in the order of its layers.
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+        On the device of the masks, while a fit lasts; None is torch's global generator, which
+        serves a network that is taken out of its estimator.
+    """
+
+    def __init__(self) -> None:
+        self.generator: torch.Generator | None = None
+
+    def fill(self, mask: Tensor, rate: float) -> Tensor:
+        """Fill a mask, feature-major (units, n_samples): 0 at a rate, else ``1 / (1 - rate)``."""
+        return mask.bernoulli_(1 - rate, generator=self.generator).div_(1 - rate)
+
+    @contextmanager
+    def seeded(self, seed: int, device: torch.device) -> Iterator[None]:
+        """Draw from a generator of our own within the body."""
+        self.generator = torch.Generator(device).manual_seed(seed)
+        try:
+            yield
+        finally:
+            # A generator cannot be copied or pickled.
+            self.generator = None
+
+
+class Dropout(nn.Module):
+    """Sets each value to 0 at a rate in training and scales the others up; does nothing else.
+
+    As `torch.nn.Dropout`, but for where its random numbers come from (Srivastava et al., 2014).
+
+    Parameters
+    ----------
+    rate : float
+        The share of values to drop, in [0, 1).
+    source : MaskSource
+        Of the network.
+    """
+
+    def __init__(self, rate: float, source: MaskSource) -> None:
+        super().__init__()
+        self.rate = rate
+        self.source = source
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Drop values of (n_samples, units)."""
+        if not self.training or not self.rate:
+            return inputs
+        # Drawn feature-major, as the closed form does.
+        mask = inputs.new_empty(inputs.shape[::-1])
+        return inputs * self.source.fill(mask, self.rate).t()
+
+    def extra_repr(self) -> str:
+        """Name the rate in the printed form."""
+        return f"rate={self.rate}"
+
+
+def dropout_per_layer(dropout: float | Sequence[float], n_hidden: int) -> tuple[float, ...]:
+    """Return the rate of each hidden layer.
+
+    Raises
+    ------
+    ValueError
+        If a list has another length, or an entry is no rate.
+    """
+    if not isinstance(dropout, Sequence):
+        return (float(dropout),) * n_hidden
+    for index, rate in enumerate(dropout):
+        if not isinstance(rate, Real) or not 0 <= rate < 1:
+            raise ValueError(
+                f"dropout[{index}] must be a float in the range [0.0, 1.0). Got {rate!r} instead."
+            )
+    if len(dropout) != n_hidden:
+        raise ValueError(
+            f"dropout has {len(dropout)} entries, but hidden_layer_sizes has {n_hidden}; give one "
+            "rate per hidden layer, or one for all of them."
+        )
+    return tuple(float(rate) for rate in dropout)

@@ -1,0 +1,70 @@
+"""The ways to draw a network's initial weights, besides scikit-learn's own."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_mlp.network import MLP, draw_initial_weights
+from sklearn_mlp.randomness import draw_seed, seeded_torch
+
+# Each returns a weight, (n_out, n_in).
+Draw = Callable[[np.random.RandomState, int, int], np.ndarray]
+
+
+def _kaiming(random_state: np.random.RandomState, n_out: int, n_in: int) -> np.ndarray:
+    """He et al. (2015), equation 10: normal, of variance ``2 / n_in``."""
+    return random_state.normal(0, math.sqrt(2 / n_in), (n_out, n_in))
+
+
+def _xavier_normal(random_state: np.random.RandomState, n_out: int, n_in: int) -> np.ndarray:
+    """Glorot and Bengio (2010), equation 12: normal, of variance ``2 / (n_in + n_out)``."""
+    return random_state.normal(0, math.sqrt(2 / (n_in + n_out)), (n_out, n_in))
+
+
+def _orthogonal(random_state: np.random.RandomState, n_out: int, n_in: int) -> np.ndarray:
+    """Saxe et al. (2014): rows or columns, whichever are fewer, are orthonormal."""
+    normal = random_state.normal(size=(max(n_out, n_in), min(n_out, n_in)))
+    factor, triangle = np.linalg.qr(normal)
+    # Without these signs the distribution would not be uniform (Mezzadri, 2007).
+    factor *= np.sign(np.diag(triangle))
+    return factor if n_out >= n_in else factor.T
+
+
+WEIGHT_INITS: dict[str, Draw] = {
+    "kaiming": _kaiming,
+    "xavier_normal": _xavier_normal,
+    "orthogonal": _orthogonal,
+}
+
+
+def draw_weights(network: MLP, weight_init: Any, random_state: np.random.RandomState) -> None:
+    """Fill a network with initial weights.
+
+    Parameters
+    ----------
+    network : MLP
+        On the CPU; changed in place.
+    weight_init : {'auto', 'kaiming', 'xavier_normal', 'orthogonal'} or callable
+        The parameter. ``'auto'`` draws the biases, too; with the others they are 0. A callable
+        is given each `torch.nn.Linear` in turn, to change in place.
+    random_state : RandomState
+        Settles the numbers; advanced. A callable finds torch's generator seeded from it.
+    """
+    if weight_init == "auto" or callable(weight_init):
+        draw_initial_weights(network, random_state)
+    if weight_init == "auto":
+        return
+    with torch.no_grad():
+        for layer in network.linear_layers:
+            layer.bias.zero_()
+            if not callable(weight_init):
+                draw = WEIGHT_INITS[weight_init]
+                weight = draw(random_state, layer.out_features, layer.in_features)
+                layer.weight.copy_(torch.from_numpy(weight))
+        if callable(weight_init):
+            with seeded_torch(draw_seed(random_state)):
+                for layer in network.linear_layers:
+                    weight_init(layer)
