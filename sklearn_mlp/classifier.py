@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mlp import metrics
+from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.class_weights import weigh_classes
 from sklearn_mlp.inputs import on_host, validate_training_data
@@ -100,8 +101,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
     tol : float, default=1e-4
         What counts as an improvement of the loss, or of the validation score with
         ``early_stopping``; for ``'lbfgs'`` the largest gradient component to stop at.
-    verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch; ``'progress'`` shows a progress bar instead, with
+        the loss and the time left, in a terminal or a notebook.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous call instead of new ones.
     momentum : float, default=0.9
@@ -333,7 +335,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
-    classes_: np.ndarray | list[np.ndarray]
+    classes_: Any
     _codec: LabelCodec
 
     # The constructor is the base's: scikit-learn's classifier has the same order of parameters.
@@ -427,6 +429,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
+    @follow_samples
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels.
 
@@ -448,6 +451,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         probabilities, _ = self._predict(X, self._activate)
         return self._codec.decode(probabilities)
 
+    @follow_samples
     def predict_proba(self, X: Any) -> Any:
         """Predict probabilities.
 
@@ -480,6 +484,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         probabilities, dtype = self._predict(X, self._activate)
         return self._codec.probabilities(probabilities.astype(dtype, copy=False))
 
+    @follow_samples
     def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithms of probabilities.
 

@@ -36,7 +36,7 @@ class TrainingConfig:
     max_iter: int
     shuffle: bool
     tol: float
-    verbose: bool | int
+    verbose: bool | int | str
     momentum: float
     nesterovs_momentum: bool
     beta_1: float
@@ -69,6 +69,11 @@ class TrainingConfig:
     n_outputs: int = 1
     observers: tuple[Observer, ...] = ()
     backend_params: Mapping[str, Any] | None = None
+
+    @property
+    def is_printing(self) -> bool:
+        """Whether to print, as scikit-learn does, what each epoch has come to."""
+        return bool(self.verbose) and self.verbose != "progress"
 
     @property
     def is_stochastic(self) -> bool:

@@ -207,5 +207,5 @@ class EpochMonitor:
         return is_stopping
 
     def _say(self, message: str, *values: object) -> None:
-        if self.config.verbose:
+        if self.config.is_printing:
             print(message % values)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_mlp import metrics
+from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.inputs import on_host, validate_training_data
 from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_loss
@@ -102,8 +103,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
     tol : float, default=1e-4
         What counts as an improvement of the loss, or of the validation score with
         ``early_stopping``; for ``'lbfgs'`` the largest gradient component to stop at.
-    verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch; ``'progress'`` shows a progress bar instead, with
+        the loss and the time left, in a terminal or a notebook.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous call instead of new ones.
     momentum : float, default=0.9
@@ -346,7 +348,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
-        verbose: bool | int = False,
+        verbose: bool | int | str = False,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -522,6 +524,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
+    @follow_samples
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict numbers.
 
