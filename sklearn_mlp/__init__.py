@@ -8,7 +8,20 @@
 from sklearn_mlp.classifier import TorchMLPClassifier
 from sklearn_mlp.fit_many import fit_many
 from sklearn_mlp.regressor import TorchMLPRegressor
+from sklearn_mlp.search import (
+    BatchedGridSearchCV,
+    BatchedRandomizedSearchCV,
+    cross_validate_batched,
+)
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["TorchMLPClassifier", "TorchMLPRegressor", "__version__", "fit_many"]
+__all__ = [
+    "BatchedGridSearchCV",
+    "BatchedRandomizedSearchCV",
+    "TorchMLPClassifier",
+    "TorchMLPRegressor",
+    "__version__",
+    "cross_validate_batched",
+    "fit_many",
+]

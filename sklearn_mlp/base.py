@@ -33,6 +33,7 @@ from sklearn_mlp.module_parameters import (
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
+from sklearn_mlp.progress import epoch_bar
 from sklearn_mlp.randomness import settled_training
 from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
@@ -76,7 +77,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
-        verbose: bool | int = False,
+        verbose: bool | int | str = False,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -98,6 +99,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Solvers, schedules, averaging.
         solver_params: dict[str, Any] | None = None,
         gradient_clip: float | None = None,
+        weight_averaging: str | None = None,
+        ema_decay: float = 0.99,
+        swa_start: float = 0.75,
         warmup: float = 0,
         lr_decay: float | None = None,
         lr_step_size: int = 30,
@@ -147,6 +151,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Solvers, schedules, averaging.
         self.solver_params = solver_params
         self.gradient_clip = gradient_clip
+        self.weight_averaging = weight_averaging
+        self.ema_decay = ema_decay
+        self.swa_start = swa_start
         self.warmup = warmup
         self.lr_decay = lr_decay
         self.lr_step_size = lr_step_size
@@ -247,25 +254,24 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         checked = self._check_fit(X, y, sample_weight, validation_set, incremental=incremental)
         prepared = self._prepare(checked, incremental=incremental)
         tasks = self._begin_tasks(X, sample_weight, checked, prepared)
-        if tasks:
-            prepared = prepared.observed_by(tasks)
-        self._train(prepared)
+        with epoch_bar(type(self).__name__, prepared.config, prepared.state) as bars:
+            self._train(prepared.observed_by(*tasks, *bars))
         self._finish(prepared)
-        if tasks:
-            tasks.fit_ended()
+        for task in tasks:
+            task.fit_ended()
         return self
 
     def _begin_tasks(
         self, X: Any, sample_weight: Any, checked: CheckedSamples, prepared: PreparedFit
-    ) -> EpochTasks | None:
-        """Tell scikit-learn's callbacks, if there are any, that training begins."""
+    ) -> list[EpochTasks]:
+        """Tell scikit-learn's callbacks that training begins; return who tells them the rest."""
         if not has_callbacks(self):
-            return None
+            return []
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         arguments = {"X": X, "y": checked.samples.y, "metadata": metadata}
         reconstruct = partial(self._reconstruction_attributes, prepared)
         max_epochs = 1 if prepared.config.incremental else self.max_iter
-        return EpochTasks(self, max_epochs, arguments, reconstruct)
+        return [EpochTasks(self, max_epochs, arguments, reconstruct)]
 
     def _check_fit(
         self,

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from torch import Tensor
 
 from sklearn_mlp import metrics
+from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.inputs import on_host, validate_training_data
 from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss
@@ -81,8 +82,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
     tol : float, default=1e-4
         What counts as an improvement of the loss, or of the validation score with
         ``early_stopping``; for ``'lbfgs'`` the largest gradient component to stop at.
-    verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch; ``'progress'`` shows a progress bar instead, with
+        the loss and the time left, in a terminal or a notebook.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous call instead of new ones.
     momentum : float, default=0.9
@@ -112,6 +114,18 @@ or a subclass of torch.optim.Optimizer, default='adam'
     gradient_clip : float, default=None
         The length, over all parameters, that a longer gradient of a batch's loss is scaled to;
         that of the penalty is added after. Not for ``'lbfgs'``.
+    weight_averaging : {'ema', 'swa'}, default=None
+        What the fitted network's weights are an average of, instead of the last ones: ``'ema'``
+        of those after each step, each counting ``ema_decay`` times the next one (corrected for
+        where it began, so that the initial weights do not count); ``'swa'`` of those at the end
+        of each epoch after ``swa_start``, all alike. A validation set is scored with the
+        average, `partial_fit` goes on from the weights. The running statistics of a batch
+        normalisation are averaged likewise. Not for ``'lbfgs'``.
+    ema_decay : float, default=0.99
+        The decay of ``'ema'``, in [0, 1).
+    swa_start : float, default=0.75
+        The part of ``max_iter`` after which ``'swa'`` begins, in [0, 1). Where training stops
+        before, there is no average.
     warmup : int or float, default=0
         Epochs over which the learning rate rises, step by step, to what it would be; a float is
         their share of ``max_iter``.
@@ -354,6 +368,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
+    @follow_samples
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels.
 
@@ -374,6 +389,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         probabilities, _ = self._predict(X, self._activate)
         return self._codec.decode(probabilities)
 
+    @follow_samples
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities.
 
@@ -394,6 +410,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
             return np.hstack([1 - probabilities, probabilities])
         return probabilities
 
+    @follow_samples
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of probabilities.
 

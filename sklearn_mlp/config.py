@@ -36,7 +36,7 @@ class TrainingConfig:
     max_iter: int
     shuffle: bool
     tol: float
-    verbose: bool | int
+    verbose: bool | int | str
     momentum: float
     nesterovs_momentum: bool
     beta_1: float
@@ -48,6 +48,9 @@ class TrainingConfig:
     # Solvers, schedules, averaging.
     solver_params: Mapping[str, Any] | None = None
     gradient_clip: float | None = None
+    weight_averaging: str | None = None
+    ema_decay: float = 0.99
+    swa_start: float = 0.75
     warmup: Any = 0
     lr_decay: float | None = None
     lr_step_size: int = 30
@@ -66,6 +69,11 @@ class TrainingConfig:
     n_outputs: int = 1
     observers: tuple[Observer, ...] = ()
     backend_params: Mapping[str, Any] | None = None
+
+    @property
+    def is_printing(self) -> bool:
+        """Whether to print, as scikit-learn does, what each epoch has come to."""
+        return bool(self.verbose) and self.verbose != "progress"
 
     @property
     def is_stochastic(self) -> bool:

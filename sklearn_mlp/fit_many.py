@@ -1,7 +1,7 @@
 """Many fits at once: `fit_many`, and what the batched searches share with it."""
 
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -134,8 +134,8 @@ class Outcome:
 
 def fit_stacked(
     estimators: Sequence[BaseTorchMLP],
-    samples: Sequence[int],
-    sets: dict[int, tuple[Any, Any, Any]],
+    samples: Sequence[Hashable],
+    sets: Mapping[Any, tuple[Any, Any, Any]],
 ) -> list[Outcome]:
     """Fit estimators in place, those in one stack that can be.
 
@@ -143,9 +143,9 @@ def fit_stacked(
     ----------
     estimators : sequence of BaseTorchMLP
         The estimators.
-    samples : sequence of int
+    samples : sequence of hashable
         The key of each one's samples.
-    sets : dict of int to (X, y, sample_weight)
+    sets : dict of hashable to (X, y, sample_weight)
         The samples.
 
     Returns
@@ -166,12 +166,17 @@ def fit_stacked(
                 prepared[place] = one
     stacks: dict[Hashable, list[int]] = {}
     for place, fit in prepared.items():
-        stacks.setdefault(stack_key(fit), []).append(place)
+        # Preprocessing may have made the samples sparse.
+        is_dense = isinstance(fit.data.inputs, torch.Tensor)
+        stacks.setdefault(stack_key(fit) if is_dense else place, []).append(place)
     for places in stacks.values():
         fits = [prepared[place] for place in places]
-        config = fits[0].config
-        with shared_threads(len(fits) * count_parameters(fits[0].network) * config.batch_size):
-            train_stack(fits)
+        if len(fits) == 1:
+            estimators[places[0]]._train(fits[0])
+        else:
+            work = count_parameters(fits[0].network) * fits[0].config.batch_size
+            with shared_threads(len(fits) * work):
+                train_stack(fits)
         for place, fit in zip(places, fits, strict=True):
             try:
                 estimators[place]._finish(fit)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.config import TrainingConfig, is_stochastic
+from sklearn_mlp.hidden import HiddenFeaturesMixin, up_to_layer
 from sklearn_mlp.inputs import prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters
@@ -41,7 +42,7 @@ def predicting_attributes(
     }
 
 
-class FittedNetwork(BaseEstimator):
+class FittedNetwork(HiddenFeaturesMixin, BaseEstimator):
     """The half of the estimators that comes after a fit."""
 
     # Parameters that matter here.
@@ -102,6 +103,7 @@ class FittedNetwork(BaseEstimator):
         state = copy.deepcopy(replace(state, trainer=None))
         view = self._view(network, config.loss, prepared.fit_dtype, config.n_outputs)
         view._set_fitted(copy.deepcopy(network), state, config, prepared.fit_dtype)
+        view._architecture = prepared.architecture
         return vars(view).copy()
 
     def _view(self, network: nn.Module, loss: Loss, fit_dtype: np.dtype, n_outputs: int) -> Self:
@@ -115,7 +117,9 @@ class FittedNetwork(BaseEstimator):
 
     # Predicting.
 
-    def _predict(self, X: Any, finish: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, np.dtype]:
+    def _predict(
+        self, X: Any, finish: Callable[[Tensor], Tensor], layer: int | None = None
+    ) -> tuple[np.ndarray, np.dtype]:
         """Run the network over ``X``.
 
         Parameters
@@ -124,6 +128,8 @@ class FittedNetwork(BaseEstimator):
             As the user passed it.
         finish : callable
             As in `predict_in_chunks`.
+        layer : int or None
+            The hidden layer to end with; None is the output layer.
 
         Returns
         -------
@@ -134,8 +140,11 @@ class FittedNetwork(BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_samples(self, X)
-        with shared_threads(count_parameters(self.module_) * X.shape[0]):
-            result = predict_in_chunks(self.module_, X, finish).numpy()
+        network = self.module_
+        if layer is not None:
+            network = up_to_layer(self._own_network("hidden_activations"), layer)
+        with shared_threads(count_parameters(network) * X.shape[0]):
+            result = predict_in_chunks(network, X, finish).numpy()
         return result, prediction_dtype(X, self._fit_dtype)
 
     def _activate(self, logits: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
+from sklearn_mlp.averaging import WeightAverage
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.schedules import make_schedule
 from sklearn_mlp.state import Snapshot, TrainingState
@@ -31,6 +32,8 @@ class EpochMonitor:
         What it is watched on, if anything.
     validate : callable or None
         Returns loss and score on it, where the network is evaluated together with others.
+    average : WeightAverage or None
+        Of the weights; what is scored, and left when training has ended, if it has begun.
     """
 
     def __init__(
@@ -41,10 +44,12 @@ class EpochMonitor:
         weights: Tensor,
         validation: ValidationData | None,
         validate: Callable[[], tuple[float, float]] | None = None,
+        average: WeightAverage | None = None,
     ) -> None:
         self.config = config
         self.state = state
         self.schedule = make_schedule(config, state)
+        self._average = average
         self.is_stopping_early = config.early_stopping and validation is not None
         self._validate = validate
         if validation is not None and validate is None:
@@ -90,6 +95,15 @@ class EpochMonitor:
         state.loss = loss
         state.samples_seen += n_samples
         self._say("Iteration %d, loss = %.8f", state.n_iter, loss)
+        if self._average is None:
+            return self._look(loss)
+        self._average.epoch_ended(state.epochs_scheduled + 1)
+        with self._average.in_place():
+            return self._look(loss)
+
+    def _look(self, loss: float) -> bool:
+        """Evaluate the network as it is, record it, and tell whether training is to end."""
+        state = self.state
         validation_loss, score = self._validate() if self._validate else (np.nan, np.nan)
         is_better = self._compare_score(score) if self._validate else False
         if not self.is_stopping_early:
@@ -104,8 +118,13 @@ class EpochMonitor:
         return is_last
 
     def restore_best(self) -> None:
-        """Put the best weights seen, if any were kept, back in place; a fit forgets them."""
+        """Put the averages, and then the best weights, if any were kept, in place.
+
+        The best are those of averages, where there are averages; a fit forgets them.
+        """
         state, config = self.state, self.config
+        if self._average is not None:
+            self._average.settle()
         if state.best is None or (config.incremental and not state.is_converged):
             return
         state.best.restore(self._live)
@@ -137,7 +156,7 @@ class EpochMonitor:
         warnings.warn(
             f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
     def _compare_loss(self, loss: float) -> bool:
@@ -188,5 +207,5 @@ class EpochMonitor:
         return is_stopping
 
     def _say(self, message: str, *values: object) -> None:
-        if self.config.verbose:
+        if self.config.is_printing:
             print(message % values)

@@ -28,7 +28,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
     "tol": [Interval(Real, 0, None, closed="left")],
-    "verbose": ["verbose"],
+    "verbose": ["verbose", StrOptions({"progress"})],
     "warm_start": ["boolean"],
     "momentum": [Interval(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
@@ -53,6 +53,9 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     # Solvers, schedules, averaging.
     "solver_params": [dict, None],
     "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+    "weight_averaging": [StrOptions({"ema", "swa"}), None],
+    "ema_decay": [Interval(Real, 0, 1, closed="left")],
+    "swa_start": [Interval(Real, 0, 1, closed="left")],
     "warmup": [
         Interval(Integral, 0, None, closed="left"),
         Interval(RealNotInt, 0, 1, closed="both"),

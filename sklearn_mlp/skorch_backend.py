@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
+from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batch, Batches
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.inputs import take_over
@@ -316,7 +317,8 @@ class _Run:
     ) -> "_Run":
         """Make ready for a fit."""
         parameters = ParameterVector.of(network)
-        solver = make_solver(parameters, parameters.empty_like(), config, state)
+        average = make_average(parameters.memory, config, state)
+        solver = make_solver(parameters, parameters.empty_like(), config, state, average)
         held_out, part = None, data.validation
         if part is not None:
             targets = part.targets.to(data.targets.device)
@@ -324,7 +326,7 @@ class _Run:
             size = chunk_rows(part.inputs, targets.device)
             settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
             held_out = _Samples(TrainingData(part.inputs, targets, weights), settings)
-        monitor = EpochMonitor(config, state, network, parameters.memory, part)
+        monitor = EpochMonitor(config, state, network, parameters.memory, part, average=average)
         return cls(_Samples(data, config), held_out, solver, monitor)
 
     def epoch_begins(self) -> None:

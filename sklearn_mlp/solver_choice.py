@@ -1,16 +1,17 @@
 """Which solver a fit gets, from its parameters, and what it is wrapped in."""
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any
 
 import torch
-from torch import Tensor
 
+from sklearn_mlp.averaging import WeightAverage
 from sklearn_mlp.config import TrainingConfig, is_stochastic
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.solvers import SGD, Adam, Solver
 from sklearn_mlp.state import OptimizerState, TrainingState
 from sklearn_mlp.torch_solvers import TORCH_SOLVERS, TorchSolver, optimizer_class
+from sklearn_mlp.wrapped_solvers import AveragedSolver, ClippedSolver
 
 # scikit-learn's own, in its form.
 OWN_SOLVERS: dict[str, type[Solver]] = {"sgd": SGD, "adam": Adam}
@@ -32,8 +33,12 @@ def make_solver(
     gradient: ParameterVector,
     config: TrainingConfig,
     state: TrainingState,
+    average: WeightAverage | None = None,
 ) -> Solver:
-    """Return the solver that ``config`` names, going on from its memory in a `partial_fit`."""
+    """Return the solver that ``config`` names, going on from its memory in a `partial_fit`.
+
+    After each of its steps the weights go into an average of steps, if there is one.
+    """
     is_own = isinstance(config.solver, str) and config.solver in OWN_SOLVERS
     kind = OWN_SOLVERS[config.solver] if is_own else TorchSolver
     # An optimizer given other numbers may keep other moments.
@@ -44,54 +49,12 @@ def make_solver(
         state.optimizer = memory = OptimizerState(name, moments)
     if is_own:
         memory.to(parameters.values)
-    solver = kind(parameters, gradient, config, memory)
-    return solver if config.gradient_clip is None else ClippedSolver(solver, config.gradient_clip)
-
-
-@final
-class ClippedSolver(Solver):
-    """Shortens a gradient that is too long, then takes another solver's step.
-
-    The length is that of the loss's gradient, over all parameters; the penalty's is added after.
-
-    Parameters
-    ----------
-    solver : Solver
-        Takes the step.
-    longest : float
-        The length that a longer gradient is scaled to.
-    """
-
-    def __init__(self, solver: Solver, longest: float) -> None:
-        super().__init__(solver.parameters, solver.gradient, solver.config, solver.state)
-        self.can_be_captured = solver.can_be_captured
-        self._solver = solver
-        self._longest = longest
-
-    def update(self, learning_rate: float, penalty: float) -> None:
-        """Take one step; ``penalty`` times a weight is added to its gradient."""
-        self._clip()
-        self._solver.update(learning_rate, penalty)
-
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
-        """Take the same step from scalars on the device."""
-        self._clip()
-        self._solver.update_captured(learning_rate, penalty, count)
-
-    def remember(self) -> OptimizerState:
-        """Return the memory, brought up to date."""
-        return self._solver.remember()
-
-    def take_over(self, moments: Mapping[Any, Any]) -> None:
-        """Go on from moments, which are copied."""
-        self._solver.take_over(moments)
-
-    def _clip(self) -> None:
-        """Scale the gradient, as `torch.nn.utils.clip_grad_norm_` does."""
-        gradient = self.gradient.values
-        # The host must not wait for the length, so a short gradient is multiplied by 1.
-        length = torch.linalg.vector_norm(gradient)
-        gradient.mul_((self._longest / (length + 1e-6)).clamp_(max=1.0))
+    solver: Solver = kind(parameters, gradient, config, memory)
+    if config.gradient_clip is not None:
+        solver = ClippedSolver(solver, config.gradient_clip)
+    if average is not None and average.is_stepwise:
+        solver = AveragedSolver(solver, average)
+    return solver
 
 
 def check_solver(parameters: Mapping[str, Any]) -> None:
@@ -102,15 +65,16 @@ def check_solver(parameters: Mapping[str, Any]) -> None:
     TypeError
         If ``solver`` is a class, but none of an optimizer.
     ValueError
-        If the solver does not take ``solver_params``, or is not one for ``gradient_clip``.
+        If the solver does not take ``solver_params``, ``gradient_clip`` or ``weight_averaging``.
     """
     solver, given = parameters["solver"], parameters["solver_params"]
-    if parameters["gradient_clip"] is not None and not is_stochastic(solver):
-        raise ValueError(
-            f"gradient_clip={parameters['gradient_clip']} cannot be used with solver='lbfgs', "
-            "whose line search needs the whole gradient; set gradient_clip=None, or use a "
-            "first-order solver such as 'adam'."
-        )
+    for name in ("gradient_clip", "weight_averaging"):
+        if parameters[name] is not None and not is_stochastic(solver):
+            raise ValueError(
+                f"{name}={parameters[name]!r} cannot be used with solver='lbfgs', whose line "
+                f"search needs each gradient, and each point, as it is; set {name}=None, or use "
+                "a first-order solver such as 'adam'."
+            )
     if isinstance(solver, str) and solver not in TORCH_SOLVERS:
         if given:
             raise ValueError(

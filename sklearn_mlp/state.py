@@ -97,13 +97,52 @@ class OptimizerState:
         self.moments = map_tensors(brought, self.moments)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "moments": map_tensors(_Array.of, self.moments)}
+        return {**self.__dict__, "moments": packed_tensors(self.moments)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.moments = map_leaves(
-            lambda leaf: leaf.tensor() if isinstance(leaf, _Array) else leaf, self.moments
+        self.moments = unpacked_tensors(self.moments)
+
+
+@dataclass
+class AverageState:
+    """An average of the weights, and those it is made of; pickles as NumPy arrays.
+
+    Attributes
+    ----------
+    kind : str
+        What ``weight_averaging`` names.
+    values : Tensor of shape (n_parameters + n_buffers,)
+        The average, which is what the network holds between calls.
+    count : scalar Tensor
+        How many weights it is of.
+    weights : Tensor of shape (n_parameters + n_buffers,) or None
+        The weights that training goes on from.
+    is_begun : bool
+        Whether ``count`` is more than 0; the host need not ask the device.
+    """
+
+    kind: str
+    values: Tensor
+    count: Tensor
+    weights: Tensor | None = None
+    is_begun: bool = False
+
+    def brought(self, like: Tensor, count_dtype: torch.dtype) -> "AverageState":
+        """Return a copy on the device and in the type of a tensor."""
+        return replace(
+            self,
+            values=torch.empty_like(like).copy_(self.values),
+            count=self.count.clone().to(like.device, count_dtype),
+            weights=None if self.weights is None else self.weights.to(like),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        packed: dict[str, Any] = packed_tensors(self.__dict__)
+        return packed
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(unpacked_tensors(state))
 
 
 @dataclass(frozen=True)
@@ -134,6 +173,16 @@ def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
     return map_leaves(lambda leaf: function(leaf) if isinstance(leaf, Tensor) else leaf, tree)
 
 
+def packed_tensors(tree: Any) -> Any:
+    """Replace all tensors of such a tree by what pickles without their device."""
+    return map_tensors(_Array.of, tree)
+
+
+def unpacked_tensors(tree: Any) -> Any:
+    """Undo `packed_tensors`."""
+    return map_leaves(lambda leaf: leaf.tensor() if isinstance(leaf, _Array) else leaf, tree)
+
+
 @dataclass
 class TrainingState:
     """Everything that training goes on from, besides the weights.
@@ -142,6 +191,8 @@ class TrainingState:
     ----------
     optimizer : OptimizerState or None
         The solver's memory; None before the first step and for ``lbfgs``.
+    average : AverageState or None
+        The average of the weights, with ``weight_averaging``.
     learning_rate : float
         The current learning rate; of a planned schedule, what the plan starts from.
     learning_rate_init : float
@@ -176,6 +227,7 @@ class TrainingState:
     """
 
     optimizer: OptimizerState | None = None
+    average: AverageState | None = None
     learning_rate: float = 0.0
     learning_rate_init: float = 0.0
     epochs_scheduled: int = 0
@@ -194,10 +246,11 @@ class TrainingState:
     seed: int | None = None
 
     def packed(self, *, can_go_on: bool) -> "TrainingState":
-        """Return a copy to pickle, with the solver's memory only if training can go on."""
+        """Return a copy to pickle, with what only training needs if it can go on."""
         return replace(
             self,
             optimizer=self.optimizer if can_go_on else None,
+            average=self.average if can_go_on else None,
             trainer=None if self.trainer is None else self.trainer.packed(),
         )
 

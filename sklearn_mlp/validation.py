@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
@@ -138,7 +139,7 @@ def make_rescore(
 
     def rescore() -> float:
         # A scorer of the user's may do anything with torch.
-        with torch.inference_mode(False):
+        with torch.inference_mode(False), config_context(array_api_dispatch=False):
             return float(scorer(view, X, y, **weights))
 
     return rescore

@@ -52,7 +52,7 @@ def fit(**parameters):
         {"solver": "sgd", "learning_rate": "invscaling"},
         {"solver": "sgd", "nesterovs_momentum": False},
         {"solver": "sgd", "gradient_clip": 0.3, "learning_rate": "cosine"},
-        {"solver": "adam", "gradient_clip": 0.3, "warmup": 3},
+        {"solver": "adam", "gradient_clip": 0.3, "warmup": 3, "weight_averaging": "ema"},
         {"solver": "adam", "weights": np.linspace(0.5, 2, 450)},
         {"solver": "sgd", "shuffle": False, "weights": np.repeat([0.0, 1.0, 2.0], 150)},
     ],

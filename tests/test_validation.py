@@ -293,3 +293,18 @@ def test_changed_scoring_is_compared_anew(make_regressor, numbers):
     assert estimator.best_validation_score_ == max(
         estimator.validation_scores_[-estimator.n_iter_ :]
     )
+
+
+def test_what_layers_remember_is_restored_too(make_classifier, parts):
+    X, y, validation = parts
+    settings = {**EXACT, "normalization": "batch", "dropout": 0.2, "n_iter_no_change": 3}
+    settings |= {"learning_rate_init": 0.1, "scoring": "loss"}
+    stopped = make_classifier(**settings, early_stopping=True, max_iter=40).fit(X, y, **validation)
+    best = int(np.argmax(stopped.validation_scores_)) + 1
+    assert best < stopped.n_iter_
+    ended = make_classifier(**settings, max_iter=best).fit(X, y, **validation)
+    assert same_weights(stopped, ended)
+    X_val, y_val = validation.values()
+    assert_array_equal(stopped.predict_proba(X_val), ended.predict_proba(X_val))
+    expected = -log_loss(y_val, stopped.predict_proba(X_val))
+    assert_allclose(stopped.best_validation_score_, expected, rtol=1e-9)

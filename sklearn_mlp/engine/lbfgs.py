@@ -178,7 +178,7 @@ class _IterationRecord:
         self.best = intermediate_result.x.copy()
         self._state.loss = float(intermediate_result.fun)
         self._state.n_iter += 1
-        if self._config.verbose:
+        if self._config.is_printing:
             print(f"Iteration {self._state.n_iter}, loss = {self._state.loss:.8f}")
         self._record()
         max_time = self._config.max_time

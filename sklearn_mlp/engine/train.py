@@ -6,6 +6,7 @@ from functools import partial
 
 from torch import nn
 
+from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batches
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.autograd_step import AutogradStep
@@ -98,9 +99,12 @@ def _train_in_epochs(
     state: TrainingState,
 ) -> None:
     """Train with a first-order solver."""
-    solver = make_solver(parameters, gradient, config, state)
+    average = make_average(parameters.memory, config, state)
+    solver = make_solver(parameters, gradient, config, state, average)
     batches = Batches(data, config, config.random_state)
-    monitor = EpochMonitor(config, state, network, parameters.memory, data.validation)
+    monitor = EpochMonitor(
+        config, state, network, parameters.memory, data.validation, average=average
+    )
     epoch_loss = EpochLoss(step, batches, config.penalty)
     parts = (step, solver, batches, epoch_loss)
     is_graph = step.can_be_recorded and can_capture(batches, solver, parameters.values.device)

@@ -1,0 +1,101 @@
+"""The hidden layers' activations, as features for another model."""
+
+import copy
+import operator
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from torch import Tensor, nn
+
+from sklearn_mlp.array_api import follow_samples
+from sklearn_mlp.network import MLP
+
+
+class HiddenFeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """What makes a fitted network a transformer."""
+
+    def transform(self, X: Any) -> np.ndarray | Tensor:
+        """Return the activations of the last hidden layer, what the output layer is given.
+
+        So the network can be a step of a `~sklearn.pipeline.Pipeline` that another model follows.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_units)
+            As in a prediction: nothing is dropped, nothing is normalised by the batch.
+
+        Raises
+        ------
+        ValueError
+            If there is no hidden layer.
+        """
+        return self.hidden_activations(X, -1)
+
+    @follow_samples
+    def hidden_activations(self, X: Any, layer: int = -1) -> np.ndarray | Tensor:
+        """Return the activations of a hidden layer.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+        layer : int, default=-1
+            Which hidden layer, counted from 0, or from -1 backwards.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_units)
+            As in a prediction.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mlp import TorchMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = TorchMLPClassifier((16, 4), max_iter=100, tol=1, random_state=0).fit(X, y)
+        >>> clf.hidden_activations(X, 0).shape
+        (150, 16)
+        """
+        predict: Any = self
+        activations, dtype = predict._predict(X, lambda values: values, layer)
+        result: np.ndarray = activations.astype(dtype, copy=False)
+        return result
+
+    @property
+    def _n_features_out(self) -> int:
+        network: Any = self
+        return int(network._own_network("get_feature_names_out").units[-2])
+
+
+def up_to_layer(network: MLP, layer: int) -> nn.Module:
+    """Return a network that ends with a hidden layer of another's, whose parameters it shares.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer.
+    """
+    n_hidden = len(network.layers) - 1
+    number = operator.index(layer)
+    if not -n_hidden <= number < n_hidden:
+        raise ValueError(
+            f"layer={layer} is not among the network's {n_hidden} hidden layers"
+            + (f", 0 to {n_hidden - 1} or -{n_hidden} to -1." if n_hidden else ".")
+        )
+    last = number % n_hidden
+    part = copy.copy(network)
+    part._modules = dict(network._modules)
+    # What follows a network's hidden layers is its last layer, whatever that is.
+    part.layers = nn.ModuleList([*network.layers[: last + 1], nn.Identity()])
+    return nn.Sequential(part)

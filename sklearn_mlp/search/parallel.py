@@ -1,0 +1,192 @@
+"""What takes the place of scikit-learn's `Parallel`: it puts fits together before it runs them."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import joblib
+import numpy as np
+import scipy.sparse
+from joblib import effective_n_jobs
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_mlp.callbacks import has_callbacks
+from sklearn_mlp.fit_many import count_outputs
+from sklearn_mlp.search.stack import FoldFit, Settings, fit_and_score_stack
+from sklearn_mlp.sklearn_internals import fit_and_score
+from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
+
+Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class StackingParallel:
+    """Runs the fits of a search, in stacks where that is possible.
+
+    Parameters
+    ----------
+    n_jobs, pre_dispatch, verbose
+        As scikit-learn passes them to its own; ``verbose`` is joblib's.
+    max_memory : float or int
+        As for `fit_many`.
+    report : bool
+        Whether to print which fits are not stacked, and why.
+    """
+
+    def __init__(
+        self,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        *,
+        max_memory: float,
+        report: bool,
+    ) -> None:
+        self._n_jobs = n_jobs
+        self._max_memory = max_memory
+        self._report = report
+        self._parallel = Parallel(n_jobs=n_jobs, verbose=verbose, pre_dispatch=pre_dispatch)
+
+    def __enter__(self) -> Self:
+        self._parallel.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._parallel.__exit__(*exception)
+
+    def __call__(self, tasks: Iterable[Task]) -> list[dict[str, Any]]:
+        """Run tasks, each a fit of a candidate on a fold; return their results in order."""
+        tasks = list(tasks)
+        folds: dict[int, int] = {}
+        fits: dict[int, FoldFit] = {}
+        reasons: Counter[str] = Counter()
+        for place, task in enumerate(tasks):
+            fit, reason = _read(task, folds)
+            if fit is not None:
+                fits[place] = fit
+            elif reason is not None:
+                reasons[reason] += 1
+        if self._report:
+            for reason, count in reasons.items():
+                print(f"[stack] {count} of {len(tasks)} fits are not stacked: {reason}")
+        alone = [place for place in range(len(tasks)) if place not in fits]
+        stacks = self._plan(fits, tasks)
+        results: dict[int, dict[str, Any]] = {}
+        outputs = self._parallel(
+            [_stack_task([fits[place] for place in stack], tasks[stack[0]]) for stack in stacks]
+            + [tasks[place] for place in alone]
+        )
+        for stack, output in zip([*stacks, *([place] for place in alone)], outputs, strict=True):
+            results.update(zip(stack, output if type(output) is list else [output], strict=True))
+        return [results[place] for place in range(len(tasks))]
+
+    def _plan(self, fits: Mapping[int, FoldFit], tasks: Sequence[Task]) -> list[list[int]]:
+        """Return which of the tasks make up each stack."""
+        if not fits:
+            return []
+        places = list(fits)
+        _, (_, X, y), _ = tasks[places[0]]
+        n_outputs = count_outputs(y)
+        numbers: dict[Hashable, int] = {}
+        requests = [
+            FitRequest(
+                fit.network,
+                numbers.setdefault(fit.samples, len(numbers)),
+                len(fit.train) if fit.train.dtype != bool else int(fit.train.sum()),
+                X.shape[1],
+                n_outputs,
+            )
+            for fit in fits.values()
+        ]
+        n_jobs = effective_n_jobs(self._n_jobs)
+        stacks = plan_stacks(requests, n_jobs, self._max_memory)
+        return [[places[index] for index in stack] for stack in stacks]
+
+
+def _read(task: Task, folds: dict[int, int]) -> tuple[FoldFit | None, str | None]:
+    """Return a task as a fit to stack, or why it is none.
+
+    ``folds`` numbers the folds, by the identity of their rows.
+    """
+    function, (estimator, X, y), options = task
+    assert getattr(function, "function", function) is fit_and_score, "scikit-learn has changed"
+    parameters = options["parameters"]
+    if parameters is not None:
+        # As in scikit-learn: a candidate may be an estimator itself.
+        estimator = estimator.set_params(**clone(parameters, safe=False))
+    reason = _why_not(estimator, X, y, options)
+    if reason is not None:
+        return None, reason
+    fold = folds.setdefault(id(options["train"]), len(folds))
+    caller = options.get("caller")
+    return (
+        FoldFit(
+            estimator,
+            parameters,
+            np.asarray(options["train"]),
+            np.asarray(options["test"]),
+            (fold, _preprocessing_key(estimator, parameters)),
+            options.get("split_progress"),
+            options.get("candidate_progress"),
+            options.get("callback_ctx") if has_callbacks(caller) else None,
+        ),
+        None,
+    )
+
+
+def _why_not(estimator: Any, X: Any, y: Any, options: Mapping[str, Any]) -> str | None:
+    """Say why a fit cannot be stacked, if it cannot."""
+    network = estimator
+    if type(estimator) is Pipeline:
+        network = estimator.steps[-1][1]
+        if estimator.transform_input is not None:
+            return "transform_input of a Pipeline"
+        if estimator.verbose:
+            return "verbose=True of a Pipeline prints one fit after the other"
+    elif scipy.sparse.issparse(X):
+        return "sparse samples are trained one by one"
+    reason = why_not_stacked(network)
+    if reason is not None:
+        return reason
+    if y is None or not hasattr(X, "shape") or len(X.shape) != 2:
+        return f"X is a {type(X).__name__}, or there is no y"
+    names = {name for name, value in (options["fit_params"] or {}).items() if value is not None}
+    weight = "sample_weight"
+    if type(estimator) is Pipeline:
+        weight = f"{estimator.steps[-1][0]}__sample_weight"
+    if names - {weight}:
+        return f"fit is given {', '.join(sorted(names - {weight}))}"
+    return None
+
+
+def _preprocessing_key(estimator: Any, parameters: Mapping[str, Any] | None) -> str | None:
+    """Return what is equal for two candidates whose samples are preprocessed in the same way."""
+    if type(estimator) is not Pipeline or len(estimator.steps) == 1:
+        return None
+    of_network = f"{estimator.steps[-1][0]}__"
+    others = {
+        name: value
+        for name, value in (parameters or {}).items()
+        if not name.startswith(of_network)
+    }
+    key: str = joblib.hash(sorted(others.items(), key=lambda item: item[0])) if others else ""
+    return key
+
+
+def _stack_task(fits: list[FoldFit], task: Task) -> Task:
+    """Return the task of fitting and scoring a stack; all share what is in one of their tasks."""
+    _, (_, X, y), options = task
+    settings = Settings(
+        scorer=options["scorer"],
+        fit_params={k: v for k, v in (options["fit_params"] or {}).items() if v is not None},
+        score_params=options["score_params"] or {},
+        return_train_score=options["return_train_score"],
+        return_n_test_samples=options.get("return_n_test_samples", False),
+        return_estimator=options.get("return_estimator", False),
+        error_score=options["error_score"],
+        verbose=options["verbose"],
+        caller=options.get("caller") if fits[0].callback_ctx is not None else None,
+    )
+    stack: Task = delayed(fit_and_score_stack)(fits, X, y, settings)
+    return stack
