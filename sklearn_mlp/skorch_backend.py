@@ -34,7 +34,7 @@ from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
-from sklearn_mlp.targets import LabelCodec
+from sklearn_mlp.targets import ColumnsCodec, LabelCodec, TargetCodec
 from sklearn_mlp.threads import rebalance_threads
 from sklearn_mlp.training_data import TrainingData
 
@@ -78,6 +78,7 @@ def train(
         net = _make_net(network, config)
     net.lr, net.max_epochs = config.learning_rate_init, config.max_iter
     net.batch_size = config.batch_size
+    net.codec_, net.loss_, net.criterion_.loss = config.codec, config.loss, config.loss
     run = _Run.of(network, data, config, state)
     net.run_ = run
     net.optimizer_.bind(run.solver, state.learning_rate)
@@ -104,11 +105,15 @@ def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
     if isinstance(settings.get("callbacks"), list):
         # skorch empties the list when a net is trimmed.
         settings["callbacks"] = list(settings["callbacks"])
-    if config.codec is None:
-        net: _Net = SkorchRegressor(network, **settings)
-    else:
+    net: _Net
+    if isinstance(config.codec, ColumnsCodec):
+        net = SkorchColumnsClassifier(network, **settings)
+    elif isinstance(config.codec, LabelCodec):
         net = SkorchClassifier(network, classes=config.codec.classes, **settings)
-    net.codec_, net.loss_, net.given_ = config.codec, config.loss, config.backend_params
+    else:
+        net = SkorchRegressor(network, **settings)
+    net.given_ = config.backend_params
+    net.codec_, net.loss_ = config.codec, config.loss
     return net.initialize()
 
 
@@ -148,12 +153,9 @@ class _Samples(skorch.dataset.Dataset):
         return labels_of(targets if rows is None else targets[rows], self.config.codec)
 
 
-def labels_of(targets: Tensor, codec: LabelCodec | None) -> np.ndarray:
+def labels_of(targets: Tensor, codec: TargetCodec) -> np.ndarray:
     """Return the labels, or numbers, that targets of shape (n_samples, n_outputs) stand for."""
-    values = targets.cpu().numpy()
-    if codec is None:
-        return values[:, 0] if values.shape[1] == 1 else values
-    return codec.classes[values[:, 0]] if codec.kind == "multiclass" else codec.decode(values)
+    return codec.restore(targets.cpu().numpy())
 
 
 class Labels(np.ndarray):
@@ -355,8 +357,8 @@ class _Net(NeuralNet):
 
     Attributes
     ----------
-    codec_ : LabelCodec or None
-        The classifier's labels.
+    codec_ : TargetCodec
+        The labels or numbers that targets and outputs stand for.
     loss_ : Loss
         For the output activation.
     given_ : dict or None
@@ -365,7 +367,7 @@ class _Net(NeuralNet):
         The fit, while it lasts.
     """
 
-    codec_: LabelCodec | None
+    codec_: TargetCodec
     loss_: Loss
     given_: Mapping[str, Any] | None
     run_: _Run | None = None
@@ -444,9 +446,8 @@ class _Net(NeuralNet):
         """Return labels, or numbers, of any origin as a batch."""
         codec, weight = self.codec_, next(self.module_.parameters())
         y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
-        values = torch.from_numpy(y.reshape(len(y), -1) if codec is None else codec.encode(y))
-        is_coded = codec is not None and codec.kind == "multiclass"
-        values = values.to(weight.device, torch.int64 if is_coded else weight.dtype)
+        values = torch.from_numpy(codec.encode(y))
+        values = values.to(weight.device, torch.int64 if codec.is_coded else weight.dtype)
         return Batch(values, values.t(), values.t(), len(values), None, float(len(values)))
 
     # Data.
@@ -547,18 +548,30 @@ class _PackedNet:
 class SkorchClassifier(_Net, NeuralNetClassifier):
     """A `skorch.NeuralNetClassifier` that `TorchMLPClassifier` trains, as its ``net_``."""
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    codec_: LabelCodec
+
+    def predict_proba(self, X: Any) -> Any:
         """Predict probabilities, (n_samples, n_classes), as the estimator does."""
-        probabilities = super().predict_proba(X)
-        if probabilities.shape[1] == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        return probabilities
+        return self.codec_.probabilities(super().predict_proba(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels, as the estimator does."""
         probabilities = super().predict_proba(X)
-        assert self.codec_ is not None
         return self.codec_.decode(probabilities)
+
+
+class SkorchColumnsClassifier(_Net):
+    """The net of a classifier of several columns of labels, for which skorch has no class."""
+
+    codec_: ColumnsCodec
+
+    def predict_proba(self, X: Any) -> Any:
+        """Predict a list of probabilities, (n_samples, n_classes), as the estimator does."""
+        return self.codec_.probabilities(super().predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict labels, (n_samples, n_columns), as the estimator does."""
+        return self.codec_.decode(super().predict_proba(X))
 
 
 class SkorchRegressor(_Net, NeuralNetRegressor):
@@ -566,4 +579,4 @@ class SkorchRegressor(_Net, NeuralNetRegressor):
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict numbers, (n_samples,) or (n_samples, n_outputs), as the estimator does."""
-        return labels_of(torch.from_numpy(super().predict_proba(X)), None)
+        return self.codec_.decode(self.loss_.predictions(super().predict_proba(X)))

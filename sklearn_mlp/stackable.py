@@ -45,8 +45,11 @@ _EQUAL |= {"nesterovs_momentum", "scoring", "shuffle", "validation_fraction"}
 _EQUAL_AMONG = {
     "activation": ("identity", "logistic", "tanh", "relu"),
     "solver": ("sgd", "adam"),
-    "loss": ("squared_error", "poisson"),
     "backend": ("torch",),
+}
+_LOSSES: dict[type, tuple[str, ...]] = {
+    TorchMLPClassifier: ("log_loss",),
+    TorchMLPRegressor: ("squared_error", "poisson"),
 }
 # Anything else has to have its default.
 
@@ -72,10 +75,11 @@ def why_not_stacked(estimator: Any) -> str | None:
     if estimator.verbose:
         return f"verbose={estimator.verbose} prints one fit after the other"
     defaults = _defaults(type(estimator))
+    among = {**_EQUAL_AMONG, "loss": _LOSSES[type(estimator)]}
     for name, value in estimator.get_params(deep=False).items():
         if name in _DIFFERING or name in _EQUAL:
             continue
-        accepted = _EQUAL_AMONG.get(name, (defaults.get(name),))
+        accepted = among.get(name, (defaults.get(name),))
         if not any(
             value is one or (type(value) is type(one) and value == one) for one in accepted
         ):

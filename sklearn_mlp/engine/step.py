@@ -80,7 +80,7 @@ class ClosedFormStep(Step):
         self.n_outputs = layers.n_outputs
         self.flat_weights = layers.flat_weights
         self.widest = max(layers.widths)
-        self.can_be_recorded = True
+        self.can_be_recorded = loss.is_capturable
         self._buffers: dict[int, _Buffers] = {}
 
     def quiet(self) -> AbstractContextManager[None]:
