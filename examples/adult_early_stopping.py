@@ -76,8 +76,8 @@ X_train, X_val, y_train, y_val = train_test_split(
 # %%
 # Two rules
 # ---------
-# Metadata routing takes ``X_val`` and ``y_val`` to the step that asks for them. Five seeds, because
-# one says little: what a rule keeps hangs on the noise of a validation set.
+# Metadata routing takes ``X_val`` and ``y_val`` to the step that asks for them. Five seeds,
+# because one says little: what a rule keeps hangs on the noise of a validation set.
 
 sklearn.set_config(enable_metadata_routing=True)
 columns = make_column_transformer(

@@ -2,9 +2,9 @@
 Four learning rates on one plot
 ===============================
 
-The learning rate is the first thing to tune. Here are four of them on a task of three classes, the
-digits 3, 5 and 8, with a validation set to look at after each epoch. The best of the four models is
-saved, and another process, which has seen none of the training, uses it.
+The learning rate is the first thing to tune. Here are four of them on a task of three classes,
+the digits 3, 5 and 8, with a validation set to look at after each epoch. The best of the four
+models is saved, and another process, which has seen none of the training, uses it.
 """
 
 # %%

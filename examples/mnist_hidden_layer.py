@@ -24,9 +24,9 @@ it from OpenML. Run it by ``python examples/mnist_hidden_layer.py``.
 # %%
 # Fit
 # ---
-# A test set that decides nothing may be watched: without ``early_stopping`` neither the weights nor
-# the end of training depend on it. Ten epochs are what was asked for: the warning that they do not
-# reach the minimum is no news.
+# A test set that decides nothing may be watched: without ``early_stopping`` neither the weights
+# nor the end of training depend on it. Ten epochs are what was asked for: the warning that they do
+# not reach the minimum is no news.
 
 import warnings
 
@@ -54,9 +54,9 @@ for name, hidden_layer_sizes in [("no hidden layer", ()), ("50 hidden units", (5
 # %%
 # See
 # ---
-# The loss on the training set is taken while an epoch runs, that on the test set when it has ended.
-# The ten digits are the first of the test set, with what the hidden layer makes of them; a wrong
-# label is red.
+# The loss on the training set is taken while an epoch runs, that on the test set when it has
+# ended. The ten digits are the first of the test set, with what the hidden layer makes of them; a
+# wrong label is red.
 
 figure = plt.figure(figsize=(11, 6.4), layout="constrained")
 curves, digits = figure.subfigures(2, 1, height_ratios=[3, 1])
