@@ -120,6 +120,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
+        compile: bool = False,
         backend: str = "torch",
         backend_params: dict[str, Any] | None = None,
         **module__: Any,
@@ -177,6 +178,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Where it runs.
         self.device = device
         self.dtype = dtype
+        self.compile = compile
         self.backend = backend
         self.backend_params = backend_params
         set_module_parameters(self, module__)
@@ -211,8 +213,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """
         others = {name: value for name, value in params.items() if not is_module_parameter(name)}
         super().set_params(**others)
-        for name in params.keys() - others.keys():
-            setattr(self, name, params[name])
+        for_module = {name: params[name] for name in params if name not in others}
+        set_module_parameters(self, for_module)
         return self
 
     # What the two tasks differ in.
@@ -315,7 +317,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
 
     def _check_settings(self) -> None:
         """Check what the parameters ask for together, and of this machine."""
-        Architecture.of(vars(self))
+        Architecture.of(vars(self), module_parameters_of(self))
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
         parameters = self.get_params(deep=False)
@@ -325,7 +327,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
         X, targets = checked.X, checked.targets
-        architecture = Architecture.of(vars(self))
+        architecture = Architecture.of(vars(self), module_parameters_of(self))
         loss = self._choose_loss()
         n_outputs = self._count_outputs(targets, loss)
         device = resolve_device(self.device)

@@ -212,10 +212,16 @@ or a subclass of torch.optim.Optimizer, default='adam'
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.
-    dtype : {'auto', 'float32', 'float64'}, default='auto'
-        The floating-point type of training. ``'auto'`` is float32 for ``'adam'`` and ``'sgd'``,
-        and float64 for ``'lbfgs'``, whose line search needs it, and where one batch holds all of
-        at most 200 samples. What comes out has the type that scikit-learn's would have.
+    dtype : {'auto', 'float32', 'float64', 'bfloat16'}, default='auto'
+        The floating-point type of training. ``'auto'`` is float32, and float64 for ``'lbfgs'``,
+        whose line search needs it, and where one batch holds all of at most 200 samples.
+        ``'bfloat16'``, not for ``'lbfgs'``, is mixed precision: training takes its products in
+        bfloat16, which large networks gain from where the device has it, and the parameters stay
+        float32. What comes out has the type that scikit-learn's would have.
+    compile : bool, default=False
+        Whether to compile the network with `torch.compile` where autograd trains it: where
+        ``engine_`` is ``'autograd'``, or with ``backend='skorch'``. It takes seconds, which large
+        networks may repay. The closed form has nothing to compile.
     backend : {'torch', 'skorch'}, default='torch'
         What trains the network: this package's own engine, which is the faster one by far, or
         skorch, for its callbacks and its ecosystem. Both follow the same numbers. skorch has no
@@ -388,6 +394,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
+        compile: bool = False,
         backend: str = "torch",
         backend_params: dict[str, Any] | None = None,
         **module__: Any,
@@ -443,6 +450,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
             # Where it runs.
             device=device,
             dtype=dtype,
+            compile=compile,
             backend=backend,
             backend_params=backend_params,
             **module__,
