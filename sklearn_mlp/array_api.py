@@ -31,8 +31,8 @@ def follow_samples(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def on_device(result: Any, device: torch.device) -> Any:
     """Return arrays of numbers as tensors on a device; labels of another type stay arrays."""
-    if isinstance(result, list):
-        return [on_device(part, device) for part in result]
+    if isinstance(result, list | tuple):
+        return type(result)(on_device(part, device) for part in result)
     if result.dtype.kind not in "biuf":
         return result
     if result.dtype == np.float64 and device.type == "mps":

@@ -39,7 +39,7 @@ from sklearn_mlp.schedules import check_schedule
 from sklearn_mlp.sklearn_internals import check_sample_weight
 from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
-from sklearn_mlp.targets import LabelCodec
+from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
 from sklearn_mlp.training_data import Samples, TrainingData
 from sklearn_mlp.validation import (
@@ -60,6 +60,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     backend, set the fitted attributes.
     """
 
+    _codec: TargetCodec
     _names: ClassVar[list[str]]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
@@ -97,6 +98,11 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         weight_init: Any = "auto",
         module: Callable[..., nn.Module] | None = None,
         # Loss and output.
+        loss: Any = "log_loss",
+        output_activation: str = "auto",
+        focal_gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
         # Solvers, schedules, averaging.
         solver_params: dict[str, Any] | None = None,
         gradient_clip: float | None = None,
@@ -114,6 +120,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
+        compile: bool = False,
         backend: str = "torch",
         backend_params: dict[str, Any] | None = None,
         **module__: Any,
@@ -149,6 +156,11 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         self.weight_init = weight_init
         self.module = module
         # Loss and output.
+        self.loss = loss
+        self.output_activation = output_activation
+        self.focal_gamma = focal_gamma
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
         # Solvers, schedules, averaging.
         self.solver_params = solver_params
         self.gradient_clip = gradient_clip
@@ -166,6 +178,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Where it runs.
         self.device = device
         self.dtype = dtype
+        self.compile = compile
         self.backend = backend
         self.backend_params = backend_params
         set_module_parameters(self, module__)
@@ -222,15 +235,17 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """Check what the user passed; the targets stay labels or numbers."""
 
     @abstractmethod
-    def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
-        """Return int64 class codes (n_samples, 1), or values (n_samples, n_outputs)."""
+    def _encode_targets(
+        self, y: np.ndarray, weights: np.ndarray | None, *, reset: bool, incremental: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Set ``_codec``; return the targets as the losses take them, and what each counts."""
 
     @abstractmethod
     def _choose_loss(self) -> Loss:
         """Return the loss for the targets just encoded."""
 
     @abstractmethod
-    def _count_outputs(self, targets: np.ndarray) -> int:
+    def _count_outputs(self, targets: np.ndarray, loss: Loss) -> int:
         """Return the number of the network's outputs."""
 
     @abstractmethod
@@ -238,18 +253,15 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """Return what the validation split is stratified by, if by anything."""
 
     @abstractmethod
-    def _encode_validation_targets(self, y: np.ndarray) -> np.ndarray:
-        """Return the targets of a validation set, as `_encode_targets` does."""
+    def _encode_validation_targets(
+        self, y: np.ndarray, weights: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return targets and weights of a validation set, as `_encode_targets` does."""
 
     @property
     @abstractmethod
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
         """The score that early stopping watches."""
-
-    @property
-    @abstractmethod
-    def _label_codec(self) -> LabelCodec | None:
-        """What turns labels into class codes and back; None in a regression."""
 
     # Fitting.
 
@@ -305,7 +317,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
         X, y = self._validate_data(X, y, reset=is_first)
         weights = self._validate_weights(sample_weight, X)
-        targets = self._encode_targets(y, reset=is_first, incremental=incremental)
+        targets, weights = self._encode_targets(
+            y, weights, reset=is_first, incremental=incremental
+        )
         samples = Samples(X, y, targets, weights)
         watched = None
         if is_watched:
@@ -325,21 +339,22 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """Make the network, or go on with the one there is, and all else that a backend needs."""
         X, targets = checked.X, checked.targets
         architecture = Architecture.of(vars(self))
+        loss = self._choose_loss()
+        n_outputs = self._count_outputs(targets, loss)
         device = resolve_device(self.device)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
-        n_outputs = self._count_outputs(targets)
         random_state = _own_random_state(self.random_state)
         network: nn.Module
         if checked.is_first:
             dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
             samples = first_rows(X, dtype, device)
             network = architecture.build(samples, n_outputs, random_state)
-            state, loss = TrainingState(), self._choose_loss()
+            state = TrainingState()
             fit_dtype = checked.dtype
         else:
-            network, state, loss = self.module_, self._state, self._loss
+            network, state = self.module_, self._state
             dtype, fit_dtype = self.dtype_, self._fit_dtype
-            self._check_same_outputs(n_outputs)
+            self._check_same_outputs(n_outputs, loss)
             architecture.go_on(network, self._architecture)
             if self.dtype != "auto":
                 dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
@@ -381,7 +396,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         with of_validation_set():
             X, y = self._validate_data(X, y, reset=False)
             weights = self._validate_weights(sample_weight, X)
-            targets = self._encode_validation_targets(y)
+            targets, weights = self._encode_validation_targets(y, weights)
             if targets.shape[1] != n_columns:
                 raise ValueError(
                     f"y has {targets.shape[1]} columns, but y of training {n_columns}."
@@ -441,7 +456,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             "incremental": incremental,
             "loss": loss,
             "random_state": random_state,
-            "codec": self._label_codec,
+            "codec": self._codec,
             **resolved,
         }
         return TrainingConfig(**settings)
@@ -457,14 +472,13 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # To float32's rounding too, weights of 1 are no weights.
         return None if (weights == 1).all() else weights
 
-    def _check_same_outputs(self, n_outputs: int) -> None:
+    def _check_same_outputs(self, n_outputs: int, loss: Loss) -> None:
         """Check that a network to go on with still has the outputs that the targets ask for."""
-        loss = self._choose_loss().out_activation
-        if loss != self._loss.out_activation:
+        if loss.out_activation != self._loss.out_activation:
             raise ValueError(
-                f"the loss asks for the output activation {loss!r}, but the network was fitted "
-                f"with {self._loss.out_activation!r}; set warm_start=False and call fit to begin "
-                "anew."
+                f"the loss asks for the output activation {loss.out_activation!r}, but the "
+                f"network was fitted with {self._loss.out_activation!r}; set warm_start=False "
+                "and call fit to begin anew."
             )
         if self.n_outputs_ != n_outputs:
             raise ValueError(

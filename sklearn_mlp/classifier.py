@@ -1,28 +1,47 @@
 """The classifier."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from functools import partial
+from numbers import Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mlp import metrics
 from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.class_weights import weigh_classes
 from sklearn_mlp.inputs import on_host, validate_training_data
-from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss
-from sklearn_mlp.sklearn_internals import check_partial_fit_first_call, fit_context
-from sklearn_mlp.targets import LabelCodec, as_column, check_known_classes
+from sklearn_mlp.losses import Loss, choose_classifier_loss
+from sklearn_mlp.losses.choice import CLASSIFIER_LOSSES
+from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.sklearn_internals import (
+    Interval,
+    StrOptions,
+    check_partial_fit_first_call,
+    fit_context,
+)
+from sklearn_mlp.targets import (
+    ClassCodec,
+    ColumnsCodec,
+    LabelCodec,
+    as_column,
+    has_columns,
+    read_classes,
+    read_labels,
+)
 
 
 class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
     """Multilayer perceptron classifier, scikit-learn's `MLPClassifier` trained by PyTorch.
 
-    Minimises the log loss plus an L2 penalty. Takes every parameter of
+    Minimises the log loss, or another, plus an L2 penalty. Takes every parameter of
     `sklearn.neural_network.MLPClassifier` (1.9) with the same meaning and default and, with
     ``dtype="float64"`` on the CPU, follows its numbers from the same ``random_state``.
 
@@ -171,13 +190,45 @@ or a subclass of torch.optim.Optimizer, default='adam'
         given to the constructor and to ``set_params``, and so be searched by a grid. The network
         takes (n_samples, n_features) and returns (n_samples, n_outputs), before the output
         activation. Its parameters of two dimensions or more are penalised.
+    loss : {'log_loss', 'squared_error', 'focal'} or callable, default='log_loss'
+        What is minimised. ``'squared_error'`` is the Brier score: the squared difference between
+        each output and its target, averaged over outputs and samples as `torch.nn.MSELoss` does.
+        ``'focal'`` is the log loss with each class's term times ``(1 - p) ** focal_gamma`` (Lin
+        et al., 2017). A callable takes outputs and targets, tensors of shape
+        (n_samples, n_outputs), and returns the loss of each sample, (n_samples,), which is then
+        weighted; autograd finds its gradient. With several columns of labels it is called once
+        for each, and the losses are summed.
+    output_activation : {'auto', 'identity', 'logistic', 'softmax', 'tanh', 'exp'}, default='auto'
+        Applied to the network's outputs before the loss. ``'auto'`` is ``'logistic'`` with one
+        output for two classes, ``'logistic'`` for multilabel tasks and ``'softmax'`` otherwise.
+        The log loss and the focal loss take ``'logistic'`` or ``'softmax'``, ``'squared_error'``
+        also ``'tanh'`` and ``'identity'``, a callable all of them. The targets are 1 for the
+        sample's class and 0 for the others, with ``'tanh'`` 1 and -1; with ``'softmax'`` two
+        classes get two outputs. See `predict_proba` for what becomes of the outputs.
+    focal_gamma : float, default=2.0
+        How much ``loss='focal'`` weights down what is easy; 0 makes it the log loss.
+    label_smoothing : float, default=0.0
+        The share of each target that is spread over all classes, in [0, 1), as in
+        `torch.nn.CrossEntropyLoss`; an output that stands for yes or no has two classes.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes, ``{label: weight}``, which multiply the sample weights;
+        ``'balanced'`` is ``n_samples / (n_classes * np.bincount(y))``, counted with the sample
+        weights. For several columns of labels, and multilabel tasks, a list with one dict for
+        each column. They count in the validation score, too. `partial_fit` takes no
+        ``'balanced'``.
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.
-    dtype : {'auto', 'float32', 'float64'}, default='auto'
-        The floating-point type of training. ``'auto'`` is float32 for ``'adam'`` and ``'sgd'``,
-        and float64 for ``'lbfgs'``, whose line search needs it, and where one batch holds all of
-        at most 200 samples. What comes out has the type that scikit-learn's would have.
+    dtype : {'auto', 'float32', 'float64', 'bfloat16'}, default='auto'
+        The floating-point type of training. ``'auto'`` is float32, and float64 for ``'lbfgs'``,
+        whose line search needs it, and where one batch holds all of at most 200 samples.
+        ``'bfloat16'``, not for ``'lbfgs'``, is mixed precision: training takes its products in
+        bfloat16, which large networks gain from where the device has it, and the parameters stay
+        float32. What comes out has the type that scikit-learn's would have.
+    compile : bool, default=False
+        Whether to compile the network with `torch.compile` where autograd trains it: where
+        ``engine_`` is ``'autograd'``, or with ``backend='skorch'``. It takes seconds, which large
+        networks may repay. The closed form has nothing to compile.
     backend : {'torch', 'skorch'}, default='torch'
         What trains the network: this package's own engine, which is the faster one by far, or
         skorch, for its callbacks and its ecosystem. Both follow the same numbers. skorch has no
@@ -189,8 +240,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels.
+    classes_ : ndarray of shape (n_classes,), or a list of them
+        The labels; of several columns of labels, those of each.
     coefs_ : list of ndarray of shape (n_in, n_out)
         The weights of each layer. Can be assigned, and is then what predicts. Not with
         ``module``; nor are ``intercepts_`` and ``n_layers_``.
@@ -239,7 +290,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
     n_outputs_ : int
         Outputs of the network.
     out_activation_ : str
-        The output activation: ``'softmax'`` or ``'logistic'``.
+        The output activation: ``'softmax'``, ``'logistic'``, or what ``output_activation`` names.
     n_features_in_ : int
         Features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -265,6 +316,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     Kingma and Ba (2014), "Adam: A method for stochastic optimization", :arxiv:`1412.6980`.
 
+    Lin, Goyal, Girshick, He and Dollár (2017), "Focal loss for dense object detection",
+    :arxiv:`1708.02002`.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -279,7 +333,15 @@ or a subclass of torch.optim.Optimizer, default='adam'
     (1, 10)
     """
 
-    classes_: np.ndarray
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **PARAMETER_CONSTRAINTS,
+        "loss": [StrOptions(set(CLASSIFIER_LOSSES)), callable],
+        "focal_gamma": [Interval(Real, 0, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
+    classes_: Any
     _codec: LabelCodec
 
     # The constructor is the base's: scikit-learn's classifier has the same order of parameters.
@@ -301,8 +363,11 @@ or a subclass of torch.optim.Optimizer, default='adam'
         ----------
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
             The samples.
-        y : array-like or Tensor of shape (n_samples,) or (n_samples, n_labels)
-            Labels of any type, or an indicator matrix of 0 and 1 for multilabel tasks.
+        y : array-like or Tensor of shape (n_samples,), (n_samples, n_labels) or \
+                (n_samples, n_columns)
+            Labels of any type, an indicator matrix of 0 and 1 for multilabel tasks, or several
+            columns of labels, which are predicted by one network, each column with a block of
+            outputs of its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; a weight of 2 counts as the sample twice.
         X_val, y_val, sample_weight_val
@@ -347,8 +412,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
         ----------
         X, y, sample_weight
             As for `fit`; ``y`` need not have all the classes.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that may come; required in the first call.
+        classes : array-like of shape (n_classes,), or a list of them, default=None
+            All classes that may come, of several columns of labels those of each; required in
+            the first call.
         X_val, y_val, sample_weight_val
             As for `fit`.
 
@@ -357,14 +423,15 @@ or a subclass of torch.optim.Optimizer, default='adam'
         self : TorchMLPClassifier
             The estimator.
         """
-        if check_partial_fit_first_call(self, classes):
-            is_multilabel = type_of_target(on_host(y)).startswith("multilabel")
-            # Not known before the first call: how many columns, not which classes.
-            self._codec = (
-                LabelCodec.from_targets(on_host(y))
-                if is_multilabel
-                else LabelCodec.from_targets(on_host(classes))
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                "'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y). "
+                "In place of y you can use a large enough sample of the full training set target "
+                "to properly estimate the class frequency distributions. Pass the resulting "
+                "weights as the class_weight parameter."
             )
+        self._take_classes(y, classes)
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
@@ -379,18 +446,19 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        y : ndarray of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_columns)
             The most probable labels.
         """
-        if self.__sklearn_is_fitted__() and self._codec.kind == "multiclass":
+        check_is_fitted(self)
+        if isinstance(self._codec, ClassCodec) and self.out_activation_ == "softmax":
             # The largest logit is the largest probability; only codes leave the device.
             codes, _ = self._predict(X, lambda logits: logits.argmax(1))
-            return self.classes_[codes]
+            return self._codec.classes[codes]
         probabilities, _ = self._predict(X, self._activate)
         return self._codec.decode(probabilities)
 
     @follow_samples
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> Any:
         """Predict probabilities.
 
         Parameters
@@ -400,18 +468,30 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_classes)
+        probabilities : ndarray of shape (n_samples, n_classes), or a list of them
             In the order of ``classes_``; rows sum to 1, except in multilabel tasks, where each
-            column is the probability of that label.
+            column is the probability of that label. A list, one per column, for several columns
+            of labels.
+
+        Notes
+        -----
+        What outputs that are no probabilities by themselves stand for:
+
+        ============  ==================================  =======================================
+        activation    an output is a yes or no            an output is a class
+        ============  ==================================  =======================================
+        ``logistic``  the output                          the outputs over their sum
+        ``tanh``      ``(1 + output) / 2``                the same over its sum
+        ``identity``  the output, clipped to [0, 1]       the nearest point of the probability
+                                                          simplex, which keeps their order
+        ``exp``       the output, clipped to [0, 1]       the outputs over their sum
+        ============  ==================================  =======================================
         """
         probabilities, dtype = self._predict(X, self._activate)
-        probabilities = probabilities.astype(dtype, copy=False)
-        if self.n_outputs_ == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        return probabilities
+        return self._codec.probabilities(probabilities.astype(dtype, copy=False))
 
     @follow_samples
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithms of probabilities.
 
         Parameters
@@ -421,49 +501,116 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
         Returns
         -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
+        log_probabilities : ndarray of shape (n_samples, n_classes), or a list of them
             ``log(predict_proba(X))``.
         """
         probabilities = self.predict_proba(X)
+        if isinstance(probabilities, list):
+            return [np.log(of_column) for of_column in probabilities]
         return np.log(probabilities, out=probabilities)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_columns)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            The share of samples whose labels are all right.
+        """
+        check_is_fitted(self)
+        if not isinstance(self._codec, ColumnsCodec):
+            return super().score(X, y, sample_weight)
+        predictions, y = self.predict(X), np.asarray(on_host(y))
+        if y.shape != predictions.shape:
+            raise ValueError(f"y must have the shape {predictions.shape}, got {y.shape}.")
+        return float(np.average((predictions == y).all(axis=1), weights=sample_weight))
 
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
         X, y = validate_training_data(self, X, y, y_numeric=False, reset=reset)
         return X, as_column(y)
 
-    def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
+    def _take_classes(self, y: Any, classes: Any) -> None:
+        """Set the classes if this is the first call of `partial_fit`, else check them."""
+        has_output_per_class = self.output_activation == "softmax"
+        if has_columns(classes):
+            codec = read_classes(classes)
+            if not hasattr(self, "classes_"):
+                self._codec, self.classes_ = codec, codec.classes
+            elif not _are_equal(codec.classes, self.classes_):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, "
+                    f"was: {self.classes_!r}"
+                )
+        elif check_partial_fit_first_call(self, classes):
+            # Not known before the first call: how many columns, not which classes.
+            is_multilabel = type_of_target(on_host(y)).startswith("multilabel")
+            labels = on_host(y) if is_multilabel else on_host(classes)
+            self._codec = read_labels(labels, has_output_per_class=has_output_per_class)
+
+    def _encode_targets(
+        self, y: np.ndarray, weights: np.ndarray | None, *, reset: bool, incremental: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         if reset and not incremental:
-            self._codec = LabelCodec.from_targets(y)
+            has_output_per_class = self.output_activation == "softmax"
+            self._codec = read_labels(y, has_output_per_class=has_output_per_class)
             self.classes_ = self._codec.classes
         else:
-            check_known_classes(self._codec, y, is_warm_start=self.warm_start)
-        return self._codec.encode(y)
+            self._codec.check_known(y, is_warm_start=self.warm_start)
+        targets = self._codec.encode(y)
+        return targets, weigh_classes(self.class_weight, self._codec.columns(targets), weights)
 
-    def _encode_validation_targets(self, y: np.ndarray) -> np.ndarray:
-        unknown = np.setdiff1d(unique_labels(y), self._codec.classes)
+    def _encode_validation_targets(
+        self, y: np.ndarray, weights: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        unknown = self._codec.unknown_labels(y)
         if len(unknown):
             raise ValueError(f"y has classes that are not in the training set's y: {unknown}.")
-        return self._codec.encode(y)
+        targets = self._codec.encode(y)
+        return targets, weigh_classes(self.class_weight, self._codec.columns(targets), weights)
 
     def _choose_loss(self) -> Loss:
-        return MulticlassLogLoss() if self._codec.kind == "multiclass" else BinaryLogLoss()
+        return choose_classifier_loss(
+            self.loss,
+            self._codec.kind,
+            self._codec.sizes,
+            self.output_activation,
+            self.label_smoothing,
+            self.focal_gamma,
+        )
 
-    def _count_outputs(self, targets: np.ndarray) -> int:
+    def _count_outputs(self, targets: np.ndarray, loss: Loss) -> int:
         return self._codec.n_outputs
 
     def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
         # scikit-learn stratifies two classes only, and so must the same split.
-        return targets if self._codec.n_outputs == 1 else None
+        return targets if self._codec.kind == "binary" else None
 
     @property
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
+        if self._codec.kind == "multioutput":
+            return partial(metrics.accuracy_of_columns, sizes=self._codec.sizes)
         return metrics.accuracy
-
-    @property
-    def _label_codec(self) -> LabelCodec:
-        return self._codec
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
         return tags
+
+
+def _are_equal(classes: Any, others: Any) -> bool:
+    """Tell whether two lists of the classes of each column are the same."""
+    return (
+        isinstance(others, list)
+        and len(classes) == len(others)
+        and all(np.array_equal(one, other) for one, other in zip(classes, others, strict=True))
+    )

@@ -2,14 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from sklearn_mlp.callbacks import Observer
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.targets import LabelCodec
+from sklearn_mlp.targets import NumberCodec, TargetCodec
 
 # Those that shrink the weights by themselves: Loshchilov and Hutter (2019).
 DECOUPLED_SOLVERS = ("adamw", "muon")
@@ -22,9 +22,9 @@ class TrainingConfig:
     ``batch_size`` is a number here, clipped to the samples there are; ``incremental`` tells a
     `partial_fit`, one epoch that goes on from the last, from a `fit`. ``random_state`` has drawn
     the initial weights and the validation split already; the order of the samples comes next.
-    ``codec`` knows the labels that class codes stand for, None in a regression; ``engine`` is
-    what computes the gradients, and ``n_outputs`` how many outputs the network has;
-    ``backend_params`` is for a backend that has parameters of its own.
+    ``codec`` knows what the targets stand for, labels or numbers; ``engine`` is what computes the
+    gradients, and ``n_outputs`` how many outputs the network has; ``backend_params`` is for a
+    backend that has parameters of its own.
     """
 
     solver: Any
@@ -56,6 +56,9 @@ class TrainingConfig:
     lr_step_size: int = 30
     lr_patience: int = 5
     lr_min: float = 0.0
+    # Where it runs.
+    dtype: str = "auto"
+    compile: bool = False
     # Watching and stopping.
     early_stopping: bool = False
     scoring: str | Callable[..., float] | None = None
@@ -64,7 +67,7 @@ class TrainingConfig:
     incremental: bool
     loss: Loss
     random_state: np.random.RandomState
-    codec: LabelCodec | None = None
+    codec: TargetCodec = field(default_factory=NumberCodec)
     engine: str = "closed_form"
     n_outputs: int = 1
     observers: tuple[Observer, ...] = ()
@@ -79,6 +82,11 @@ class TrainingConfig:
     def is_stochastic(self) -> bool:
         """Whether the solver trains in epochs of mini-batches."""
         return is_stochastic(self.solver)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether products are taken in bfloat16; the parameters are float32."""
+        return self.dtype == "bfloat16"
 
     @property
     def penalty(self) -> float:

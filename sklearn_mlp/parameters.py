@@ -10,6 +10,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.backends import BACKENDS
 from sklearn_mlp.initial_weights import WEIGHT_INITS
+from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 from sklearn_mlp.normalization import NORMALIZATIONS
 from sklearn_mlp.schedules import SCHEDULES
 from sklearn_mlp.sklearn_internals import Interval, Options, RealNotInt, StrOptions
@@ -50,6 +51,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "weight_init": [StrOptions({"auto", *WEIGHT_INITS}), callable],
     "module": [callable, None],
     # Loss and output.
+    "output_activation": [StrOptions({"auto", *OUTPUT_ACTIVATIONS})],
     # Solvers, schedules, averaging.
     "solver_params": [dict, None],
     "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
@@ -69,7 +71,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "max_time": [Interval(Real, 0, None, closed="neither"), None],
     # Where it runs.
     "device": [str, torch.device],
-    "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "dtype": [StrOptions({"auto", "float32", "float64", "bfloat16"})],
+    "compile": ["boolean"],
     "backend": [StrOptions(set(BACKENDS))],
     "backend_params": [dict, None],
 }

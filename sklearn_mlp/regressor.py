@@ -1,42 +1,54 @@
 """The regressor."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_mlp import metrics
 from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
-from sklearn_mlp.inputs import validate_training_data
-from sklearn_mlp.losses import Loss, Poisson, SquaredError
+from sklearn_mlp.inputs import on_host, validate_training_data
+from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_loss
+from sklearn_mlp.losses.choice import REGRESSOR_LOSSES
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
-from sklearn_mlp.sklearn_internals import StrOptions, fit_context
-from sklearn_mlp.targets import as_column, check_counts
-
-_LOSSES: dict[str, type[Loss]] = {"squared_error": SquaredError, "poisson": Poisson}
+from sklearn_mlp.sklearn_internals import Interval, StrOptions, fit_context
+from sklearn_mlp.targets import NumberCodec, as_column, check_range
 
 
 class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
     """Multilayer perceptron regressor, scikit-learn's `MLPRegressor` trained by PyTorch.
 
-    Minimises the squared error (or the Poisson deviance) plus an L2 penalty. Takes every
+    Minimises the squared error, or another loss, plus an L2 penalty. Takes every
     parameter of `sklearn.neural_network.MLPRegressor` (1.9) with the same meaning and default
     and, with ``dtype="float64"`` on the CPU, follows its numbers from the same ``random_state``.
 
-    Like scikit-learn's, it does not scale ``y``: targets far from 0, or on a scale far from 1,
-    train slowly or not at all. Standardise them, for instance with
-    `sklearn.compose.TransformedTargetRegressor`.
+    Like scikit-learn's, it does not scale ``y`` by default: targets far from 0, or on a scale far
+    from 1, train slowly or not at all. ``scale_target='standard'`` standardises them inside.
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        Half the squared error; or half the Poisson deviance for counts, ``y >= 0``, with an
-        exponential output.
+    loss : {'squared_error', 'absolute_error', 'huber', 'quantile', 'poisson', 'gamma', \
+            'gaussian_nll'} or callable, default='squared_error'
+        ``'squared_error'``: half of it. ``'absolute_error'``: for the median. ``'huber'``: the
+        squared error for small errors, the absolute one for large ones. ``'quantile'``: the
+        pinball loss, at the level or levels of ``quantile``. ``'poisson'``: half the deviance of
+        counts, ``y >= 0``, with an exponential output. ``'gamma'``: half the gamma deviance,
+        ``y > 0``, with an exponential output. ``'gaussian_nll'``: the negative log-likelihood of
+        a normal distribution whose mean and variance are both outputs (Nix and Weigend, 1994);
+        ``predict(X, return_std=True)`` returns the deviation, too. A callable takes outputs and
+        targets, tensors of shape (n_samples, n_outputs), and returns the loss of each sample,
+        (n_samples,), which is then weighted; autograd finds its gradient.
+
+        Over several columns of ``y`` losses are summed; ``'squared_error'`` follows scikit-learn:
+        its value is averaged, its gradient is that of the sum.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer; ``()`` for none, which is a linear model.
     activation : str, callable, or list of these, default='relu'
@@ -180,13 +192,36 @@ or a subclass of torch.optim.Optimizer, default='adam'
         given to the constructor and to ``set_params``, and so be searched by a grid. The network
         takes (n_samples, n_features) and returns (n_samples, n_outputs), before the output
         activation. Its parameters of two dimensions or more are penalised.
+    output_activation : {'auto', 'identity', 'logistic', 'softmax', 'tanh', 'exp'}, default='auto'
+        Applied to the network's outputs; ``'auto'`` is ``'exp'`` for ``'poisson'`` and
+        ``'gamma'``, which take no other, and ``'identity'`` for the rest. ``'gaussian_nll'`` takes
+        no other, and ``'quantile'`` all but ``'softmax'``.
+    huber_delta : float, default=1.35
+        Where ``loss='huber'`` becomes linear, in units of ``y``, or with ``scale_target`` in
+        standard deviations of ``y``: 1.35 of the noise's is as good as 95 % of the samples would
+        be with the squared error if the noise is normal (`sklearn.linear_model.HuberRegressor`
+        has the same).
+    quantile : float or array-like of float, default=0.5
+        Of ``loss='quantile'``: the level, between 0 and 1, or several in rising order. Several
+        are predicted as columns that never cross.
+    scale_target : {'standard'} or None, default=None
+        Whether to train on ``(y - target_mean_) / target_scale_``, and undo that in `predict`.
+        Not for losses and output activations that bound the outputs. Means and deviations
+        are those of the first `fit` or `partial_fit`, sample weights included. ``loss_curve_``
+        and ``coefs_`` are in the scaled units.
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.
-    dtype : {'auto', 'float32', 'float64'}, default='auto'
-        The floating-point type of training. ``'auto'`` is float32 for ``'adam'`` and ``'sgd'``,
-        and float64 for ``'lbfgs'``, whose line search needs it, and where one batch holds all of
-        at most 200 samples. What comes out has the type that scikit-learn's would have.
+    dtype : {'auto', 'float32', 'float64', 'bfloat16'}, default='auto'
+        The floating-point type of training. ``'auto'`` is float32, and float64 for ``'lbfgs'``,
+        whose line search needs it, and where one batch holds all of at most 200 samples.
+        ``'bfloat16'``, not for ``'lbfgs'``, is mixed precision: training takes its products in
+        bfloat16, which large networks gain from where the device has it, and the parameters stay
+        float32. What comes out has the type that scikit-learn's would have.
+    compile : bool, default=False
+        Whether to compile the network with `torch.compile` where autograd trains it: where
+        ``engine_`` is ``'autograd'``, or with ``backend='skorch'``. It takes seconds, which large
+        networks may repay. The closed form has nothing to compile.
     backend : {'torch', 'skorch'}, default='torch'
         What trains the network: this package's own engine, which is the faster one by far, or
         skorch, for its callbacks and its ecosystem. Both follow the same numbers. skorch has no
@@ -205,8 +240,10 @@ or a subclass of torch.optim.Optimizer, default='adam'
         The biases of each layer. Can be assigned.
     module_ : torch.nn.Module
         The network, in eval mode. It returns, for a tensor of shape
-        (n_samples, n_features), the predictions of shape (n_samples, n_outputs); for
-        ``loss='poisson'`` their logarithms.
+        (n_samples, n_features), the predictions of shape (n_samples, n_outputs) before the output
+        activation, in the scaled units if ``scale_target`` is set. For ``'poisson'`` and
+        ``'gamma'`` these are logarithms; for ``'gaussian_nll'`` means, then logarithms of
+        variances; for ``'quantile'`` each target's quantiles, next to each other, not sorted.
     engine_ : {'closed_form', 'autograd', 'skorch'}
         What computed the gradients: this package's own formulas, autograd where there are none
         for the network, or skorch.
@@ -246,7 +283,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
     n_outputs_ : int
         Outputs of the network.
     out_activation_ : str
-        The output activation: ``'identity'`` or ``'exp'``.
+        The output activation: ``'identity'``, ``'exp'``, or what ``output_activation`` names.
+    target_mean_, target_scale_ : ndarray of shape (n_targets,)
+        With ``scale_target``, what is subtracted from ``y`` and what it is then divided by.
     n_features_in_ : int
         Features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -272,6 +311,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     Kingma and Ba (2014), "Adam: A method for stochastic optimization", :arxiv:`1412.6980`.
 
+    Nix and Weigend (1994), "Estimating the mean and variance of the target probability
+    distribution", ICNN.
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
@@ -288,12 +330,17 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **PARAMETER_CONSTRAINTS,
-        "loss": [StrOptions(set(_LOSSES))],
+        "loss": [StrOptions(set(REGRESSOR_LOSSES)), callable],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "scale_target": [StrOptions({"standard"}), None],
     }
+
+    _codec: NumberCodec
 
     def __init__(
         self,
-        loss: str = "squared_error",
+        loss: Any = "squared_error",
         hidden_layer_sizes: Any = (100,),
         activation: Any = "relu",
         *,
@@ -326,6 +373,10 @@ or a subclass of torch.optim.Optimizer, default='adam'
         weight_init: Any = "auto",
         module: Callable[..., nn.Module] | None = None,
         # Loss and output.
+        output_activation: str = "auto",
+        huber_delta: float = 1.35,
+        quantile: Any = 0.5,
+        scale_target: str | None = None,
         # Solvers, schedules, averaging.
         solver_params: dict[str, Any] | None = None,
         gradient_clip: float | None = None,
@@ -343,6 +394,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
+        compile: bool = False,
         backend: str = "torch",
         backend_params: dict[str, Any] | None = None,
         **module__: Any,
@@ -379,6 +431,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
             weight_init=weight_init,
             module=module,
             # Loss and output.
+            loss=loss,
+            output_activation=output_activation,
             # Solvers, schedules, averaging.
             solver_params=solver_params,
             gradient_clip=gradient_clip,
@@ -396,11 +450,14 @@ or a subclass of torch.optim.Optimizer, default='adam'
             # Where it runs.
             device=device,
             dtype=dtype,
+            compile=compile,
             backend=backend,
             backend_params=backend_params,
             **module__,
         )
-        self.loss = loss
+        self.huber_delta = huber_delta
+        self.quantile = quantile
+        self.scale_target = scale_target
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -476,49 +533,149 @@ or a subclass of torch.optim.Optimizer, default='adam'
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
     @follow_samples
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict numbers.
 
         Parameters
         ----------
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
             The samples.
+        return_std : bool, default=False
+            With ``loss='gaussian_nll'``, whether to return standard deviations, too.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions.
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            The predictions. With ``loss='quantile'`` and several of them a column for each, rising
+            from left to right: (n_samples, n_quantiles) or (n_samples, n_targets, n_quantiles).
+        y_std : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Only with ``return_std=True``: the standard deviation of ``y`` given the sample.
         """
-        predictions, dtype = self._predict(X, self._activate)
-        predictions = predictions.astype(dtype, copy=False)
-        return predictions[:, 0] if self.n_outputs_ == 1 else predictions
+        check_is_fitted(self)
+        loss = self._loss
+        if return_std and not isinstance(loss, GaussianNLL):
+            raise ValueError(
+                f"return_std=True needs loss='gaussian_nll', but the network was fitted with "
+                f"loss={self.loss!r}, which predicts no standard deviation."
+            )
+        outputs, dtype = self._predict(X, self._activate)
+        predictions = self._codec.decode(loss.predictions(outputs)).astype(dtype, copy=False)
+        if not (return_std and isinstance(loss, GaussianNLL)):
+            return predictions
+        deviations = self._codec.decode_deviations(loss.deviations(outputs))
+        return predictions, deviations.astype(dtype, copy=False)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², or with ``loss='quantile'`` its counterpart for quantiles.
+
+        Parameters
+        ----------
+        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The true numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            `sklearn.metrics.r2_score`; of quantiles `sklearn.metrics.d2_pinball_score`, averaged
+            over the levels. 1 is perfect, and 0 is no better than a constant.
+        """
+        check_is_fitted(self)
+        if not isinstance(self._loss, Quantiles):
+            return super().score(X, y, sample_weight)
+        values = np.asarray(on_host(y))
+        values = values.reshape(len(values), -1)
+        predictions = np.asarray(self.predict(X)).reshape(len(values), -1)
+        weights = self._validate_weights(sample_weight, values)
+        return metrics.d2_pinball(
+            torch.from_numpy(predictions),
+            torch.tensor(values),
+            None if weights is None else torch.from_numpy(weights),
+            levels=self._loss.levels,
+        )
+
+    @property
+    def target_mean_(self) -> np.ndarray:
+        """What `scale_target` subtracts from each target, (n_targets,)."""
+        return self._scaling("target_mean_", "mean")
+
+    @property
+    def target_scale_(self) -> np.ndarray:
+        """What `scale_target` divides each target by, (n_targets,)."""
+        return self._scaling("target_scale_", "scale")
+
+    def _scaling(self, attribute: str, name: str) -> np.ndarray:
+        """Return one of the two, or say that it is there only with `scale_target`."""
+        self._fitted_network(attribute)
+        values = getattr(self._codec, name)
+        if values is None:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {attribute!r}: it was fitted "
+                "with scale_target=None."
+            )
+        return values
 
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
         X, y = validate_training_data(self, X, y, y_numeric=True, reset=reset)
-        if self.loss == "poisson":
-            check_counts(y)
+        check_range(y, self.loss)
         return X, as_column(y)
 
-    def _encode_targets(self, y: np.ndarray, *, reset: bool, incremental: bool) -> np.ndarray:
-        y = y.reshape(len(y), -1)
-        return y if y.dtype.kind == "f" else y.astype(np.float64)
+    def _encode_targets(
+        self, y: np.ndarray, weights: np.ndarray | None, *, reset: bool, incremental: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        if reset:
+            self._codec = (
+                NumberCodec()
+                if self.scale_target is None
+                else NumberCodec.from_targets(y.reshape(len(y), -1), weights)
+            )
+        elif (self.scale_target is None) != (self._codec.mean is None):
+            raise ValueError(
+                f"scale_target={self.scale_target!r} is not what the network was fitted with; "
+                "training goes on in the scale of the first call. Set warm_start=False and call "
+                "fit to begin anew."
+            )
+        return self._codec.encode(y), weights
 
-    def _encode_validation_targets(self, y: np.ndarray) -> np.ndarray:
-        return self._encode_targets(y, reset=False, incremental=True)
+    def _encode_validation_targets(
+        self, y: np.ndarray, weights: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        return self._codec.encode(y), weights
 
     def _choose_loss(self) -> Loss:
-        return _LOSSES[self.loss]()
+        loss = choose_regressor_loss(
+            self.loss, self.output_activation, self.huber_delta, self.quantile
+        )
+        if self.scale_target is not None and loss.out_activation != "identity":
+            raise ValueError(
+                f"scale_target={self.scale_target!r} cannot be used with "
+                f"{self._reason_for_activation(loss)}, whose outputs are bounded where "
+                "standardised targets are not; use scale_target=None, or an identity output."
+            )
+        return loss
 
-    def _count_outputs(self, targets: np.ndarray) -> int:
-        return targets.shape[1]
+    def _reason_for_activation(self, loss: Loss) -> str:
+        """Name the parameter that the output activation comes from."""
+        if self.output_activation == "auto":
+            return f"loss={self.loss!r}"
+        return f"output_activation={loss.out_activation!r}"
+
+    def _count_outputs(self, targets: np.ndarray, loss: Loss) -> int:
+        return loss.count_logits(targets.shape[1])
 
     def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
         return None
 
     @property
     def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
-        return metrics.r2
+        loss = self._choose_loss()
+        if isinstance(loss, Quantiles):
+            return partial(metrics.d2_pinball, levels=loss.levels)
 
-    @property
-    def _label_codec(self) -> None:
-        return None
+        def score(outputs: Tensor, targets: Tensor, sample_weight: Tensor | None) -> float:
+            return metrics.r2(loss.predictions(outputs), targets, sample_weight)
+
+        return score

@@ -20,7 +20,7 @@ from skorch.history import History
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
+from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer, mixed_precision
 from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batch, Batches
 from sklearn_mlp.config import TrainingConfig
@@ -34,7 +34,7 @@ from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
-from sklearn_mlp.targets import LabelCodec
+from sklearn_mlp.targets import ColumnsCodec, LabelCodec, TargetCodec
 from sklearn_mlp.threads import rebalance_threads
 from sklearn_mlp.training_data import TrainingData
 
@@ -74,10 +74,11 @@ def train(
         The fitted net; with ``partial_fit`` or ``warm_start`` that of the call before.
     """
     net = state.trainer
-    if net is None or net.is_trimmed or net.given_ is not config.backend_params:
+    if net is None or net.is_trimmed or net.is_given_others(config):
         net = _make_net(network, config)
     net.lr, net.max_epochs = config.learning_rate_init, config.max_iter
     net.batch_size = config.batch_size
+    net.codec_, net.loss_, net.criterion_.loss = config.codec, config.loss, config.loss
     run = _Run.of(network, data, config, state)
     net.run_ = run
     net.optimizer_.bind(run.solver, state.learning_rate)
@@ -99,16 +100,21 @@ def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
         "train_split": None,
         "verbose": 0,
         "device": str(next(network.parameters()).device),
+        "compile": config.compile,
         **(config.backend_params or {}),
     }
     if isinstance(settings.get("callbacks"), list):
         # skorch empties the list when a net is trimmed.
         settings["callbacks"] = list(settings["callbacks"])
-    if config.codec is None:
-        net: _Net = SkorchRegressor(network, **settings)
-    else:
+    net: _Net
+    if isinstance(config.codec, ColumnsCodec):
+        net = SkorchColumnsClassifier(network, **settings)
+    elif isinstance(config.codec, LabelCodec):
         net = SkorchClassifier(network, classes=config.codec.classes, **settings)
-    net.codec_, net.loss_, net.given_ = config.codec, config.loss, config.backend_params
+    else:
+        net = SkorchRegressor(network, **settings)
+    net.given_, net.given_compile_ = config.backend_params, config.compile
+    net.codec_, net.loss_ = config.codec, config.loss
     return net.initialize()
 
 
@@ -148,12 +154,9 @@ class _Samples(skorch.dataset.Dataset):
         return labels_of(targets if rows is None else targets[rows], self.config.codec)
 
 
-def labels_of(targets: Tensor, codec: LabelCodec | None) -> np.ndarray:
+def labels_of(targets: Tensor, codec: TargetCodec) -> np.ndarray:
     """Return the labels, or numbers, that targets of shape (n_samples, n_outputs) stand for."""
-    values = targets.cpu().numpy()
-    if codec is None:
-        return values[:, 0] if values.shape[1] == 1 else values
-    return codec.classes[values[:, 0]] if codec.kind == "multiclass" else codec.decode(values)
+    return codec.restore(targets.cpu().numpy())
 
 
 class Labels(np.ndarray):
@@ -355,20 +358,25 @@ class _Net(NeuralNet):
 
     Attributes
     ----------
-    codec_ : LabelCodec or None
-        The classifier's labels.
+    codec_ : TargetCodec
+        The labels or numbers that targets and outputs stand for.
     loss_ : Loss
         For the output activation.
-    given_ : dict or None
-        The ``backend_params`` that it was made with.
+    given_, given_compile_ : dict or None, bool
+        The ``backend_params`` and ``compile`` that it was made with.
     run_ : _Run or None
         The fit, while it lasts.
     """
 
-    codec_: LabelCodec | None
+    codec_: TargetCodec
     loss_: Loss
     given_: Mapping[str, Any] | None
+    given_compile_: bool
     run_: _Run | None = None
+
+    def is_given_others(self, config: TrainingConfig) -> bool:
+        """Tell whether it was made with other parameters."""
+        return self.given_ is not config.backend_params or self.given_compile_ != config.compile
 
     # Training.
 
@@ -423,8 +431,11 @@ class _Net(NeuralNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the network's logits for a batch, which may be a single sample."""
-        with lone_samples_spared(self.module_, len(x)):
-            return super().infer(x, **fit_params)
+        is_mixed = self.run_ is not None and self.run_.samples.config.is_mixed
+        precision = mixed_precision(torch.device(self.device), is_mixed and self.module_.training)
+        with lone_samples_spared(self.module_, len(x)), precision:
+            logits = super().infer(x, **fit_params)
+        return logits.float() if logits.dtype == torch.bfloat16 else logits
 
     def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Return the loss of a batch, in training including the penalty."""
@@ -444,9 +455,8 @@ class _Net(NeuralNet):
         """Return labels, or numbers, of any origin as a batch."""
         codec, weight = self.codec_, next(self.module_.parameters())
         y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
-        values = torch.from_numpy(y.reshape(len(y), -1) if codec is None else codec.encode(y))
-        is_coded = codec is not None and codec.kind == "multiclass"
-        values = values.to(weight.device, torch.int64 if is_coded else weight.dtype)
+        values = torch.from_numpy(codec.encode(y))
+        values = values.to(weight.device, torch.int64 if codec.is_coded else weight.dtype)
         return Batch(values, values.t(), values.t(), len(values), None, float(len(values)))
 
     # Data.
@@ -547,18 +557,30 @@ class _PackedNet:
 class SkorchClassifier(_Net, NeuralNetClassifier):
     """A `skorch.NeuralNetClassifier` that `TorchMLPClassifier` trains, as its ``net_``."""
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    codec_: LabelCodec
+
+    def predict_proba(self, X: Any) -> Any:
         """Predict probabilities, (n_samples, n_classes), as the estimator does."""
-        probabilities = super().predict_proba(X)
-        if probabilities.shape[1] == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        return probabilities
+        return self.codec_.probabilities(super().predict_proba(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels, as the estimator does."""
         probabilities = super().predict_proba(X)
-        assert self.codec_ is not None
         return self.codec_.decode(probabilities)
+
+
+class SkorchColumnsClassifier(_Net):
+    """The net of a classifier of several columns of labels, for which skorch has no class."""
+
+    codec_: ColumnsCodec
+
+    def predict_proba(self, X: Any) -> Any:
+        """Predict a list of probabilities, (n_samples, n_classes), as the estimator does."""
+        return self.codec_.probabilities(super().predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict labels, (n_samples, n_columns), as the estimator does."""
+        return self.codec_.decode(super().predict_proba(X))
 
 
 class SkorchRegressor(_Net, NeuralNetRegressor):
@@ -566,4 +588,4 @@ class SkorchRegressor(_Net, NeuralNetRegressor):
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict numbers, (n_samples,) or (n_samples, n_outputs), as the estimator does."""
-        return labels_of(torch.from_numpy(super().predict_proba(X)), None)
+        return self.codec_.decode(self.loss_.predictions(super().predict_proba(X)))

@@ -41,13 +41,17 @@ _DIFFERING = {
 }
 
 # What has to be equal, and may have any value, or one of some.
-_EQUAL = {"hidden_layer_sizes", "batch_size", "device", "dtype", "early_stopping"}
+_EQUAL = {"hidden_layer_sizes", "batch_size", "device", "early_stopping"}
 _EQUAL |= {"nesterovs_momentum", "scoring", "shuffle", "validation_fraction"}
 _EQUAL_AMONG = {
     "activation": ("identity", "logistic", "tanh", "relu"),
     "solver": ("sgd", "adam"),
-    "loss": ("squared_error", "poisson"),
+    "dtype": ("auto", "float32", "float64"),
     "backend": ("torch",),
+}
+_LOSSES: dict[type, tuple[str, ...]] = {
+    TorchMLPClassifier: ("log_loss",),
+    TorchMLPRegressor: ("squared_error", "poisson"),
 }
 # Anything else has to have its default.
 
@@ -73,10 +77,11 @@ def why_not_stacked(estimator: Any) -> str | None:
     if estimator.verbose:
         return f"verbose={estimator.verbose} prints one fit after the other"
     defaults = _defaults(type(estimator) is TorchMLPClassifier)
+    among = {**_EQUAL_AMONG, "loss": _LOSSES[type(estimator)]}
     for name, value in estimator.get_params(deep=False).items():
         if name in _DIFFERING or name in _EQUAL:
             continue
-        accepted = _EQUAL_AMONG.get(name, (defaults[name],))
+        accepted = among.get(name, (defaults[name],))
         if not any(
             value is one or (type(value) is type(one) and value == one) for one in accepted
         ):

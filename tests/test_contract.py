@@ -50,5 +50,9 @@ def test_no_check_fails_that_scikit_learn_passes(Estimator, Plain, backend, para
     # Holding samples out parts a weight of 2 from a row repeated, is refused by partial_fit, and
     # needs more samples than some checks have.
     ours = results_of(Estimator(max_iter=100, backend=backend, **parameters), "failed")
+    if "early_stopping" in parameters:
+        # Theirs has no class_weight. This check wants nearly all of noise in one class: the best
+        # score on its five held-out samples comes long before that.
+        ours.pop("check_class_weight_classifiers", None)
     theirs = results_of(Plain(max_iter=100, **parameters), "failed") if ours else {}
     assert {name: message for name, message in ours.items() if name not in theirs} == {}

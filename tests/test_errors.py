@@ -87,9 +87,23 @@ WRONG_OURS = [
     ("scoring", "exactness", "a str among {}"),
     ("scoring", ["accuracy"], "a callable or None. Got ['accuracy'] instead."),
     ("max_time", 0, "a float in the range (0.0, inf) or None. Got 0 instead."),
+    ("compile", "yes", "an instance of 'bool' or an instance of 'numpy.bool'. Got 'yes' instead."),
     ("backend", "tensorflow", "a str among {}"),
     ("backend", None, "Got None instead."),
     ("backend_params", [], "an instance of 'dict' or None. Got [] instead."),
+    ("loss", "absolute_error", "a str among {} or a callable."),
+    ("output_activation", "relu", "a str among {}"),
+    ("focal_gamma", -1, "a float in the range [0.0, inf)."),
+    ("label_smoothing", 1, "a float in the range [0.0, 1.0)."),
+    ("class_weight", "equal", "an instance of 'list', a str among {'balanced'} or None."),
+]
+
+# The same of the regressor's.
+WRONG_OF_REGRESSOR = [
+    ("loss", "log_loss", "a str among {} or a callable."),
+    ("huber_delta", 0, "a float in the range (0.0, inf)."),
+    ("quantile", 1.0, "a float in the range (0.0, 1.0) or an array-like."),
+    ("scale_target", True, "a str among {} or None."),
 ]
 
 
@@ -122,6 +136,15 @@ def test_a_wrong_parameter_of_our_own(make_classifier, name, value, sentence):
     assert sentence in message
 
 
+@pytest.mark.parametrize(("name", "value", "sentence"), WRONG_OF_REGRESSOR)
+def test_a_wrong_parameter_of_the_regressors_own(make_regressor, name, value, sentence):
+    estimator = make_regressor().set_params(**{name: value})
+    kind, message = message_of(estimator.fit, X, Y)
+    assert issubclass(kind, ValueError)
+    assert message.startswith(f"The '{name}' parameter of MLPRegressor must be ")
+    assert sentence in message
+
+
 def test_a_wrong_loss():
     ours, theirs = TorchMLPRegressor("absolute"), MLPRegressor("absolute")
     kind, message = message_of(ours.fit, X, Y)
@@ -134,7 +157,9 @@ def test_a_wrong_loss():
 def test_every_parameter_is_tried():
     tried = {name for name, *_ in WRONG + WRONG_OURS}
     assert tried == set(TorchMLPClassifier().get_params())
-    assert tried | {"loss"} == set(TorchMLPRegressor().get_params())
+    of_classifier = {"focal_gamma", "label_smoothing", "class_weight"}
+    of_regressor = {name for name, *_ in WRONG_OF_REGRESSOR}
+    assert (tried - of_classifier) | of_regressor == set(TorchMLPRegressor().get_params())
 
 
 def test_parameters_are_checked_by_partial_fit_too(make_classifier):
@@ -275,13 +300,6 @@ def test_continuous_labels(make_classifier):
     assert message_of(MLPClassifier().fit, X, X[:, 0])[1].startswith("Unknown label type: ")
     with pytest.raises(ValueError, match=r"Unknown label type: continuous\. Maybe you are trying"):
         make_classifier().fit(X, X[:, 0])
-
-
-def test_several_columns_of_classes(make_classifier):
-    y = np.column_stack([Y, (Y + np.arange(20)) % 3])
-    assert message_of(MLPClassifier().fit, X, y)[1].startswith("Multioutput target data is not")
-    with pytest.raises(ValueError, match="Multioutput target data is not supported"):
-        make_classifier().fit(X, y)
 
 
 @pytest.mark.parametrize("y", [Y - 1, torch.tensor(Y - 1), np.column_stack([Y, -Y])], ids=type)

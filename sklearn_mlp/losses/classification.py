@@ -1,43 +1,18 @@
-"""The losses: their values per sample, and their gradients with respect to the logits.
-
-A loss knows the output activation that it goes with. Logits are feature-major,
-``(..., n_outputs, n_samples)``, as the engine keeps them; targets are class codes,
-``(..., 1, n_samples)``, for `MulticlassLogLoss`, and values, ``(..., n_outputs, n_samples)``, for
-the rest. Leading dimensions, where there are any, count blocks of samples or stacked networks.
-
-The values are scikit-learn's (`sklearn.neural_network`, version 1.9), its clipping included, so
-that ``loss_curve_`` can be compared number by number.
-"""
+"""The log losses and the focal losses, fused with the softmax or the logistic function."""
 
 import math
-from abc import ABC, abstractmethod
 from functools import lru_cache
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from sklearn_mlp.losses.base import Loss
 
 # scikit-learn clips probabilities to [eps, 1 - eps] of float64 before it takes their logarithm.
 _EPSILON = torch.finfo(torch.float64).eps
 _LARGEST_LOG_LOSS = -math.log(_EPSILON)
-
-
-class Loss(ABC):
-    """A loss together with its output activation."""
-
-    out_activation: ClassVar[str]
-
-    @abstractmethod
-    def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
-        """Write each sample's gradient with respect to its logits into ``out``, same shape."""
-
-    @abstractmethod
-    def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return each sample's loss, ``(..., n_samples)``."""
-
-    @abstractmethod
-    def activate_(self, logits: Tensor, dim: int = -2) -> Tensor:
-        """Apply the output activation in place; ``dim`` counts the outputs."""
 
 
 @final
@@ -82,8 +57,8 @@ class BinaryLogLoss(Loss):
             positive = torch.special.xlogy(targets, probability)
             return positive.add_(torch.special.xlogy(1 - targets, 1 - probability)).sum(-2).neg_()
         # In float32 that rounding would swamp the value; the logits keep it.
-        positive = torch.nn.functional.softplus(-logits).clamp_(max=_LARGEST_LOG_LOSS)
-        negative = torch.nn.functional.softplus(logits).clamp_(max=_LARGEST_LOG_LOSS)
+        positive = functional.softplus(-logits).clamp_(max=_LARGEST_LOG_LOSS)
+        negative = functional.softplus(logits).clamp_(max=_LARGEST_LOG_LOSS)
         return torch.lerp(negative, positive, targets).sum(-2)
 
     def activate_(self, logits: Tensor, dim: int = -2) -> Tensor:
@@ -92,47 +67,83 @@ class BinaryLogLoss(Loss):
 
 
 @final
-class SquaredError(Loss):
-    """Half the squared error, its value averaged over the outputs.
+class SoftTargetLogLoss(Loss):
+    """Cross-entropy of a softmax with a target probability for every class."""
 
-    The gradient is that of the sum over the outputs, as scikit-learn has it: with m outputs, m
-    times the gradient of the value. For one output the two agree.
-    """
-
-    out_activation = "identity"
+    out_activation = "softmax"
 
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
-        """Return ``logits - targets``."""
-        return torch.sub(logits, targets, out=out)
+        """Return ``softmax(logits) - targets``; the targets sum to 1."""
+        return torch.softmax(logits, -2, out=out).sub_(targets)
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return half the squared error of each sample, averaged over the outputs."""
-        return (logits - targets).square_().mean(-2).mul_(0.5)
+        """Return the log-probabilities, weighted by the targets."""
+        return torch.log_softmax(logits, -2).mul_(targets).sum(-2).neg_()
 
     def activate_(self, logits: Tensor, dim: int = -2) -> Tensor:
-        """Leave the logits as they are."""
-        return logits
+        """Apply the softmax over the classes."""
+        return torch.softmax(logits, dim, out=logits)
 
 
 @final
-class Poisson(Loss):
-    """Half the Poisson deviance with a log link."""
+class SoftmaxFocal(Loss):
+    """The log loss with easy samples weighted down, over a softmax.
 
-    out_activation = "exp"
+    ``-sum(targets * (1 - p) ** gamma * log(p))``: Lin et al. (2017), "Focal loss for dense object
+    detection". With ``gamma=0`` the log loss.
+    """
+
+    out_activation = "softmax"
+
+    def __init__(self, gamma: float) -> None:
+        self.gamma = float(gamma)
 
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
-        """Return ``exp(logits) - targets``."""
-        return torch.exp(logits, out=out).sub_(targets)
+        """Return the derivative by way of ``p * d/dp`` of each class's term."""
+        log_p = torch.log_softmax(logits, -2)
+        p = log_p.exp()
+        # A negative power of 0 would be infinite, and its product with log(1) NaN.
+        rest = (1 - p).clamp_(min=torch.finfo(p.dtype).tiny)
+        term = self.gamma * p * log_p * rest.pow(self.gamma - 1) - rest.pow(self.gamma)
+        term.mul_(targets)
+        return out.copy_(term).sub_(p.mul_(term.sum(-2, keepdim=True)))
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return half the deviance of each sample, summed over the outputs."""
-        prediction = torch.exp(logits)
-        ratio = torch.special.xlogy(targets, targets / prediction)
-        return ratio.sub_(targets).add_(prediction).sum(-2)
+        """Return the terms' sum over the classes."""
+        log_p = torch.log_softmax(logits, -2)
+        return (1 - log_p.exp()).pow_(self.gamma).mul_(log_p).mul_(targets).sum(-2).neg_()
 
     def activate_(self, logits: Tensor, dim: int = -2) -> Tensor:
-        """Apply the exponential function."""
-        return torch.exp_(logits)
+        """Apply the softmax over the classes."""
+        return torch.softmax(logits, dim, out=logits)
+
+
+@final
+class LogisticFocal(Loss):
+    """The log loss with easy samples weighted down, over independent logistic outputs."""
+
+    out_activation = "logistic"
+
+    def __init__(self, gamma: float) -> None:
+        self.gamma = float(gamma)
+
+    def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
+        """Return the derivatives of the terms for yes and for no."""
+        p, q = torch.sigmoid(logits), torch.sigmoid(-logits)
+        log_p, log_q = functional.logsigmoid(logits), functional.logsigmoid(-logits)
+        yes = q.pow(self.gamma) * (self.gamma * p * log_p - q)
+        no = p.pow(self.gamma) * (p - self.gamma * q * log_q)
+        return torch.lerp(no, yes, targets, out=out)
+
+    def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the terms' sum over the outputs."""
+        yes = torch.sigmoid(-logits).pow_(self.gamma) * functional.logsigmoid(logits)
+        no = torch.sigmoid(logits).pow_(self.gamma) * functional.logsigmoid(-logits)
+        return torch.lerp(no, yes, targets).sum(-2).neg_()
+
+    def activate_(self, logits: Tensor, dim: int = -2) -> Tensor:
+        """Apply the logistic function."""
+        return torch.sigmoid_(logits)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,47 @@
+"""What a loss is to the rest of the package."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor
+
+
+class Loss(ABC):
+    """A loss together with its output activation.
+
+    Attributes
+    ----------
+    out_activation : str
+        The output activation.
+    is_capturable : bool
+        Whether a CUDA graph can record `gradient`: it does not wait for the device.
+    """
+
+    out_activation: str
+    is_capturable: bool = True
+
+    @abstractmethod
+    def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
+        """Write each sample's gradient with respect to its logits into ``out``, same shape."""
+
+    @abstractmethod
+    def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return each sample's loss, ``(..., n_samples)``."""
+
+    @abstractmethod
+    def activate_(self, logits: Tensor, dim: int = -2) -> Tensor:
+        """Return the outputs that predictions are made from; ``dim`` counts the outputs.
+
+        Probabilities for a classifier. The logits may be used up.
+        """
+
+    def count_logits(self, n_targets: int) -> int:
+        """Return how many outputs the network needs for so many columns of targets."""
+        return n_targets
+
+    def predictions(self, outputs: Any) -> Any:
+        """Return what is predicted, from outputs of shape (n_samples, n_outputs).
+
+        Array or tensor of shape (n_samples, n_targets), or (n_samples, n_targets, n_quantiles).
+        """
+        return outputs
