@@ -81,7 +81,7 @@ def why_not_stacked(estimator: Any) -> str | None:
     for name, value in estimator.get_params(deep=False).items():
         if name in _DIFFERING or name in _EQUAL:
             continue
-        accepted = among.get(name, (defaults[name],))
+        accepted = among.get(name, (defaults.get(name),))
         if not any(
             value is one or (type(value) is type(one) and value == one) for one in accepted
         ):
