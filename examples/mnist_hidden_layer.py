@@ -59,8 +59,8 @@ for name, hidden_layer_sizes in [("no hidden layer", ()), ("50 hidden units", (5
 # wrong label is red.
 
 figure = plt.figure(figsize=(11, 6.4), layout="constrained")
-curves, digits = figure.subfigures(2, 1, height_ratios=[3, 1])
-left, right = curves.subplots(1, 2)
+halves = figure.subfigures(2, 1, height_ratios=[3, 1], squeeze=False)[:, 0]
+left, right = halves[0].subplots(1, 2)
 display = LossCurveDisplay.from_estimators(list(models.values()), names=list(models), ax=left)
 for name, model in models.items():
     color = display.lines_[name][0].get_color()
@@ -73,7 +73,7 @@ right.legend()
 
 shown = images.X_test[:10]
 predicted = models["50 hidden units"].predict(shown)
-panels = zip(digits.subplots(1, 10), shown, images.y_test[:10], predicted, strict=True)
+panels = zip(halves[1].subplots(1, 10), shown, images.y_test[:10], predicted, strict=True)
 for panel, pixels, true, guess in panels:
     panel.imshow(pixels.reshape(28, 28), cmap="gray_r")
     panel.set_axis_off()
