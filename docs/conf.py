@@ -75,8 +75,15 @@ html_sidebars = {"index": []}
 
 # Examples on MNIST and the like take minutes and their data: they show a picture instead, and
 # the command that makes it.
-NOT_RUN = ("mnist.py", "fashion_mnist.py", "skorch_mnist.py")
-NO_EXAMPLES = ("demo.py", "images.py")
+NOT_RUN = (
+    "class_weights.py",
+    "fashion_mnist.py",
+    "mnist.py",
+    "quantile_band.py",
+    "skorch_mnist.py",
+    "textbook_networks.py",
+)
+NO_EXAMPLES = ("demo.py", "images.py", "tables.py")
 
 
 def any_of(names: tuple[str, ...]) -> str:

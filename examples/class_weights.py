@@ -1,0 +1,88 @@
+"""
+Classes of unequal size: ``class_weight="balanced"``
+====================================================
+
+A quarter of the people in the adult data earn more than 50,000 dollars a year.
+
+Without weights a network finds the more frequent class first; with ``class_weight="balanced"`` an
+error on either class as a whole costs the same, and more of the rare one is found, at the cost of
+more false alarms. Run it with::
+
+    python examples/class_weights.py --data FOLDER
+
+FOLDER holds ``adult/adult.data.gz`` and ``adult/adult.test.gz``. Without it the data come from
+OpenML. The picture goes to ``class_weights.png``.
+"""
+
+import matplotlib as mpl
+import numpy as np
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_score, recall_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from tables import load_adult, parse_arguments
+
+from sklearn_mlp import TorchMLPClassifier
+
+mpl.use("Agg")  # the picture goes to a file; a machine without a display can draw it
+import matplotlib.pyplot as plt
+
+RARE = ">50K"
+
+
+def make_model(class_weight: str | None) -> Pipeline:
+    """Make a network on scaled numbers and one-hot categories."""
+    categories = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="unknown"),
+        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+    )
+    columns = make_column_transformer(
+        (StandardScaler(), make_column_selector(dtype_include="number")),
+        (categories, make_column_selector(dtype_exclude="number")),
+    )
+    network = TorchMLPClassifier(
+        (50,), class_weight=class_weight, early_stopping=True, n_iter_no_change=5, random_state=0
+    )
+    return make_pipeline(columns, network)
+
+
+def main() -> None:
+    """Train with and without weights, print the scores and draw them."""
+    options = parse_arguments("class_weight on the adult data.", "class_weights.png")
+    X, y = load_adult(options.data)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    print(f"{(y_test == RARE).mean():.3f} of the test rows are {RARE}")
+
+    names = ["accuracy", "balanced\naccuracy", f"recall\nof {RARE}", f"precision\nof {RARE}"]
+    figure, panel = plt.subplots(figsize=(8, 4.2), layout="constrained")
+    for place, class_weight in enumerate((None, "balanced")):
+        predictions = make_model(class_weight).fit(X_train, y_train).predict(X_test)
+        scores = [
+            accuracy_score(y_test, predictions),
+            balanced_accuracy_score(y_test, predictions),
+            recall_score(y_test, predictions, pos_label=RARE),
+            precision_score(y_test, predictions, pos_label=RARE),
+        ]
+        print(
+            f"class_weight={class_weight!r:<11} accuracy {scores[0]:.3f}   balanced accuracy "
+            f"{scores[1]:.3f}   recall {scores[2]:.3f}   precision {scores[3]:.3f}"
+        )
+        bars = panel.bar(
+            np.arange(4) + 0.38 * place - 0.19,
+            scores,
+            width=0.36,
+            color=("#9ecae1", "#08306b")[place],
+            label=f"class_weight={class_weight!r}",
+        )
+        panel.bar_label(bars, fmt="%.2f", padding=2)
+    panel.set(title="Adult data, test rows", ylabel="score", ylim=(0, 1.05))
+    panel.set_xticks(range(4), names)
+    panel.legend(loc="upper center", ncols=2, frameon=False)
+    figure.savefig(options.output, dpi=120)
+    print(f"picture: {options.output}")
+
+
+if __name__ == "__main__":
+    main()
