@@ -41,6 +41,7 @@ exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py", "gallery/
 # In docstrings, `name` is a link where there is such a name.
 default_role = "autolink"
 python_maximum_signature_line_length = 80
+toc_object_entries_show_parents = "hide"
 nitpicky = True  # a name that leads nowhere is an error, since `make docs` runs with -W
 
 autosummary_generate = True
@@ -61,9 +62,14 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_mlp"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options: dict[str, Any] = {
-    "logo": {"text": "sklearn_mlp"},
+    "logo": {
+        "text": "sklearn_mlp",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+    },
     "show_prev_next": True,
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
@@ -73,15 +79,12 @@ html_theme_options: dict[str, Any] = {
 }
 html_sidebars = {"index": []}
 
-# Examples on MNIST and the like take minutes and their data: they show a picture instead, and
-# the command that makes it.
-NOT_RUN = (
-    "class_weights.py",
-    "fashion_mnist.py",
-    "mnist.py",
-    "quantile_band.py",
-    "skorch_mnist.py",
-    "textbook_networks.py",
+# Examples that need a data set of their own are not run here: they show a picture made before, by
+# make_picture.py.
+NOT_RUN = tuple(
+    path.name
+    for path in sorted(EXAMPLES.glob("*.py"))
+    if re.search("from images import|SKLEARN_MLP_DATA|'images/", path.read_text())
 )
 NO_EXAMPLES = ("demo.py", "images.py", "tables.py")
 
@@ -98,6 +101,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": any_of(NO_EXAMPLES),
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "default_thumb_file": str(HERE / "_static" / "logo.svg"),
     "doc_module": ("sklearn_mlp",),
     "backreferences_dir": "gallery/backreferences",
     "reference_url": {"sklearn_mlp": None},

@@ -20,7 +20,7 @@ from sklearn.utils.discovery import all_displays, all_estimators, all_functions
 SKLEARN_CLASSES = """
     base.BaseEstimator base.ClassifierMixin base.RegressorMixin base.TransformerMixin
     exceptions.ConvergenceWarning exceptions.NotFittedError
-    utils.metadata_routing.MetadataRequest
+    utils.metadata_routing.MetadataRequest utils.metadata_routing.MetadataRouter
 """
 SKLEARN_FUNCTIONS = """
     base.clone config_context set_config metrics.get_scorer_names
@@ -30,11 +30,16 @@ SKLEARN_LABELS = {
     "metadata_routing": "metadata_routing.html#metadata-routing",
     "accuracy_score": "modules/model_evaluation.html#accuracy-score",
     "r2_score": "modules/model_evaluation.html#r2-score",
+    "df_output_transform": "modules/df_output_transform.html#df-output-transform",
+    "sphx_glr_auto_examples_miscellaneous_plot_set_output.py": (
+        "auto_examples/miscellaneous/plot_set_output.html"
+    ),
 }
 TORCH = {
     ("py:class", "torch.device"): "tensor_attributes.html#torch.device",
     ("py:class", "torch.Tensor"): "tensors.html#torch.Tensor",
     ("py:class", "torch.optim.Optimizer"): "optim.html#torch.optim.Optimizer",
+    ("py:module", "torch.optim"): "optim.html#module-torch.optim",
     ("py:function", "torch.compile"): "generated/torch.compile.html#torch.compile",
     ("py:function", "torch.export.export"): "export.html#torch.export.export",
 }
@@ -71,17 +76,22 @@ def sklearn_entries() -> Entries:
     for role, names in (("py:class", classes), ("py:function", functions)):
         entries |= {(role, f"sklearn.{name}"): page.format(name) for name in names}
     entries |= {("std:label", name): uri for name, uri in SKLEARN_LABELS.items()}
-    return entries | {("std:term", "meta-estimator"): "glossary.html#term-meta-estimator"}
+    for term in ("meta-estimator", "classes_"):
+        entries["std:term", term] = f"glossary.html#term-{term}"
+    return entries
 
 
 def torch_entries() -> Entries:
-    """The modules and optimizers of PyTorch, and the other names above."""
+    """The modules, initialisers and optimizers of PyTorch, and the other names above."""
     entries: Entries = {}
     for package in (torch.nn, torch.optim, torch.optim.lr_scheduler, torch.optim.swa_utils):
         for name, cls in inspect.getmembers(package, inspect.isclass):
             path = f"{package.__name__}.{name}"
             if cls.__module__.startswith("torch") and not name.startswith("_"):
                 entries["py:class", path] = f"generated/{path}.html#{path}"
+    for name, _ in inspect.getmembers(torch.nn.init, inspect.isfunction):
+        uri = f"nn.init.html#torch.nn.init.{name}"
+        entries["py:function", f"torch.nn.init.{name}"] = uri
     return entries | TORCH
 
 

@@ -26,6 +26,8 @@ FILES = {
     "y_train": "train-labels-idx1-ubyte.gz",
     "y_test": "t10k-labels-idx1-ubyte.gz",
 }
+FOLDERS = {"mnist_784": "mnist", "Fashion-MNIST": "fashion_mnist"}
+DATA = os.environ.get("SKLEARN_MLP_DATA")
 
 
 class Images(NamedTuple):
@@ -54,8 +56,11 @@ def read_idx(path: Path) -> np.ndarray:
     return values.reshape(shape)
 
 
-def load_images(openml_name: str, folder: Path | None) -> Images:
-    """Load a set from the IDX files in a folder, or without one from OpenML."""
+def load_images(openml_name: str, folder: Path | str | None = DATA) -> Images:
+    """Load a set from IDX files, or without a folder from OpenML.
+
+    The files are in the folder itself, or in its folder ``mnist`` or ``fashion_mnist``.
+    """
     if folder is None:
         print(f"downloading {openml_name} from OpenML (a later run uses scikit-learn's cache)")
         pixels, labels = fetch_openml(openml_name, version=1, as_frame=False, return_X_y=True)
@@ -67,6 +72,9 @@ def load_images(openml_name: str, folder: Path | None) -> Images:
             "y_test": labels[N_TRAIN:],
         }
     else:
+        folder = Path(folder)
+        if (folder / FOLDERS[openml_name]).is_dir():
+            folder = folder / FOLDERS[openml_name]
         missing = [name for name in FILES.values() if not (folder / name).is_file()]
         if missing:
             raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}")
@@ -83,7 +91,7 @@ def parse_arguments(description: str | None) -> argparse.Namespace:
         "--data",
         type=Path,
         metavar="FOLDER",
-        default=os.environ.get("SKLEARN_MLP_DATA"),
+        default=DATA,
         help="folder with the four IDX files, gzipped; default: the environment variable"
         " SKLEARN_MLP_DATA, and without it OpenML",
     )

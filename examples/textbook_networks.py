@@ -21,7 +21,6 @@ from OpenML.
 """
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 from images import load_images, parse_arguments
@@ -45,10 +44,7 @@ SETTINGS: dict[str, Any] = {
 def main() -> None:
     """Train both networks with each seed and report."""
     options = parse_arguments(str(__doc__).split("\n\n")[1])
-    folder = None if options.data is None else Path(options.data)
-    if folder is not None and (folder / "mnist").is_dir():
-        folder /= "mnist"
-    images = load_images("mnist_784", folder)
+    images = load_images("mnist_784", options.data)
     # Ten epochs are what was asked for: that they do not reach the minimum is no news.
     warnings.simplefilter("ignore", ConvergenceWarning)
     for name, units in (("no hidden layer", ()), ("50 sigmoid units", (50,))):

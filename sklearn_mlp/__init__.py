@@ -6,6 +6,12 @@
 """
 
 from sklearn_mlp.classifier import TorchMLPClassifier
+from sklearn_mlp.displays import (
+    LearningRateDisplay,
+    LossCurveDisplay,
+    ValidationScoreDisplay,
+    WeightsDisplay,
+)
 from sklearn_mlp.fit_many import fit_many
 from sklearn_mlp.regressor import TorchMLPRegressor
 from sklearn_mlp.search import (
@@ -19,8 +25,12 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "BatchedGridSearchCV",
     "BatchedRandomizedSearchCV",
+    "LearningRateDisplay",
+    "LossCurveDisplay",
     "TorchMLPClassifier",
     "TorchMLPRegressor",
+    "ValidationScoreDisplay",
+    "WeightsDisplay",
     "__version__",
     "cross_validate_batched",
     "fit_many",

@@ -120,6 +120,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Where it runs.
         device: str | torch.device = "auto",
         dtype: str = "auto",
+        compile: bool = False,
         backend: str = "torch",
         backend_params: dict[str, Any] | None = None,
         **module__: Any,
@@ -177,6 +178,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Where it runs.
         self.device = device
         self.dtype = dtype
+        self.compile = compile
         self.backend = backend
         self.backend_params = backend_params
         set_module_parameters(self, module__)

@@ -56,6 +56,9 @@ class TrainingConfig:
     lr_step_size: int = 30
     lr_patience: int = 5
     lr_min: float = 0.0
+    # Where it runs.
+    dtype: str = "auto"
+    compile: bool = False
     # Watching and stopping.
     early_stopping: bool = False
     scoring: str | Callable[..., float] | None = None
@@ -79,6 +82,11 @@ class TrainingConfig:
     def is_stochastic(self) -> bool:
         """Whether the solver trains in epochs of mini-batches."""
         return is_stochastic(self.solver)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether products are taken in bfloat16; the parameters are float32."""
+        return self.dtype == "bfloat16"
 
     @property
     def penalty(self) -> float:

@@ -23,6 +23,7 @@ from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.state import TrainingState
+from sklearn_mlp.summary import WithNetworkTable, network_table
 from sklearn_mlp.threads import shared_threads
 
 
@@ -218,6 +219,11 @@ class FittedNetwork(HiddenFeaturesMixin, BaseEstimator):
                 f"{type(self).__name__!r} object has no attribute {attribute!r} before fit."
             )
         return self.module_
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        """Return what scikit-learn's HTML representation shows when fitted, with the layers."""
+        table = network_table(self.module_, self.out_activation_)
+        return WithNetworkTable(super()._get_fitted_attr_html(doc_link), table)
 
     # Persistence.
 

@@ -71,7 +71,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "max_time": [Interval(Real, 0, None, closed="neither"), None],
     # Where it runs.
     "device": [str, torch.device],
-    "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "dtype": [StrOptions({"auto", "float32", "float64", "bfloat16"})],
+    "compile": ["boolean"],
     "backend": [StrOptions(set(BACKENDS))],
     "backend_params": [dict, None],
 }

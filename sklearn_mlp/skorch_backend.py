@@ -20,7 +20,7 @@ from skorch.history import History
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
+from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer, mixed_precision
 from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batch, Batches
 from sklearn_mlp.config import TrainingConfig
@@ -74,7 +74,7 @@ def train(
         The fitted net; with ``partial_fit`` or ``warm_start`` that of the call before.
     """
     net = state.trainer
-    if net is None or net.is_trimmed or net.given_ is not config.backend_params:
+    if net is None or net.is_trimmed or net.is_given_others(config):
         net = _make_net(network, config)
     net.lr, net.max_epochs = config.learning_rate_init, config.max_iter
     net.batch_size = config.batch_size
@@ -100,6 +100,7 @@ def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
         "train_split": None,
         "verbose": 0,
         "device": str(next(network.parameters()).device),
+        "compile": config.compile,
         **(config.backend_params or {}),
     }
     if isinstance(settings.get("callbacks"), list):
@@ -112,7 +113,7 @@ def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
         net = SkorchClassifier(network, classes=config.codec.classes, **settings)
     else:
         net = SkorchRegressor(network, **settings)
-    net.given_ = config.backend_params
+    net.given_, net.given_compile_ = config.backend_params, config.compile
     net.codec_, net.loss_ = config.codec, config.loss
     return net.initialize()
 
@@ -361,8 +362,8 @@ class _Net(NeuralNet):
         The labels or numbers that targets and outputs stand for.
     loss_ : Loss
         For the output activation.
-    given_ : dict or None
-        The ``backend_params`` that it was made with.
+    given_, given_compile_ : dict or None, bool
+        The ``backend_params`` and ``compile`` that it was made with.
     run_ : _Run or None
         The fit, while it lasts.
     """
@@ -370,7 +371,12 @@ class _Net(NeuralNet):
     codec_: TargetCodec
     loss_: Loss
     given_: Mapping[str, Any] | None
+    given_compile_: bool
     run_: _Run | None = None
+
+    def is_given_others(self, config: TrainingConfig) -> bool:
+        """Tell whether it was made with other parameters."""
+        return self.given_ is not config.backend_params or self.given_compile_ != config.compile
 
     # Training.
 
@@ -425,8 +431,11 @@ class _Net(NeuralNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the network's logits for a batch, which may be a single sample."""
-        with lone_samples_spared(self.module_, len(x)):
-            return super().infer(x, **fit_params)
+        is_mixed = self.run_ is not None and self.run_.samples.config.is_mixed
+        precision = mixed_precision(torch.device(self.device), is_mixed and self.module_.training)
+        with lone_samples_spared(self.module_, len(x)), precision:
+            logits = super().infer(x, **fit_params)
+        return logits.float() if logits.dtype == torch.bfloat16 else logits
 
     def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Return the loss of a batch, in training including the penalty."""

@@ -40,11 +40,12 @@ _DIFFERING = {
 }
 
 # What has to be equal, and may have any value, or one of some.
-_EQUAL = {"hidden_layer_sizes", "batch_size", "device", "dtype", "early_stopping"}
+_EQUAL = {"hidden_layer_sizes", "batch_size", "device", "early_stopping"}
 _EQUAL |= {"nesterovs_momentum", "scoring", "shuffle", "validation_fraction"}
 _EQUAL_AMONG = {
     "activation": ("identity", "logistic", "tanh", "relu"),
     "solver": ("sgd", "adam"),
+    "dtype": ("auto", "float32", "float64"),
     "backend": ("torch",),
 }
 _LOSSES: dict[type, tuple[str, ...]] = {

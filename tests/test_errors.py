@@ -87,6 +87,7 @@ WRONG_OURS = [
     ("scoring", "exactness", "a str among {}"),
     ("scoring", ["accuracy"], "a callable or None. Got ['accuracy'] instead."),
     ("max_time", 0, "a float in the range (0.0, inf) or None. Got 0 instead."),
+    ("compile", "yes", "an instance of 'bool' or an instance of 'numpy.bool'. Got 'yes' instead."),
     ("backend", "tensorflow", "a str among {}"),
     ("backend", None, "Got None instead."),
     ("backend_params", [], "an instance of 'dict' or None. Got [] instead."),

@@ -1,12 +1,14 @@
 """One step by autograd: for networks whose gradients are not written out here."""
 
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from sklearn_mlp.autograd import mixed_precision
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.engine.step import Step
 from sklearn_mlp.losses import Loss
@@ -34,6 +36,10 @@ class AutogradStep(Step):
         Of the output.
     n_outputs : int
         The module's outputs.
+    is_mixed : bool
+        Whether its products are taken in bfloat16.
+    is_compiled : bool
+        Whether torch compiles it.
     """
 
     can_be_recorded = False
@@ -45,10 +51,15 @@ class AutogradStep(Step):
         gradient: ParameterVector,
         loss: Loss,
         n_outputs: int,
+        *,
+        is_mixed: bool = False,
+        is_compiled: bool = False,
     ) -> None:
         self.module = module
         self.loss = loss
         self.n_outputs = n_outputs
+        self._call = torch.compile(module) if is_compiled else module
+        self._mixed = partial(mixed_precision, parameters.values.device, is_mixed)
         self.flat_weights = parameters.flat_weights
         self.widest = max(max(shape) for shape in (*parameters.layout.weights, (n_outputs,)))
         self._gradient = gradient.values
@@ -83,8 +94,9 @@ class AutogradStep(Step):
         assert not isinstance(batch.inputs, SparseBatch)
         if not self.module.training:
             self.module.train()
-        with torch.enable_grad(), lone_samples_spared(self.module, batch.size):
-            outputs = self.module(batch.inputs)
+        is_spared = lone_samples_spared(self.module, batch.size)
+        with torch.enable_grad(), is_spared, self._mixed():
+            outputs = self._call(batch.inputs)
         logits.copy_(outputs.detach().t())
         delta = self.loss.gradient(logits, batch.targets, out=torch.empty_like(logits))
         delta.mul_(1.0 / batch.weight_sum if batch.shares is None else batch.shares)

@@ -158,4 +158,6 @@ class _Buffers:
         self.hidden = [layers.new_buffer(width, size) for width in layers.widths[:-1]]
         self.hidden_t = [activation.mT for activation in self.hidden]
         self.deltas = [layers.new_buffer(width, size) for width in layers.widths]
+        # The loss is computed in the parameters' own type.
+        self.deltas[-1] = self.deltas[-1].to(layers.flat_weights.dtype)
         self.ones = layers.flat_weights.new_ones(size)

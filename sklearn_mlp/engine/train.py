@@ -15,6 +15,7 @@ from sklearn_mlp.engine.graphs import EpochGraph, can_capture
 from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
 from sklearn_mlp.engine.loop import EpochLoss, run_epochs, take_steps
+from sklearn_mlp.engine.mixed_layers import MixedLayers
 from sklearn_mlp.engine.step import ClosedFormStep, Step
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
@@ -54,7 +55,8 @@ def train(
     """
     is_autograd = config.engine == "autograd"
     # A mask on sparse samples would be as large as dense ones.
-    is_dense = is_autograd or (isinstance(network, MLP) and network.input_dropout > 0)
+    is_masked = isinstance(network, MLP) and network.input_dropout > 0
+    is_dense = is_autograd or is_masked or config.is_mixed
     if is_dense and isinstance(data.inputs, SparseRows):
         data = replace(data, inputs=data.inputs.made_dense())
     is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
@@ -63,7 +65,15 @@ def train(
     with ExitStack() as stack:
         step: Step
         if is_autograd:
-            step = AutogradStep(network, parameters, gradient, config.loss, config.n_outputs)
+            step = AutogradStep(
+                network,
+                parameters,
+                gradient,
+                config.loss,
+                config.n_outputs,
+                is_mixed=config.is_mixed,
+                is_compiled=config.compile,
+            )
             stack.enter_context(step)
         else:
             step = _closed_form(network, parameters, gradient, config, is_sparse=is_sparse)
@@ -85,6 +95,8 @@ def _closed_form(
     """Return the step of a network whose gradients are written out."""
     assert isinstance(network, MLP)
     layers_type = SparseInputLayers if is_sparse else FlatLayers
+    if config.is_mixed:
+        layers_type = MixedLayers
     layers = layers_type(parameters, gradient, config.batch_size)
     return make_closed_form(layers, network, config.loss)
 

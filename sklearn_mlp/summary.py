@@ -1,0 +1,96 @@
+"""The network's layers as a table, for the HTML representation of a fitted estimator."""
+
+import html
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from sklearn_mlp.network import MLP, count_parameters
+
+
+class LayerSummary(NamedTuple):
+    """A line of the table."""
+
+    name: str
+    form: str
+    n_parameters: int
+
+
+def summarize_layers(network: nn.Module, out_activation: str) -> list[LayerSummary]:
+    """Return a line for each layer; of a user's own module, for each of its parts."""
+    if isinstance(network, MLP):
+        return _layers_of_mlp(network, out_activation)
+    parts = [(name, part) for name, part in network.named_children() if count_parameters(part)]
+    if not parts or sum(count_parameters(part) for _, part in parts) != count_parameters(network):
+        # Some of its parameters are in none of its parts, or in two of them.
+        parts = [("module", network)]
+    return [
+        LayerSummary(name, type(part).__name__, count_parameters(part)) for name, part in parts
+    ]
+
+
+def network_table(network: nn.Module, out_activation: str) -> str:
+    """Return the layers, and how many parameters each has, as an HTML table."""
+    lines = summarize_layers(network, out_activation)
+    lines.append(LayerSummary("all", type(network).__name__, count_parameters(network)))
+    rows = "".join(
+        f'<tr class="default"><td class="param">{html.escape(line.name)}</td>'
+        f"<td>{html.escape(line.form)}</td><td>{line.n_parameters:,}</td></tr>"
+        for line in lines
+    )
+    return (
+        '<div class="estimator-table"><details open><summary>Network</summary>'
+        '<table class="parameters-table"><tbody>'
+        f"<tr><th>Layer</th><th>Form</th><th>Parameters</th></tr>{rows}"
+        "</tbody></table></details></div>"
+    )
+
+
+class WithNetworkTable:
+    """What scikit-learn shows of a fitted estimator, with the table of layers before it.
+
+    Parameters
+    ----------
+    shown : object
+        scikit-learn's, with a length and ``_repr_html_inner``.
+    table : str
+        Ours.
+    """
+
+    def __init__(self, shown: Any, table: str) -> None:
+        self._shown = shown
+        self._table = table
+
+    def __len__(self) -> int:
+        return len(self._shown) + 1
+
+    def _repr_html_inner(self) -> str:
+        return self._table + (self._shown._repr_html_inner() if len(self._shown) else "")
+
+
+def _layers_of_mlp(network: MLP, out_activation: str) -> list[LayerSummary]:
+    """Return a line for each layer of ours, with what belongs to it."""
+    lines = []
+    *hidden, last = network.linear_layers
+    for index, layer in enumerate(hidden):
+        activation = network.activations[index]
+        name = activation if isinstance(activation, str) else _name_of(activation)
+        form = [f"{layer.in_features} → {layer.out_features}", name]
+        n_parameters = count_parameters(layer)
+        if network.normalization is not None:
+            form.insert(1, f"{network.normalization} normalization")
+            n_parameters += count_parameters(network.normalizations[index])
+        if isinstance(activation, nn.Module) and network.activation_modules is not None:
+            n_parameters += count_parameters(network.activation_modules[str(index)])
+        if network.dropout[index]:
+            form.append(f"dropout {network.dropout[index]:g}")
+        if network.is_skipped[index]:
+            form.append("residual")
+        lines.append(LayerSummary(f"hidden {index}", ", ".join(form), n_parameters))
+    form_of_last = f"{last.in_features} → {last.out_features}, {out_activation}"
+    return [*lines, LayerSummary("output", form_of_last, count_parameters(last))]
+
+
+def _name_of(activation: Any) -> str:
+    """Return the name of a function, or of a module's class."""
+    return str(getattr(activation, "__name__", type(activation).__name__))
