@@ -51,20 +51,22 @@ class Architecture:
     module_parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Any]) -> Self:
-        """Return what an estimator's parameters, or all its attributes, ask for.
+    def of(cls, parameters: Mapping[str, Any], for_module: Mapping[str, Any]) -> Self:
+        """Return what an estimator's parameters ask for.
+
+        Parameters
+        ----------
+        parameters : mapping
+            The estimator's own, or all its attributes.
+        for_module : mapping
+            Those that begin with ``module__``.
 
         Raises
         ------
         ValueError
             If there is no such network; the sentence names the parameters.
         """
-        prefix = MODULE_PREFIX
-        own = {
-            name.removeprefix(prefix): value
-            for name, value in parameters.items()
-            if name.startswith(prefix)
-        }
+        own = {name.removeprefix(MODULE_PREFIX): value for name, value in for_module.items()}
         same = {name: parameters[name] for name in ("activation", *_ONLY_OURS, "module")}
         units = hidden_units(parameters["hidden_layer_sizes"])
         architecture = cls(units, module_parameters=own, **same)

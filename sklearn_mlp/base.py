@@ -61,7 +61,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     """
 
     _codec: TargetCodec
-
+    _names: ClassVar[list[str]]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
     def __init__(
@@ -183,6 +183,17 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         self.backend_params = backend_params
         set_module_parameters(self, module__)
 
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """Return the constructor's parameters, read off it once.
+
+        scikit-learn reads them whenever it asks for the parameters, which for so many takes as
+        long as a tenth of a small fit.
+        """
+        if "_names" not in vars(cls):
+            cls._names = super()._get_param_names()
+        return list(cls._names)
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters, those set for the module among them.
 
@@ -213,8 +224,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """
         others = {name: value for name, value in params.items() if not is_module_parameter(name)}
         super().set_params(**others)
-        for name in params.keys() - others.keys():
-            setattr(self, name, params[name])
+        for_module = {name: params[name] for name in params if name not in others}
+        set_module_parameters(self, for_module)
         return self
 
     # What the two tasks differ in.
@@ -317,7 +328,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
 
     def _check_settings(self) -> None:
         """Check what the parameters ask for together, and of this machine."""
-        Architecture.of(vars(self))
+        Architecture.of(vars(self), module_parameters_of(self))
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
         parameters = self.get_params(deep=False)
@@ -327,7 +338,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
         X, targets = checked.X, checked.targets
-        architecture = Architecture.of(vars(self))
+        architecture = Architecture.of(vars(self), module_parameters_of(self))
         loss = self._choose_loss()
         n_outputs = self._count_outputs(targets, loss)
         device = resolve_device(self.device)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
 from sklearn_mlp.array_api import follow_samples
@@ -76,6 +77,22 @@ class HiddenFeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _n_features_out(self) -> int:
         network: Any = self
         return int(network._own_network("get_feature_names_out").units[-2])
+
+
+def _has_hidden_layers(estimator: Any) -> bool:
+    """Make a method unavailable where the network is a module, whose layers are not known."""
+    if estimator.module is not None:
+        raise AttributeError(
+            f"the hidden layers of module={estimator.module!r} are not known here; its own "
+            "methods are in module_."
+        )
+    return True
+
+
+# Not decorators: scikit-learn's mixin wraps a transform that it finds in the class's body.
+for _name in ("transform", "hidden_activations", "fit_transform", "get_feature_names_out"):
+    _method = getattr(HiddenFeaturesMixin, _name)
+    setattr(HiddenFeaturesMixin, _name, available_if(_has_hidden_layers)(_method))
 
 
 def up_to_layer(network: MLP, layer: int) -> nn.Module:

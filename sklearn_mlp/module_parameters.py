@@ -1,8 +1,7 @@
 """Parameters named ``module__...``: those of a user's module, on the estimator and in a grid.
 
-They are attributes of the estimator like any other parameter, but only those that were set: which
-ones there are, the module decides. scikit-learn's own tools take them from ``**`` of the
-constructor, as `clone` and the printed form do for any such estimator.
+Which ones there are, the module decides, so that the constructor takes them by ``**``, as
+scikit-learn's `clone` and printed form provide for, and only those that were set are listed.
 """
 
 from collections.abc import Mapping
@@ -12,27 +11,27 @@ from sklearn_mlp.architecture import MODULE_PREFIX
 
 
 def set_module_parameters(estimator: Any, parameters: Mapping[str, Any]) -> None:
-    """Set what the constructor was given besides its own parameters.
+    """Set what an estimator was given besides its own parameters.
 
     Raises
     ------
     TypeError
         If a name does not begin with ``module__``; in Python's own words.
     """
-    for name, value in parameters.items():
+    for name in parameters:
         if not is_module_parameter(name):
             raise TypeError(
                 f"{type(estimator).__name__}.__init__() got an unexpected keyword argument "
                 f"{name!r}"
             )
-        setattr(estimator, name, value)
+    # Under one name: scikit-learn's checks allow no attribute that is not in the signature.
+    estimator._module_parameters = {**module_parameters_of(estimator), **parameters}
 
 
 def module_parameters_of(estimator: Any) -> dict[str, Any]:
-    """Return the parameters for the module that were set, sorted by name."""
-    return {
-        name: value for name, value in sorted(vars(estimator).items()) if is_module_parameter(name)
-    }
+    """Return the parameters for the module that were set."""
+    parameters: dict[str, Any] = vars(estimator).get("_module_parameters", {})
+    return parameters
 
 
 def is_module_parameter(name: str) -> bool:

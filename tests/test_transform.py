@@ -113,5 +113,8 @@ def test_layers_of_more_than_weights(make_classifier, iris):
 def test_a_module_of_the_users_own_has_none(make_classifier, iris):
     X, y = iris
     estimator = make_classifier(module=lambda **sizes: torch.nn.Linear(4, 3)).fit(X, y)
-    with pytest.raises(AttributeError, match="a network of the user's own"):
-        estimator.transform(X)
+    for method in ("transform", "fit_transform", "hidden_activations", "get_feature_names_out"):
+        assert not hasattr(estimator, method)
+        with pytest.raises(AttributeError, match=f"has no attribute '{method}'") as error:
+            getattr(estimator, method)
+        assert "the hidden layers of module=" in str(error.value.__cause__)
