@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.callbacks import has_callbacks
 from sklearn_mlp.classifier import TorchMLPClassifier
@@ -37,13 +38,15 @@ _DIFFERING = {
     "tol",
     "warm_start",
     "warmup",
+    "weight_init",
 }
 
 # What has to be equal, and may have any value, or one of some.
 _EQUAL = {"hidden_layer_sizes", "batch_size", "device", "early_stopping"}
 _EQUAL |= {"nesterovs_momentum", "scoring", "shuffle", "validation_fraction"}
 _EQUAL_AMONG = {
-    "activation": ("identity", "logistic", "tanh", "relu"),
+    # The step of a stack has an activation's derivative from its output alone.
+    "activation": tuple(name for name, form in ACTIVATIONS.items() if not form.keeps_input),
     "solver": ("sgd", "adam"),
     "dtype": ("auto", "float32", "float64"),
     "backend": ("torch",),

@@ -13,8 +13,9 @@ from sklearn.utils.estimator_checks import check_estimator
 from test_parity import make_task
 from torch import nn
 
-from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
 from sklearn_mlp.network import MLP
+from sklearn_mlp.stackable import why_not_stacked
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -201,6 +202,24 @@ def test_a_callable_draws_from_random_state_alone(backend):
     assert (results[0][0][0] != results[2][0][0]).any()
     assert results[0][0][0].std() == pytest.approx(0.02, rel=0.05)
     assert_allclose(results[0][1][0], 0.5)
+
+
+def test_a_stack_begins_and_ends_where_fits_one_by_one_do():
+    X, y = make_task("multiclass")
+    forms = [("orthogonal", 0), ("kaiming", 1), ("auto", 2)]
+    alone, together = (
+        [
+            TorchMLPClassifier(
+                (7, 5), "selu", weight_init=weight_init, random_state=seed, max_iter=3, **EXACT
+            )
+            for weight_init, seed in forms
+        ]
+        for _ in range(2)
+    )
+    fit_many(together, X, y)
+    for mine, other in zip(together, alone, strict=True):
+        assert why_not_stacked(other) is None
+        assert_allclose(mine.loss_curve_, other.fit(X, y).loss_curve_, rtol=1e-9)
 
 
 # All together.
