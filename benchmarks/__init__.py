@@ -33,5 +33,6 @@ The order of calls:
       memory.run_memory                 peak memory, each in a process of its own
       imports.run_imports               import times
       scaling.scaling_workloads         points of curves, run like any workload
+      search.run_search                 whole searches, agreement of their scores first
     report.write_report, plots.draw_plots   what is written (results.Results holds the rows)
 """

@@ -4,7 +4,7 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.data import ENVIRONMENT_VARIABLE, DataSource, DataUnavailable
@@ -20,9 +20,11 @@ from benchmarks.results import Measurement, Results
 from benchmarks.runner import run_workload
 from benchmarks.scaling import PEERS as SCALING_PEERS
 from benchmarks.scaling import scaling_workloads
+from benchmarks.search import WORKLOADS as SEARCH_WORKLOADS
+from benchmarks.search import run_search
 from benchmarks.workloads import WORKLOADS, Workload
 
-SECTIONS = ("workloads", "memory", "imports", "overhead", "scaling")
+SECTIONS = ("workloads", "memory", "imports", "overhead", "scaling", "search")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -37,7 +39,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     choose.add_argument(
         "--sections", nargs="+", choices=SECTIONS, default=SECTIONS, help="default: all"
     )
-    choose.add_argument("--workloads", nargs="+", choices=WORKLOADS, metavar="NAME")
+    choose.add_argument(
+        "--workloads", nargs="+", choices=[*WORKLOADS, *SEARCH_WORKLOADS], metavar="NAME"
+    )
     choose.add_argument("--peers", nargs="+", choices=all_peers(), metavar="NAME")
     choose.add_argument("--axes", nargs="+", metavar="NAME", help="curves of the section scaling")
     choose.add_argument("--device", default="cpu", help="for torch peers; default: cpu")
@@ -128,13 +132,13 @@ class Suite:
 
     def run_workloads(self) -> None:
         """The chosen workloads with the chosen peers."""
-        for name in self.options.workloads or WORKLOADS:
+        for name in self.named(WORKLOADS):
             workload = WORKLOADS[name].quick() if self.options.quick else WORKLOADS[name]
             self.keep(workload.title, lambda: self.time(workload, self.peers))  # noqa: B023
 
     def run_memory(self) -> None:
         """Peak memory; a quick run takes few workloads, for every figure costs an import."""
-        names, peers = list(self.options.workloads or WORKLOADS), self.peers
+        names, peers = self.named(WORKLOADS), self.peers
         if self.options.quick and not self.options.workloads:
             names, peers = ["digits"], self.scaling_peers
         for name in names:
@@ -158,7 +162,7 @@ class Suite:
         """The skorch backend beside plain skorch."""
         everyone = all_peers()
         peers = {name: everyone[name] for name in OVERHEAD_PEERS}
-        for name in self.options.workloads or OVERHEAD_WORKLOADS:
+        for name in self.named(OVERHEAD_WORKLOADS, WORKLOADS):
             workload = WORKLOADS[name].quick() if self.options.quick else WORKLOADS[name]
             self.keep(
                 f"Skorch backend: {workload.title}",
@@ -179,6 +183,24 @@ class Suite:
                     f"Growth: {workload.title}",
                     lambda: self.time(workload, self.scaling_peers),  # noqa: B023
                 )
+
+    def run_search(self) -> None:
+        """Whole searches."""
+        for name in self.named(SEARCH_WORKLOADS):
+            workload = SEARCH_WORKLOADS[name]
+            workload = workload.quick() if self.options.quick else workload
+            self.keep(
+                f"Search: {workload.title}",
+                lambda: run_search(workload, repeats=self.options.repeats, log=print_line),  # noqa: B023
+            )
+
+    def named(self, default: Iterable[str], possible: Iterable[str] | None = None) -> list[str]:
+        """The workloads named on the command line, of those possible; else the default ones."""
+        chosen = self.options.workloads
+        if not chosen:
+            return list(default)
+        among = set(default if possible is None else possible)
+        return [name for name in chosen if name in among]
 
     def time(self, workload: Workload, peers: dict[str, Peer]) -> list[Measurement]:
         """One workload against peers."""
@@ -214,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for."""
     options = parse(arguments)
     if options.list:
-        print_line("workloads: " + ", ".join(WORKLOADS))
+        print_line("workloads: " + ", ".join([*WORKLOADS, *SEARCH_WORKLOADS]))
         print_line("peers: " + ", ".join(all_peers()))
         return 0
     if options.csv:

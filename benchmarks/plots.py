@@ -30,8 +30,11 @@ COLOURS = {
     "torch-dataloader": "#33803c",
     "torch-loop": "#7fbf7b",
     "matrix-products": "#777777",
+    "sklearn-search": "#e07b00",
+    "ours-one-by-one": "#4f9bd9",
+    "ours-batched": "#0b5cad",
 }
-MARKERS = dict(zip(COLOURS, "osDPv^<>Xd", strict=True))
+MARKERS = dict(zip(COLOURS, "osDPv^<>XdDso", strict=True))
 
 
 def draw_plots(results: Results, folder: Path) -> list[str]:
@@ -42,6 +45,7 @@ def draw_plots(results: Results, folder: Path) -> list[str]:
         ("growth.png", draw_growth, "scaling"),
         ("limit.png", draw_limits, "workloads"),
         ("memory.png", draw_memory, "memory"),
+        ("search.png", draw_search, "search"),
     ):
         figure = draw(results.table(section))
         if figure is None:
@@ -145,6 +149,30 @@ def draw_growth(table: pd.DataFrame) -> Any:
         axis.set_xlabel(AXIS_TITLES.get(name, name), fontsize=9)
         axis.set_ylabel("fit time, two epochs")
         _clean(axis)
+    _shared_legend(figure, axes)
+    return figure
+
+
+def draw_search(table: pd.DataFrame) -> Any:
+    """Search time against the number of candidates: a line per way to search."""
+    measured = table[table["seconds"].notna() & (table["axis"] == "candidates")]
+    if measured.empty:
+        return None
+    figure, axes = _panels(1, 1, 4.6)
+    axis = axes[0]
+    for peer, points in measured.groupby("peer", sort=False):
+        times = points.groupby("value")["seconds"].agg(["median", "min", "max"])
+        style = {"color": COLOURS[str(peer)]}
+        title = points.iloc[0]["peer_title"]
+        axis.plot(times.index, times["median"], marker=MARKERS[str(peer)], label=title, **style)
+        axis.fill_between(times.index, times["min"], times["max"], alpha=0.2, **style)
+    values = sorted(measured["value"].unique())
+    axis.set(xscale="log", yscale="log", ylabel="search time", xlabel="candidates, 5 folds each")
+    axis.set_xticks(values, [f"{value:,.0f}" for value in values])
+    axis.minorticks_off()
+    axis.yaxis.set_major_formatter(lambda value, _: format_seconds(value))
+    axis.grid(alpha=0.3)
+    _clean(axis)
     _shared_legend(figure, axes)
     return figure
 

@@ -9,6 +9,7 @@ import pandas as pd
 from benchmarks.peers import OURS, REFERENCE
 from benchmarks.results import Results
 from benchmarks.scaling import AXIS_TITLES, slopes
+from benchmarks.search import PEERS as SEARCH_PEERS
 from benchmarks.timing import geometric_mean, paired_ratios
 
 QUICK_NOTE = (
@@ -34,6 +35,7 @@ def write_report(results: Results, folder: Path, plots: Sequence[str] = ()) -> P
         imports_section(results.table("imports")),
         overhead_section(results.table("overhead")),
         scaling_section(results.table("scaling")),
+        search_section(results.table("search")),
         left_out_section(results.table()),
     ]
     if plots:
@@ -336,6 +338,33 @@ def scaling_section(table: pd.DataFrame) -> str:
         header = ["peer", *(f"{value:,.0f}" for value in values), "slope", "at the end"]
         parts.append(f"### {AXIS_TITLES.get(axis, axis)}\n\n{markdown_table(header, rows)}")
     return "\n\n".join(parts)
+
+
+def search_section(table: pd.DataFrame) -> str:
+    """Whole searches: median times, and how many times faster the batched one is."""
+    measured = table[table["seconds"].notna()]
+    rows = []
+    for _, group in measured.groupby("workload", sort=False):
+        medians = group.groupby("peer")["seconds"].median()
+        cells = [group.iloc[0]["title"]]
+        cells += [
+            format_seconds(medians[peer]) if peer in medians else "–" for peer in SEARCH_PEERS
+        ]
+        for other in ("sklearn-search", "ours-one-by-one"):
+            cell = "–"
+            if {other, "ours-batched"} <= set(medians.index):
+                # The ratios of times per round, the other's over the batched one's.
+                ratio = paired_ratios(group, other).loc["ours-batched"]
+                cell = f"{1 / ratio['median']:.1f}"
+            cells.append(cell)
+        rows.append(cells)
+    if not rows:
+        return ""
+    header = ["search", *SEARCH_PEERS.values(), "times faster than the first", "than the second"]
+    return (
+        "## Whole searches\n\nWall time of the search with scoring, without refit, in one process "
+        f"per core; medians.\n\n{markdown_table(header, rows)}"
+    )
 
 
 def left_out_section(table: pd.DataFrame) -> str:

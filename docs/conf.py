@@ -86,7 +86,7 @@ NOT_RUN = tuple(
     for path in sorted(EXAMPLES.glob("*.py"))
     if re.search("from images import|SKLEARN_MLP_DATA|'images/", path.read_text())
 )
-NO_EXAMPLES = ("demo.py", "images.py")
+NO_EXAMPLES = ("demo.py", "images.py", "tables.py")
 
 
 def any_of(names: tuple[str, ...]) -> str:

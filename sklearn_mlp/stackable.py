@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -78,7 +79,7 @@ def why_not_stacked(estimator: Any) -> str | None:
         return "callbacks follow one fit after the other"
     if estimator.verbose:
         return f"verbose={estimator.verbose} prints one fit after the other"
-    defaults = _defaults(type(estimator))
+    defaults = _defaults(type(estimator) is TorchMLPClassifier)
     among = {**_EQUAL_AMONG, "loss": _LOSSES[type(estimator)]}
     for name, value in estimator.get_params(deep=False).items():
         if name in _DIFFERING or name in _EQUAL:
@@ -91,8 +92,11 @@ def why_not_stacked(estimator: Any) -> str | None:
     return None
 
 
-def _defaults(estimator_type: type[BaseTorchMLP]) -> dict[str, Any]:
-    defaults: dict[str, Any] = estimator_type().get_params(deep=False)
+@cache
+def _defaults(is_classifier: bool) -> dict[str, Any]:
+    """Return the parameters' defaults."""
+    estimator = TorchMLPClassifier() if is_classifier else TorchMLPRegressor()
+    defaults: dict[str, Any] = estimator.get_params(deep=False)
     return defaults
 
 

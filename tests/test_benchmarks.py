@@ -35,6 +35,9 @@ from benchmarks.readme import END, START, render, replace_table
 from benchmarks.results import Measurement, Results
 from benchmarks.runner import run_workload
 from benchmarks.scaling import scaling_workloads, slopes
+from benchmarks.search import PEERS as SEARCH_PEERS
+from benchmarks.search import WORKLOADS as SEARCH_WORKLOADS
+from benchmarks.search import run_search
 from benchmarks.timing import geometric_mean, interleave, paired_ratios
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -410,3 +413,16 @@ def test_comparison_hides_the_time_of_a_wrong_score():
     text = csv_report(Comparison("classification", (10, 2), table, left_out))
     assert "0.123" not in text
     assert "No time for sklearn_mlp: test score off by 0.2" in text
+
+
+def test_searches_are_timed_only_where_their_scores_agree(tmp_path):
+    workload = replace(SEARCH_WORKLOADS["search-digits"].quick(), n_candidates=4)
+    workload = replace(workload, grid={"alpha": [1e-4, 1e-2]})
+    rows = run_search(workload, repeats=1, n_jobs=1, log=silent)
+    assert [row.peer for row in rows] == list(SEARCH_PEERS)
+    assert all(row.agrees and row.seconds > 0 for row in rows)
+    results = Results({"cpu": "a processor", "cores": 1}, "", False, rows)
+    text = report.search_section(results.table("search"))
+    assert "BatchedGridSearchCV" in text
+    assert report.search_section(results.table("workloads")) == ""
+    assert "search.png" in draw_plots(results, tmp_path)
