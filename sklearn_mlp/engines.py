@@ -93,10 +93,10 @@ ROWS: list[Row] = [
     Row("everything at its default", {}, is_stacked=True),
     Row("`activation`: identity, logistic, tanh", {"activation": "tanh"}, is_stacked=True),
     Row("`activation`: leaky_relu, elu, selu", {"activation": "elu"}, is_stacked=True),
-    Row("`activation`: gelu, silu, mish, softplus", {"activation": "gelu"}),
-    Row("`activation`: a list of names", {"activation": ["relu", "gelu"]}),
+    Row("`activation`: gelu, silu, mish, softplus", {"activation": "gelu"}, is_stacked=True),
+    Row("`activation`: a list of names", {"activation": ["relu", "gelu"]}, is_stacked=True),
     Row.by_autograd("`activation`: a callable", {"activation": torch.sin}),
-    Row("`dropout`", {"dropout": 0.1}, has_lbfgs=False, has_graph=False),
+    Row("`dropout`", {"dropout": 0.1}, has_lbfgs=False, has_graph=False, is_stacked=True),
     Row(
         "`input_dropout`",
         {"input_dropout": 0.1},

@@ -157,6 +157,18 @@ def test_only_weights_are_penalised(backend):
 # Initial weights.
 
 
+def test_our_linear_layers_are_torchs():
+    mine = MLP((3, 2), "relu", torch.float32).linear_layers[0]
+    theirs = nn.Linear(3, 2)
+    assert type(mine) is nn.Linear
+    assert repr(mine) == repr(theirs)
+    assert vars(mine).keys() == vars(theirs).keys()
+    for (name, one), (expected, other) in zip(
+        mine.named_parameters(), theirs.named_parameters(), strict=True
+    ):
+        assert (name, one.shape, one.dtype) == (expected, other.shape, other.dtype)
+
+
 def initial_coefs(weight_init, sizes=(300, 200), **parameters):
     """Return the weights and biases before training."""
     X, y = make_task("multiclass")
