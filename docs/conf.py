@@ -99,7 +99,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": rf"^(?!.*({any_of(NOT_RUN)}))",
     "ignore_pattern": any_of(NO_EXAMPLES),
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.GalleryOrder",
     "abort_on_example_error": True,
     "default_thumb_file": str(HERE / "_static" / "logo.svg"),
     "doc_module": ("sklearn_mlp",),

@@ -20,6 +20,7 @@ from sklearn.utils.discovery import all_displays, all_estimators, all_functions
 
 SKLEARN_CLASSES = """
     base.BaseEstimator base.ClassifierMixin base.RegressorMixin base.TransformerMixin
+    callback.ProgressBar callback.ScoringMonitor
     exceptions.ConvergenceWarning exceptions.NotFittedError
     utils.metadata_routing.MetadataRequest utils.metadata_routing.MetadataRouter
 """
