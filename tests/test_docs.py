@@ -95,6 +95,19 @@ def test_an_example_of_the_gallery_opens_with_a_title(path):
     assert len(underline) == len(title)
 
 
+def test_how_fit_works_names_what_is_there():
+    text = (ROOT / "docs" / "how-fit-works.md").read_text()
+    package, checked = ROOT / "sklearn_mlp", 0
+    for names, files in re.findall(r"^ +([\w., ]*\w)  +((?:[\w/]+\.py(?:, )?)+)", text, re.M):
+        code = "".join((package / file).read_text() for file in files.split(", "))
+        for name in re.split(r"[,.] ?", names):
+            assert name in code, f"how-fit-works.md: {files} has no {name}"
+            checked += 1
+    assert checked > 30
+    for file in re.findall(r"\b([\w/]+\.py)\b", text):
+        assert (package / file).is_file() or (ROOT / file).is_file(), file
+
+
 def test_broken_links_are_found(tmp_path):
     broken_links = runpy.run_path(str(ROOT / "docs" / "check_links.py"))["broken_links"]
     (tmp_path / "other.html").write_text('<h1 id="there">A</h1>')
