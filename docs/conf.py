@@ -86,7 +86,7 @@ NOT_RUN = tuple(
     for path in sorted(EXAMPLES.glob("*.py"))
     if re.search("from images import|SKLEARN_MLP_DATA|'images/", path.read_text())
 )
-NO_EXAMPLES = ("demo.py", "images.py")
+NO_EXAMPLES = ("demo.py", "images.py", "tables.py")
 
 
 def any_of(names: tuple[str, ...]) -> str:
@@ -99,7 +99,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": rf"^(?!.*({any_of(NOT_RUN)}))",
     "ignore_pattern": any_of(NO_EXAMPLES),
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.GalleryOrder",
     "abort_on_example_error": True,
     "default_thumb_file": str(HERE / "_static" / "logo.svg"),
     "doc_module": ("sklearn_mlp",),

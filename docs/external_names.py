@@ -13,12 +13,14 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import matplotlib.axes
 import skorch.callbacks
 import torch
 from sklearn.utils.discovery import all_displays, all_estimators, all_functions
 
 SKLEARN_CLASSES = """
     base.BaseEstimator base.ClassifierMixin base.RegressorMixin base.TransformerMixin
+    callback.ProgressBar callback.ScoringMonitor
     exceptions.ConvergenceWarning exceptions.NotFittedError
     utils.metadata_routing.MetadataRequest utils.metadata_routing.MetadataRouter
 """
@@ -101,6 +103,15 @@ def skorch_entries() -> Entries:
     return SKORCH | {("py:class", name): f"callbacks.html#{name}" for name in names}
 
 
+def matplotlib_entries() -> Entries:
+    """The methods of matplotlib's axes."""
+    page = "api/_as_gen/matplotlib.axes.Axes.{0}.html#matplotlib.axes.Axes.{0}"
+    methods = inspect.getmembers(matplotlib.axes.Axes, inspect.isfunction)
+    return {
+        ("py:method", f"matplotlib.axes.Axes.{name}"): page.format(name) for name, _ in methods
+    }
+
+
 def write_inventories(folder: Path) -> dict[str, tuple[str, str]]:
     """Write an inventory per library, in Sphinx's format; return the intersphinx mapping."""
     libraries: dict[str, tuple[str, Entries]] = {
@@ -108,6 +119,7 @@ def write_inventories(folder: Path) -> dict[str, tuple[str, str]]:
         "sklearn": ("https://scikit-learn.org/stable/", sklearn_entries()),
         "torch": ("https://docs.pytorch.org/docs/stable/", torch_entries()),
         "skorch": ("https://skorch.readthedocs.io/en/stable/", skorch_entries()),
+        "matplotlib": ("https://matplotlib.org/stable/", matplotlib_entries()),
         "pandas": ("https://pandas.pydata.org/docs/", PANDAS),
     }
     folder.mkdir(parents=True, exist_ok=True)

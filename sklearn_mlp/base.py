@@ -100,6 +100,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         # Loss and output.
         loss: Any = "log_loss",
         output_activation: str = "auto",
+        # These are the classifier's alone; the regressor's own constructor has none of them.
         focal_gamma: float = 2.0,
         label_smoothing: float = 0.0,
         class_weight: Any = None,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,29 @@ class MaskSource:
         finally:
             # A generator cannot be copied or pickled.
             self.generator = None
+
+
+class StackedMasks(MaskSource):
+    """The masks of stacked networks, each drawn from its own generator, as it would be alone.
+
+    Parameters
+    ----------
+    generators : sequence of torch.Generator or None
+        One per network; None where it drops nothing.
+    """
+
+    def __init__(self, generators: Sequence[torch.Generator | None]) -> None:
+        super().__init__()
+        self._generators = generators
+
+    def fill(self, mask: Tensor, rate: Any) -> Tensor:
+        """Fill masks (k, units, n_samples); ``rate`` is a tuple of a rate per network."""
+        for one, one_rate, generator in zip(mask, rate, self._generators, strict=True):
+            if one_rate:
+                one.bernoulli_(1 - one_rate, generator=generator).div_(1 - one_rate)
+            else:
+                one.fill_(1)
+        return mask
 
 
 class Dropout(nn.Module):

@@ -19,7 +19,7 @@ from sklearn_mlp.engine.stacked_train import stack_key, train_stack
 from sklearn_mlp.inputs import as_tensor
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
-from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
+from sklearn_mlp.stackable import FitRequest, equal_parameters, plan_stacks, why_not_stacked
 from sklearn_mlp.threads import shared_threads
 
 _MISSING = object()
@@ -199,8 +199,8 @@ def prepare_together(
     for estimator in estimators:
         try:
             estimator._validate_params()
-            # The regressor's losses differ in the targets that they take.
-            key = (type(estimator), getattr(estimator, "loss", None))
+            # The targets, and what they count, depend on these.
+            key = (equal_parameters(estimator), repr(getattr(estimator, "class_weight", None)))
             if key in checked:
                 estimator._check_settings()
                 samples, learned = checked[key]

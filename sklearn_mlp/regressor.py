@@ -127,47 +127,6 @@ or a subclass of torch.optim.Optimizer, default='adam'
         Epochs without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by ``'lbfgs'``.
-    solver_params : dict, default=None
-        What the optimizer of torch's is made with besides, such as ``{'momentum': 0.9}`` for
-        ``'rmsprop'``. What has a parameter here already, such as torch's ``lr``, is an error.
-        Those named `torch.optim` classes that know such decays take ``beta_1``, ``beta_2`` and
-        ``epsilon``; everything else is torch's default.
-    gradient_clip : float, default=None
-        The length, over all parameters, that a longer gradient of a batch's loss is scaled to;
-        that of the penalty is added after. Not for ``'lbfgs'``.
-    weight_averaging : {'ema', 'swa'}, default=None
-        What the fitted network's weights are an average of, instead of the last ones: ``'ema'``
-        of those after each step, each counting ``ema_decay`` times the next one (corrected for
-        where it began, so that the initial weights do not count); ``'swa'`` of those at the end
-        of each epoch after ``swa_start``, all alike. A validation set is scored with the
-        average, `partial_fit` goes on from the weights. The running statistics of a batch
-        normalisation are averaged likewise. Not for ``'lbfgs'``.
-    ema_decay : float, default=0.99
-        The decay of ``'ema'``, in [0, 1).
-    swa_start : float, default=0.75
-        The part of ``max_iter`` after which ``'swa'`` begins, in [0, 1). Where training stops
-        before, there is no average.
-    warmup : int or float, default=0
-        Epochs over which the learning rate rises, step by step, to what it would be; a float is
-        their share of ``max_iter``.
-    lr_decay : float, default=None
-        Factor of ``learning_rate='exponential'`` (None is 0.95), ``'step'`` and ``'plateau'``
-        (None is 0.1), in (0, 1].
-    lr_step_size : int, default=30
-        Epochs between the steps of ``learning_rate='step'``.
-    lr_patience : int, default=5
-        Epochs without improvement that ``learning_rate='plateau'`` puts up with.
-    lr_min : float, default=0.0
-        The rate that a schedule other than scikit-learn's three does not go below.
-    scoring : str or callable, default=None
-        What scores the network on the validation set, and so decides on early stopping and the
-        best weights: a name of `sklearn.metrics.get_scorer_names`, a callable
-        ``scorer(estimator, X, y)`` that returns a number, larger being better, or ``'loss'`` for
-        the loss on the validation set, without the penalty and with its sign changed. None is
-        the R² score, as in scikit-learn. Not used where there is no validation set.
-    max_time : float, default=None
-        Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
-        best weights so far are put back in place.
     dropout : float or list of float, default=0.0
         The share, in [0, 1), of a hidden layer's values that each training step sets to 0, the
         others being scaled up (Srivastava et al., 2014); a list has one per hidden layer.
@@ -209,6 +168,47 @@ or a subclass of torch.optim.Optimizer, default='adam'
         Not for losses and output activations that bound the outputs. Means and deviations
         are those of the first `fit` or `partial_fit`, sample weights included. ``loss_curve_``
         and ``coefs_`` are in the scaled units.
+    solver_params : dict, default=None
+        What the optimizer of torch's is made with besides, such as ``{'momentum': 0.9}`` for
+        ``'rmsprop'``. What has a parameter here already, such as torch's ``lr``, is an error.
+        Those named `torch.optim` classes that know such decays take ``beta_1``, ``beta_2`` and
+        ``epsilon``; everything else is torch's default.
+    gradient_clip : float, default=None
+        The length, over all parameters, that a longer gradient of a batch's loss is scaled to;
+        that of the penalty is added after. Not for ``'lbfgs'``.
+    weight_averaging : {'ema', 'swa'}, default=None
+        What the fitted network's weights are an average of, instead of the last ones: ``'ema'``
+        of those after each step, each counting ``ema_decay`` times the next one (corrected for
+        where it began, so that the initial weights do not count); ``'swa'`` of those at the end
+        of each epoch after ``swa_start``, all alike. A validation set is scored with the
+        average, `partial_fit` goes on from the weights. The running statistics of a batch
+        normalisation are averaged likewise. Not for ``'lbfgs'``.
+    ema_decay : float, default=0.99
+        The decay of ``'ema'``, in [0, 1).
+    swa_start : float, default=0.75
+        The part of ``max_iter`` after which ``'swa'`` begins, in [0, 1). Where training stops
+        before, there is no average.
+    warmup : int or float, default=0
+        Epochs over which the learning rate rises, step by step, to what it would be; a float is
+        their share of ``max_iter``.
+    lr_decay : float, default=None
+        Factor of ``learning_rate='exponential'`` (None is 0.95), ``'step'`` and ``'plateau'``
+        (None is 0.1), in (0, 1].
+    lr_step_size : int, default=30
+        Epochs between the steps of ``learning_rate='step'``.
+    lr_patience : int, default=5
+        Epochs without improvement that ``learning_rate='plateau'`` puts up with.
+    lr_min : float, default=0.0
+        The rate that a schedule other than scikit-learn's three does not go below.
+    scoring : str or callable, default=None
+        What scores the network on the validation set, and so decides on early stopping and the
+        best weights: a name of `sklearn.metrics.get_scorer_names`, a callable
+        ``scorer(estimator, X, y)`` that returns a number, larger being better, or ``'loss'`` for
+        the loss on the validation set, without the penalty and with its sign changed. None is
+        the R² score, as in scikit-learn. Not used where there is no validation set.
+    max_time : float, default=None
+        Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
+        best weights so far are put back in place.
     device : str or torch.device, default='auto'
         Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
         there first; else any device that torch has on this machine.

@@ -7,14 +7,23 @@ import torch
 
 from sklearn_mlp.averaging import WeightAverage
 from sklearn_mlp.config import TrainingConfig, is_stochastic
+from sklearn_mlp.elementwise_solvers import Adagrad, AdamW, NAdam, RAdam, RMSprop
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.solvers import SGD, Adam, Solver
 from sklearn_mlp.state import OptimizerState, TrainingState
 from sklearn_mlp.torch_solvers import TORCH_SOLVERS, TorchSolver, optimizer_class
 from sklearn_mlp.wrapped_solvers import AveragedSolver, ClippedSolver
 
-# scikit-learn's own, in its form.
-OWN_SOLVERS: dict[str, type[Solver]] = {"sgd": SGD, "adam": Adam}
+# Those that are written out here: scikit-learn's, in its form, and some of torch's.
+OWN_SOLVERS: dict[str, type[Solver]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "nadam": NAdam,
+    "radam": RAdam,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+}
 
 SOLVER_NAMES = {"lbfgs", *OWN_SOLVERS, *TORCH_SOLVERS}
 
@@ -39,7 +48,12 @@ def make_solver(
 
     After each of its steps the weights go into an average of steps, if there is one.
     """
-    is_own = isinstance(config.solver, str) and config.solver in OWN_SOLVERS
+    # With parameters of torch's, it is torch's class that takes them.
+    is_own = (
+        isinstance(config.solver, str)
+        and config.solver in OWN_SOLVERS
+        and not config.solver_params
+    )
     kind = OWN_SOLVERS[config.solver] if is_own else TorchSolver
     # An optimizer given other numbers may keep other moments.
     name = config.solver if is_own else f"{config.solver} {config.solver_params}"

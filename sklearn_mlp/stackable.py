@@ -22,6 +22,8 @@ _DIFFERING = {
     "alpha",
     "beta_1",
     "beta_2",
+    "class_weight",
+    "dropout",
     "epsilon",
     "learning_rate",
     "learning_rate_init",
@@ -41,18 +43,16 @@ _DIFFERING = {
 }
 
 # What has to be equal, and may have any value, or one of some.
-_EQUAL = {"hidden_layer_sizes", "batch_size", "device", "early_stopping"}
-_EQUAL |= {"nesterovs_momentum", "scoring", "shuffle", "validation_fraction"}
+_EQUAL = {"hidden_layer_sizes", "batch_size", "device", "early_stopping", "focal_gamma"}
+_EQUAL |= {"huber_delta", "label_smoothing", "nesterovs_momentum", "output_activation"}
+_EQUAL |= {"quantile", "scale_target", "scoring", "shuffle", "validation_fraction", "weight_init"}
 _EQUAL_AMONG = {
-    "activation": ("identity", "logistic", "tanh", "relu"),
     "solver": ("sgd", "adam"),
     "dtype": ("auto", "float32", "float64"),
     "backend": ("torch",),
 }
-_LOSSES: dict[type, tuple[str, ...]] = {
-    TorchMLPClassifier: ("log_loss",),
-    TorchMLPRegressor: ("squared_error", "poisson"),
-}
+# A name, or a list of names; a function of the user's is not called for many networks at once.
+_NAMED = {"activation", "loss"}
 # Anything else has to have its default.
 
 # A stack's activations and parameters should stay in the cache that a core has to itself, or
@@ -77,16 +77,26 @@ def why_not_stacked(estimator: Any) -> str | None:
     if estimator.verbose:
         return f"verbose={estimator.verbose} prints one fit after the other"
     defaults = _defaults(type(estimator) is TorchMLPClassifier)
-    among = {**_EQUAL_AMONG, "loss": _LOSSES[type(estimator)]}
     for name, value in estimator.get_params(deep=False).items():
         if name in _DIFFERING or name in _EQUAL:
             continue
-        accepted = among.get(name, (defaults.get(name),))
-        if not any(
-            value is one or (type(value) is type(one) and value == one) for one in accepted
-        ):
+        if name in _NAMED:
+            entries = value if isinstance(value, list | tuple) else [value]
+            is_known = all(isinstance(entry, str) for entry in entries)
+        else:
+            # Equal in type, too: an array is never compared.
+            accepted = _EQUAL_AMONG.get(name, (defaults.get(name),))
+            is_known = any(type(value) is type(one) and value == one for one in accepted)
+        if not is_known:
             return f"{name}={value!r} is trained one by one"
     return None
+
+
+def equal_parameters(estimator: BaseTorchMLP) -> Hashable:
+    """Return the parameters that networks of one stack share."""
+    parameters = estimator.get_params(deep=False)
+    names = sorted(parameters.keys() - _DIFFERING)
+    return type(estimator), tuple((name, repr(parameters[name])) for name in names)
 
 
 @cache

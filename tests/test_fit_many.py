@@ -25,7 +25,8 @@ def make(task, **parameters):
     """Return an unfitted estimator for a task of test_parity.py."""
     is_class = task in ("binary", "multiclass", "multilabel")
     if not is_class:
-        parameters["loss"] = "poisson" if task == "poisson" else "squared_error"
+        loss = "poisson" if task == "poisson" else "squared_error"
+        parameters["loss"] = parameters.get("loss") or loss
     estimator = TorchMLPClassifier if is_class else TorchMLPRegressor
     defaults = {"hidden_layer_sizes": (9, 5), "batch_size": 32, "max_iter": 6, "random_state": 0}
     return estimator(**{**defaults, "dtype": "float64", "device": "cpu", **parameters})
@@ -114,6 +115,72 @@ def test_weights_of_samples(breast_cancer):
     X, y = breast_cancer
     weight = np.random.RandomState(0).randint(0, 3, len(y))
     estimators = [make("binary", alpha=alpha, random_state=s) for alpha in (0, 1) for s in (0, 1)]
+    alone = [clone(estimator).fit(X, y, weight) for estimator in estimators]
+    for mine, other in zip(fit_many(estimators, X, y, sample_weight=weight), alone, strict=True):
+        assert_same_fit(mine, other)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_class_weights_dropout_and_smoothing(task):
+    X, y = make_task(task)
+    several = [None, "balanced"] if task == "multilabel" else [None, "balanced", {0: 3.0}]
+    numbers = [
+        {"class_weight": weights, "dropout": dropout, "alpha": alpha}
+        for weights in several
+        for dropout, alpha in [(0.0, 0.0), (0.4, 0.1), ([0.0, 0.5], 0.1)]
+    ]
+    estimators = [make(task, **one, early_stopping=True) for one in numbers]
+    estimators += [make(task, **one, label_smoothing=0.1) for one in numbers]
+    assert all(why_not_stacked(estimator) is None for estimator in estimators)
+    assert_as_alone(estimators, X, y)
+
+
+REGRESSIONS = [
+    {"loss": "absolute_error", "activation": "gelu", "scale_target": "standard"},
+    {"loss": "huber", "activation": ["elu", "softplus"]},
+    {"loss": "quantile", "quantile": [0.1, 0.5, 0.9], "dropout": 0.2},
+    {"loss": "gaussian_nll", "activation": "silu"},
+    {"loss": "poisson", "weight_init": "kaiming"},
+    {"loss": "gamma", "activation": "leaky_relu"},
+]
+
+
+@pytest.mark.parametrize("options", REGRESSIONS, ids=lambda options: options["loss"])
+def test_all_losses_and_activations_of_a_regression(options):
+    X, y = make_task("poisson")
+    y = y + 1.0
+    estimators = [
+        make("regression", **{"loss": None, **options, "alpha": alpha, "early_stopping": True})
+        for alpha in (0.0, 0.1)
+    ]
+    assert all(why_not_stacked(estimator) is None for estimator in estimators)
+    assert_as_alone(estimators, X, y)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss": "focal"},
+        {"loss": "squared_error", "output_activation": "tanh"},
+        {"output_activation": "logistic", "label_smoothing": 0.2},
+    ],
+    ids=str,
+)
+def test_all_losses_of_a_classification(options):
+    X, y = make_task("multiclass")
+    assert_as_alone([make("multiclass", **options, alpha=alpha) for alpha in (0, 1)], X, y)
+    columns = np.column_stack([y % 3, y])
+    estimators = [make("multiclass", **options, alpha=alpha) for alpha in (0, 1)]
+    fit_many(estimators, X, columns)
+    alone = clone(estimators[1]).fit(X, columns)
+    assert_allclose(estimators[1].loss_curve_, alone.loss_curve_, rtol=RTOL)
+
+
+def test_weights_of_0_leave_out_whole_batches():
+    X, y = make_task("regression")
+    weight = np.zeros(len(y))
+    weight[::40] = 2.0
+    estimators = [make("regression", batch_size=10, alpha=alpha) for alpha in (0.0, 0.1)]
     alone = [clone(estimator).fit(X, y, weight) for estimator in estimators]
     for mine, other in zip(fit_many(estimators, X, y, sample_weight=weight), alone, strict=True):
         assert_same_fit(mine, other)

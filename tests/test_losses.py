@@ -8,12 +8,14 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import d2_pinball_score, mean_gamma_deviance
+from torch import nn
 from torch.nn import functional
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
 from sklearn_mlp.losses import choose_classifier_loss, choose_regressor_loss
 from sklearn_mlp.losses.choice import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
+from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import NumberCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -286,6 +288,45 @@ def test_both_backends_and_lbfgs_train_every_loss(backend, solver, diabetes, iri
         ).fit(X, y)
         assert_allclose(clf.predict_proba(X), reference.predict_proba(X), rtol=1e-9)
         assert clf.history_.loss.iloc[-1] < clf.history_.loss.iloc[0]
+
+
+class TwoLayers(nn.Module):
+    """The plain network, as a user's module: autograd trains it."""
+
+    def __init__(self, n_features_in, n_outputs):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.layers = nn.ModuleList(
+            [nn.Linear(n_features_in, 5), nn.Linear(5, n_outputs)]
+        ).double()
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=0.3, generator=generator)
+
+    def forward(self, inputs):
+        hidden, last = self.layers
+        return last(torch.relu(hidden(inputs)))
+
+
+@pytest.mark.parametrize("loss", [*REGRESSOR_LOSSES, smooth_l1], ids=str)
+def test_autograd_finds_what_the_closed_form_does(loss, diabetes, backend):
+    X, y = diabetes[0][:60], np.exp(diabetes[1][:60])
+    settings = {"quantile": [0.2, 0.7], "max_iter": 2, "batch_size": 20, "shuffle": False}
+    settings |= {
+        "dtype": "float64",
+        "solver": "sgd",
+        "learning_rate_init": 0.01,
+        "random_state": 0,
+    }
+    module = TorchMLPRegressor(loss, module=TwoLayers, backend=backend, **settings).fit(X, y)
+    plain = TorchMLPRegressor(loss, (5,), **settings, warm_start=True).fit(X, y)
+    assert (plain.engine_, plain.n_outputs_) == ("closed_form", module.n_outputs_)
+    start = TwoLayers(10, plain.n_outputs_)
+    plain.coefs_ = [layer.weight.detach().numpy().T for layer in start.layers]
+    plain.intercepts_ = [layer.bias.detach().numpy() for layer in start.layers]
+    # Begin anew, but from these weights: without the momentum of what came before.
+    plain._state = TrainingState()
+    plain.fit(X, y)
+    assert_allclose(plain.predict(X), module.predict(X), rtol=1e-9)
 
 
 def heteroscedastic(n_samples):

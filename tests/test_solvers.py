@@ -21,9 +21,10 @@ NAMES = sorted(TORCH_SOLVERS)
 if not hasattr(torch.optim, "Muon"):
     NAMES.remove("muon")
 
-# What else is tried: torch's own parameters, and classes.
+# What else is tried: torch's own parameters, for which its classes are taken, and classes.
 ALL = [
     *((name, None) for name in NAMES),
+    *((name, {"foreach": False}) for name in NAMES if name != "muon"),
     ("rmsprop", {"momentum": 0.9, "centered": True, "alpha": 0.9}),
     ("adamw", {"amsgrad": True}),
     (torch.optim.Adamax, None),
@@ -110,8 +111,9 @@ def test_the_steps_are_torchs(network, solver, settings, clip):
             for optimizer in theirs:
                 optimizer.step()
     assert ours.state.step == 7
-    # Clipping sums the squares in another order; muon then rounds to bfloat16.
-    rtol = 1e-2 if clip and solver == "muon" else 1e-10
+    # Clipping sums the squares in another order, and muon then rounds to bfloat16; of nadam torch
+    # keeps a number in float32.
+    rtol = 1e-2 if clip and solver == "muon" else 1e-7 if solver == "nadam" else 1e-10
     pairs = zip([*weights, *biases], [*parameters.weights, *parameters.biases], strict=True)
     for theirs_value, value in pairs:
         assert_allclose(value, theirs_value, rtol=rtol, atol=rtol / 100)

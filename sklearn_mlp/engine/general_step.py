@@ -10,9 +10,12 @@ from torch import Tensor
 from sklearn_mlp.activations import ACTIVATIONS, Activation
 from sklearn_mlp.dropout import MaskSource
 from sklearn_mlp.engine.layers import FlatLayers
+from sklearn_mlp.engine.stacked_layers import StackedLayers
 from sklearn_mlp.engine.step import ClosedFormStep, _Buffers
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP
+
+Layers = FlatLayers | StackedLayers
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class HiddenForm:
     ----------
     activations : sequence of Activation
         One per hidden layer.
-    dropout : sequence of float
-        The rate of each hidden layer.
+    dropout : sequence of float or of tuple of float
+        The rate of each hidden layer; of stacked networks a rate of each.
     input_dropout : float
         The rate of the features.
     is_skipped : sequence of bool
@@ -34,7 +37,7 @@ class HiddenForm:
     """
 
     activations: Sequence[Activation]
-    dropout: Sequence[float]
+    dropout: Sequence[Any]
     input_dropout: float
     is_skipped: Sequence[bool]
     masks: MaskSource
@@ -63,7 +66,11 @@ class HiddenForm:
 
 def make_closed_form(layers: FlatLayers, network: MLP, loss: Loss) -> ClosedFormStep:
     """Return the simplest step that does all that a network has."""
-    form = HiddenForm.of(network)
+    return make_step(layers, HiddenForm.of(network), loss)
+
+
+def make_step(layers: Layers, form: HiddenForm, loss: Loss) -> ClosedFormStep:
+    """Return the simplest step for a form."""
     single = form.single_activation
     if single is None:
         return GeneralClosedFormStep(layers, form, loss)
@@ -75,7 +82,7 @@ class GeneralClosedFormStep(ClosedFormStep):
 
     Parameters
     ----------
-    layers : FlatLayers
+    layers : FlatLayers or StackedLayers
         The affine maps, which also hold the gradients.
     form : HiddenForm
         What comes between them.
@@ -83,7 +90,7 @@ class GeneralClosedFormStep(ClosedFormStep):
         Of the output.
     """
 
-    def __init__(self, layers: FlatLayers, form: HiddenForm, loss: Loss) -> None:
+    def __init__(self, layers: Layers, form: HiddenForm, loss: Loss) -> None:
         super().__init__(layers, ACTIVATIONS["identity"], loss)
         self.form = form
         # A recorded epoch would repeat its masks.
@@ -115,7 +122,6 @@ class GeneralClosedFormStep(ClosedFormStep):
         gradients(0, delta, inputs, buffers.ones)
 
     def _make_buffers(self, size: int) -> "_GeneralBuffers":
-        assert isinstance(self.layers, FlatLayers)
         buffers = _GeneralBuffers(self.layers, self.form, size)
         self._buffers[size] = buffers
         return buffers
@@ -132,7 +138,7 @@ class _GeneralBuffers(_Buffers):
         The features' mask, and then what it leaves of them.
     """
 
-    def __init__(self, layers: FlatLayers, form: HiddenForm, size: int) -> None:
+    def __init__(self, layers: Layers, form: HiddenForm, size: int) -> None:
         super().__init__(layers, size)
         self.layers = [
             _HiddenLayer(affine, activation, rate, is_skipped, form.masks)
@@ -140,7 +146,7 @@ class _GeneralBuffers(_Buffers):
                 self.hidden, form.activations, form.dropout, form.is_skipped, strict=True
             )
         ]
-        n_features = layers.weights[0].shape[1]
+        n_features = layers.weights[0].shape[-1]
         self.input_mask = (
             layers.flat_weights.new_empty((n_features, size)) if form.input_dropout else None
         )
@@ -161,7 +167,7 @@ class _HiddenLayer:
         self,
         affine: Tensor,
         activation: Activation,
-        rate: float,
+        rate: Any,
         is_skipped: bool,
         masks: MaskSource,
     ) -> None:
@@ -175,7 +181,7 @@ class _HiddenLayer:
         is_changed = bool(rate) or is_skipped
         self._values = affine.new_empty(affine.shape) if is_changed else self._activated
         self._carried = affine.new_empty(affine.shape) if is_skipped else None
-        self.values_t = self._values.t()
+        self.values_t = self._values.mT
 
     def forward(self, affine: Tensor, inputs: Tensor) -> Tensor:
         """Return the layer's values from those of its affine map, and its inputs."""

@@ -29,8 +29,8 @@ class StackedBatches:
     """The batches of several streams, side by side.
 
     A batch's inputs are lists of one tensor per stream, its targets, and its shares if there are
-    any, have the networks as their first dimension. All streams have batches of the same sizes;
-    where samples have weights there is only one stream.
+    any, have the networks as their first dimension. All streams have batches of the same sizes,
+    and weights, or none has. A batch whose weights sum to 0 may be only where there is one stream.
 
     Parameters
     ----------
@@ -51,9 +51,12 @@ class StackedBatches:
         return [stream.count for stream in self.streams]
 
     @property
-    def weight_sums(self) -> list[float]:
-        """The sum of weights of each batch of the present epoch."""
-        return self.streams[0].batches.weight_sums
+    def weight_sums(self) -> list[list[float]]:
+        """The sum of weights of each batch of the present epoch, for each network."""
+        columns = [
+            stream.batches.weight_sums for stream in self.streams for _ in range(stream.count)
+        ]
+        return [list(row) for row in zip(*columns, strict=True)]
 
     def begin_epoch(self) -> None:
         """Draw the epoch's orders."""
@@ -66,7 +69,8 @@ class StackedBatches:
         if self._kept is None:
             self._kept = list(self._make_batches())
         else:
-            for batch, weight_sum in zip(self._kept, self.weight_sums, strict=True):
+            weight_sums = self.streams[0].batches.weight_sums
+            for batch, weight_sum in zip(self._kept, weight_sums, strict=True):
                 batch.weight_sum = weight_sum
         return iter(self._kept)
 
@@ -101,11 +105,19 @@ class StackedBatches:
                 batch.targets.expand(stream.count, -1, -1)
                 for batch, stream in zip(batches, self.streams, strict=True)
             ]
+            shares = first.shares
+            if shares is not None and len(targets) > 1:
+                shares = torch.cat(
+                    [
+                        batch.shares.expand(stream.count, 1, -1)
+                        for batch, stream in zip(batches, self.streams, strict=True)
+                    ]
+                )
             yield Batch(
                 [batch.inputs for batch in batches],
                 [batch.inputs_t for batch in batches],
                 targets[0] if len(targets) == 1 else torch.cat(targets),
                 first.size,
-                first.shares,
+                shares,
                 first.weight_sum,
             )

@@ -23,18 +23,18 @@ def take_stacked_steps(
     rates: Sequence[tuple[float, ...]],
 ) -> None:
     """Take a step per batch, all networks at once, each at its rate; nothing waits here."""
-    alphas = epoch_loss.alphas
-    places = zip(batches, epoch_loss.logits, epoch_loss.squares, rates, strict=True)
-    for batch, logits, squares, step_rates in places:
+    penalties = epoch_loss.penalties()
+    places = zip(batches, epoch_loss.logits, epoch_loss.squares, penalties, rates, strict=True)
+    for batch, logits, squares, penalty, step_rates in places:
         # A batch whose weights are all 0 is as if it were not there.
         if batch.weight_sum == 0:
             logits.zero_()
             continue
-        if alphas is not None:
+        if penalty is not None:
             epoch_loss.keep_squares(squares)
         step.gradient(batch, logits)
-        if alphas is not None:
-            solver.add_penalty(alphas / batch.weight_sum)
+        if penalty is not None:
+            solver.add_penalty(penalty)
         solver.update(step_rates)
 
 
@@ -82,6 +82,18 @@ class StackedEpochLoss:
         ]
         self._sum_dtype = torch.float32 if like.device.type == "mps" else torch.float64
 
+    def penalties(self) -> Sequence[Tensor | None]:
+        """Return for each batch the factors of the weights in the gradient, (k, 1, 1)."""
+        if self.alphas is None:
+            return [None] * len(self.squares)
+        return (
+            (self.alphas.view(-1) / self._weight_sums()).view(len(self.squares), -1, 1, 1).unbind()
+        )
+
+    def _weight_sums(self) -> Tensor:
+        """Return the sums of weights, (n_batches, k)."""
+        return self._squares.new_tensor(self._batches.weight_sums)
+
     def keep_squares(self, squares: Tensor) -> None:
         """Keep the squared norms of the weights as they are before a step."""
         norms = [torch.linalg.vector_norm(weight, dim=1) for weight in self._weights]
@@ -91,9 +103,9 @@ class StackedEpochLoss:
         """Return the epoch's losses: the batches' losses, averaged by their sizes."""
         totals = self._data_terms()
         if self.alphas is not None:
-            sizes = self._squares.new_tensor(self._batches.sizes)
-            weight_sums = self._squares.new_tensor(self._batches.weight_sums)
-            factors = torch.where(weight_sums == 0, 0.0, sizes / weight_sums).unsqueeze(1)
+            sizes = self._squares.new_tensor(self._batches.sizes).unsqueeze(1)
+            weight_sums = self._weight_sums()
+            factors = torch.where(weight_sums == 0, 0.0, sizes / weight_sums)
             penalties = (self._squares * factors).sum(0, dtype=self._sum_dtype)
             totals += penalties.mul_(self.alphas.view(-1)).mul_(0.5)
         values: list[float] = totals.div_(self._batches.n_samples).tolist()
@@ -120,7 +132,7 @@ class StackedValidator:
     Parameters
     ----------
     step : ClosedFormStep
-        Runs the networks forward.
+        Runs the networks forward, without dropout.
     validations : sequence of (ValidationData, int)
         A validation set, all of one size, and how many neighbours share it, for each stream.
     """

@@ -2,14 +2,16 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import accumulate, groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.batches import Batches
+from sklearn_mlp.dropout import StackedMasks
+from sklearn_mlp.engine.general_step import HiddenForm, make_step
 from sklearn_mlp.engine.stacked_batches import StackedBatches, Stream
 from sklearn_mlp.engine.stacked_layers import StackedLayers, StackedParameters
 from sklearn_mlp.engine.stacked_loop import (
@@ -18,33 +20,38 @@ from sklearn_mlp.engine.stacked_loop import (
     take_stacked_steps,
 )
 from sklearn_mlp.engine.stacked_solvers import STACKED_SOLVERS, StackedSolver
-from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.prepared import PreparedFit
+from sklearn_mlp.randomness import draw_seed, draws_in_training
 from sklearn_mlp.state import OptimizerState
 from sklearn_mlp.threads import rebalance_threads
 
 
 def stack_key(fit: PreparedFit) -> tuple[object, ...]:
-    """Return what has to be equal for two fits to be trained in one stack."""
+    """Return what has to be equal for two fits to be trained in one stack.
+
+    The estimators' parameters that networks of a stack must share are taken to be the same.
+    """
     network, data, config = fit.network, fit.data, fit.config
     assert isinstance(network, MLP)
     parameter = network.linear_layers[0].weight
+    weight = data.sample_weight
     return (
         network.units,
-        network.activation,
+        network.activations,
         type(config.loss),
         config.solver,
-        config.nesterovs_momentum,
         config.batch_size,
-        config.shuffle,
         data.n_train,
         None if data.validation is None else len(data.validation.targets),
         parameter.dtype,
         parameter.device,
-        # With weights, batches differ in what their penalties are divided by.
-        None if data.sample_weight is None else stream_key(fit),
+        weight is None,
+        # A batch without weight is skipped, by all networks or by none.
+        None if weight is None or weight.all() else stream_key(fit),
+        # Copies of masks would be drawn in the wrong order.
+        network.has_dropout if weight is not None and not weight.all() else None,
     )
 
 
@@ -54,7 +61,8 @@ def stream_key(fit: PreparedFit) -> tuple[object, ...]:
     assert isinstance(data.inputs, Tensor)
     name, keys, position, has_gauss, gauss = fit.config.random_state.get_state(legacy=True)
     rows = None if data.rows is None else data.rows.tobytes()
-    samples = (data.inputs.data_ptr(), len(data.inputs), rows)
+    weights = None if data.sample_weight is None else data.sample_weight.tobytes()
+    samples = (data.inputs.data_ptr(), len(data.inputs), rows, weights)
     return samples, name, np.asarray(keys).tobytes(), position, has_gauss, gauss
 
 
@@ -79,7 +87,7 @@ def train_stack(fits: Sequence[PreparedFit]) -> None:
         As a backend gets them; their states are brought up to date.
     """
     # Outside inference mode, so that the networks stay trainable by autograd.
-    members = [Member(fit) for fit in _side_by_side(fits)]
+    members = _side_by_side([Member(fit) for fit in fits])
     with torch.inference_mode():
         stack = Stack(members)
         try:
@@ -91,20 +99,20 @@ def train_stack(fits: Sequence[PreparedFit]) -> None:
             stack.drop(list(range(len(stack.members))))
 
 
-def _side_by_side(fits: Sequence[PreparedFit]) -> list[PreparedFit]:
-    """Sort fits so that those which share samples, and a solver's numbers, are neighbours."""
+def _side_by_side(members: Sequence["Member"]) -> list["Member"]:
+    """Sort so that those which share samples, and a solver's numbers, are neighbours."""
     places: dict[object, int] = {}
 
-    def key(fit: PreparedFit) -> tuple[int, int]:
-        config = fit.config
+    def key(member: Member) -> tuple[int, int]:
+        config = member.config
         numbers = (config.learning_rate_init, config.beta_1, config.beta_2, config.epsilon)
-        stream = stream_key(fit)
+        stream = stream_key(member.fit)
         return (
             places.setdefault(stream, len(places)),
             places.setdefault((stream, numbers), len(places)),
         )
 
-    return sorted(fits, key=key)
+    return sorted(members, key=key)
 
 
 class Member:
@@ -116,8 +124,27 @@ class Member:
         self.state = fit.state
         # The network's parameters are views of it.
         self.vector = ParameterVector.of(fit.network)
+        self.masks = _mask_generator(fit)
         self.evaluation = (np.nan, np.nan)
         self.monitor: EpochMonitor
+
+    @property
+    def dropout(self) -> tuple[float, ...]:
+        """The rate of each hidden layer."""
+        assert isinstance(self.fit.network, MLP)
+        return self.fit.network.dropout
+
+
+def _mask_generator(fit: PreparedFit) -> torch.Generator | None:
+    """Return what a network's masks are drawn from, as in `settled_training`."""
+    if not draws_in_training(fit.network):
+        return None
+    if fit.state.seed is None:
+        fit.state.seed = draw_seed(fit.config.random_state)
+    device = next(fit.network.parameters()).device
+    generator = torch.Generator(device).manual_seed(fit.state.seed)
+    fit.state.seed = draw_seed(np.random.RandomState(fit.state.seed))
+    return generator
 
 
 class Stack:
@@ -134,7 +161,7 @@ class Stack:
         self._config = members[0].config
         network = members[0].fit.network
         assert isinstance(network, MLP)
-        self._activation = ACTIVATIONS[network.activation]
+        self._form = HiddenForm.of(network)
         vectors = [member.vector for member in members]
         self._parameters = StackedParameters.of(vectors, network.units)
         self._gradient = self._parameters.zeros_like()
@@ -217,8 +244,14 @@ class Stack:
         layers = StackedLayers(
             self._parameters, self._gradient, self._batches.counts, config.batch_size
         )
-        self._step = ClosedFormStep(layers, self._activation, config.loss)
-        alphas = [member.config.alpha for member in self.members]
+        rates = zip(*(member.dropout for member in self.members), strict=True)
+        form = replace(
+            self._form,
+            dropout=[layer if any(layer) else 0.0 for layer in rates],
+            masks=StackedMasks([member.masks for member in self.members]),
+        )
+        self._step = make_step(layers, form, config.loss)
+        alphas = [member.config.penalty for member in self.members]
         self._epoch_loss = StackedEpochLoss(self._step, self._batches, alphas)
         # All that share a stream hold out the same samples.
         firsts = [0, *accumulate(self._batches.counts)]
@@ -227,7 +260,12 @@ class Stack:
             for first, stream in zip(firsts, self._streams, strict=False)
             if (validation := self.members[first].fit.data.validation) is not None
         ]
-        self._validator = StackedValidator(self._step, validations) if validations else None
+        without = replace(form, dropout=[0.0] * len(form.dropout))
+        self._validator = (
+            StackedValidator(make_step(layers, without, config.loss), validations)
+            if validations
+            else None
+        )
 
     def _validate_of(self, member: Member) -> Callable[[], tuple[float, float]] | None:
         """Return what a network's monitor asks for loss and score, if it is validated."""
