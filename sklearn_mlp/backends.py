@@ -45,7 +45,7 @@ def check_backend(backend: str, solver: Any, backend_params: Mapping[str, Any] |
 
 # What a parameter of skorch's net is called here; a prefix stands for what comes after "__" too.
 _OUR_NAMES = {
-    "module": "hidden_layer_sizes and activation",
+    "module": "module, or hidden_layer_sizes and activation",
     "criterion": "loss (the regressor's), or the kind of labels",
     "optimizer": "solver, solver_params, learning_rate_init, alpha, momentum, beta_1, beta_2 and "
     "epsilon",

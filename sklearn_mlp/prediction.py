@@ -1,7 +1,7 @@
 """Predicting with a trained network, a bounded number of samples at a time."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -41,17 +41,14 @@ class _PlainForward:
 
     def __init__(self, network: MLP) -> None:
         # Looking a parameter up in a module takes as long as a small product: once is enough.
-        parameters = [(layer.weight, layer.bias) for layer in network.linear_layers]
-        *hidden, self._last = parameters
-        names = [name for name in network.activations if isinstance(name, str)]
-        self._hidden = [
-            (*layer, ACTIVATIONS[name].apply_) for layer, name in zip(hidden, names, strict=True)
-        ]
+        *hidden, self._last = [(layer.weight, layer.bias) for layer in network.linear_layers]
+        applies = [ACTIVATIONS[cast(str, name)].apply_ for name in network.activations]
+        self._hidden = list(zip(hidden, applies, strict=True))
         self.like = self._last[0]
         self.quiet = torch.inference_mode
 
     def __call__(self, inputs: Tensor | SparseBatch) -> Tensor:
-        for weight, bias, apply_ in self._hidden:
+        for (weight, bias), apply_ in self._hidden:
             inputs = apply_(_affine(weight, bias, inputs))
         return _affine(*self._last, inputs)
 

@@ -13,8 +13,9 @@ from sklearn.utils.estimator_checks import check_estimator
 from test_parity import make_task
 from torch import nn
 
-from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
 from sklearn_mlp.network import MLP
+from sklearn_mlp.stackable import why_not_stacked
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -156,6 +157,18 @@ def test_only_weights_are_penalised(backend):
 # Initial weights.
 
 
+def test_our_linear_layers_are_torchs():
+    mine = MLP((3, 2), "relu", torch.float32).linear_layers[0]
+    theirs = nn.Linear(3, 2)
+    assert type(mine) is nn.Linear
+    assert repr(mine) == repr(theirs)
+    assert vars(mine).keys() == vars(theirs).keys()
+    for (name, one), (expected, other) in zip(
+        mine.named_parameters(), theirs.named_parameters(), strict=True
+    ):
+        assert (name, one.shape, one.dtype) == (expected, other.shape, other.dtype)
+
+
 def initial_coefs(weight_init, sizes=(300, 200), **parameters):
     """Return the weights and biases before training."""
     X, y = make_task("multiclass")
@@ -201,6 +214,24 @@ def test_a_callable_draws_from_random_state_alone(backend):
     assert (results[0][0][0] != results[2][0][0]).any()
     assert results[0][0][0].std() == pytest.approx(0.02, rel=0.05)
     assert_allclose(results[0][1][0], 0.5)
+
+
+def test_a_stack_begins_and_ends_where_fits_one_by_one_do():
+    X, y = make_task("multiclass")
+    forms = [("orthogonal", 0), ("kaiming", 1), ("auto", 2)]
+    alone, together = (
+        [
+            TorchMLPClassifier(
+                (7, 5), "selu", weight_init=weight_init, random_state=seed, max_iter=3, **EXACT
+            )
+            for weight_init, seed in forms
+        ]
+        for _ in range(2)
+    )
+    fit_many(together, X, y)
+    for mine, other in zip(together, alone, strict=True):
+        assert why_not_stacked(other) is None
+        assert_allclose(mine.loss_curve_, other.fit(X, y).loss_curve_, rtol=1e-9)
 
 
 # All together.

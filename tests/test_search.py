@@ -6,11 +6,15 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from conftest import SMALL
+from distributed import Client, LocalCluster
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import loguniform
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
@@ -282,3 +286,74 @@ def test_bad_input(iris):
         BatchedGridSearchCV(classifier(), GRID, max_memory=1000).fit(X, y)
     with pytest.raises(ValueError, match="The 'max_memory' parameter of BatchedGridSearchCV"):
         BatchedGridSearchCV(classifier(), GRID, max_memory=0).fit(X, y)
+
+
+# Its processes may be killed while they end.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_stacks_are_what_a_dask_cluster_is_sent(iris):
+    X, y = iris
+    theirs = GridSearchCV(classifier(), GRID, cv=2, refit=False).fit(X, y)
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster):
+        with parallel_config(backend="dask", n_jobs=2):
+            mine = BatchedGridSearchCV(classifier(), GRID, cv=2, refit=False).fit(X, y)
+        tasks = {
+            name: group.state_counts["processing"]
+            for name, group in cluster.scheduler.task_prefixes.items()
+        }
+    assert_same_results(mine, theirs)
+    # Eight fits, two workers: a task per stack.
+    assert {count for name, count in tasks.items() if "fit_and_score_stack" in name} == {2}
+
+
+class Recorder:
+    """Keeps what its hooks are called with."""
+
+    def __init__(self):
+        self.calls = []
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
+        self.calls.append(f"begin {context.task_name} {context.task_id} {np.shape(X)}")
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None):
+        self.calls.append(f"end {context.task_name} {context.task_id} {np.shape(X)}")
+
+
+@pytest.mark.parametrize("scale", [False, True], ids=["plain", "pipeline"])
+def test_callbacks_of_the_search_are_told_of_every_fit(iris, scale):
+    X, y = iris
+    estimator = Pipeline([("scale", StandardScaler()), ("mlp", classifier())])
+    grid = {f"mlp__{name}": values for name, values in GRID.items()}
+    if not scale:
+        estimator, grid = classifier(), GRID
+    calls = []
+    for kind in (GridSearchCV, BatchedGridSearchCV):
+        recorder = Recorder()
+        kind(estimator, grid, cv=2).set_callbacks(recorder).fit(X, y)
+        calls.append(sorted(recorder.calls))
+    assert calls[0] == calls[1]
+    search = BatchedGridSearchCV(estimator, grid, cv=2).set_callbacks(ProgressBar())
+    assert search.fit(X, y).best_score_ > 0
+
+
+def test_sparse_samples_are_fitted_one_by_one(iris, capsys):
+    X, y = iris
+    search_both(classifier(), GRID, scipy.sparse.csr_matrix(X), y, cv=2, verbose=1)
+    assert "[stack] 8 of 8 fits are not stacked: sparse samples" in capsys.readouterr().out
+    estimator = Pipeline(
+        [("sparse", FunctionTransformer(scipy.sparse.csr_matrix)), ("mlp", classifier())]
+    )
+    search_both(estimator, {"mlp__alpha": [0.1, 1.0]}, X, y, cv=2)
+
+
+def test_dropout_and_class_weights_are_stacked(digits, capsys):
+    X, y = digits
+    grid = {"dropout": [0.0, 0.3], "class_weight": [None, "balanced"], "label_smoothing": [0, 0.1]}
+    search_both(classifier(), grid, X, y, cv=2, verbose=1)
+    assert "[stack]" not in capsys.readouterr().out

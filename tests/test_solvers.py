@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from test_batches import CONFIG
@@ -218,3 +219,27 @@ def test_solvers_that_cannot_be(make_classifier, digits, parameters, kind, sente
 def test_a_clip_is_not_for_lbfgs(make_classifier, digits):
     with pytest.raises(ValueError, match=r"gradient_clip=1\.0 cannot be used with solver='lbfgs'"):
         make_classifier(solver="lbfgs", gradient_clip=1.0, backend="torch").fit(*digits)
+
+
+@pytest.mark.parametrize("averaging", [None, "ema"])
+@pytest.mark.parametrize(
+    ("solver", "settings"),
+    [("adam", None), ("sgd", None), ("rmsprop", {"momentum": 0.9}), (torch.optim.Adamax, None)],
+    ids=str,
+)
+def test_partial_fit_goes_from_sparse_to_dense_samples(
+    make_classifier, solver, settings, averaging
+):
+    # So sparse that the first layer is multiplied as it is, its weight transposed in memory.
+    random = np.random.RandomState(0)
+    X, y = (random.rand(120, 400) < 0.01) * 1.0, random.randint(0, 3, 120)
+    options = {"solver": solver, "solver_params": settings, "weight_averaging": averaging}
+    options |= {"shuffle": False, "batch_size": 40, "dtype": "float64"}
+    dense = make_classifier(learning_rate_init=0.05, **options)
+    mixed = make_classifier(learning_rate_init=0.05, **options)
+    for samples in (X, scipy.sparse.csr_matrix(X), scipy.sparse.csr_matrix(X), X, X):
+        dense.partial_fit(X, y, classes=[0, 1, 2])
+        mixed.partial_fit(samples, y, classes=[0, 1, 2])
+    # The products add in other orders.
+    assert_allclose(mixed.loss_curve_, dense.loss_curve_, rtol=1e-9)
+    assert_allclose(mixed.coefs_[0], dense.coefs_[0], rtol=1e-7, atol=1e-9)

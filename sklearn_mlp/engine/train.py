@@ -12,6 +12,7 @@ from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.autograd_step import AutogradStep
 from sklearn_mlp.engine.general_step import make_closed_form
 from sklearn_mlp.engine.graphs import EpochGraph, can_capture
+from sklearn_mlp.engine.input_major import input_major
 from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
 from sklearn_mlp.engine.loop import EpochLoss, run_epochs, take_steps
@@ -80,6 +81,7 @@ def train(
         if not config.is_stochastic:
             run_lbfgs(step, parameters, gradient, data, config, state, network)
             return
+        stack.enter_context(input_major(state, parameters.layout))
         stack.enter_context(step.quiet())
         _train_in_epochs(step, network, parameters, gradient, data, config, state)
 
