@@ -25,6 +25,7 @@ from sklearn.utils._param_validation import (
     Options,
     RealNotInt,
     StrOptions,
+    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.metaestimators import _safe_split as safe_split
@@ -51,6 +52,7 @@ __all__ = [
     "fit_context",
     "safe_split",
     "score_estimator",
+    "validate_parameter_constraints",
     "validate_params",
     "with_parallel",
 ]
