@@ -21,8 +21,6 @@ The data come from the folder that the environment variable ``SKLEARN_MLP_DATA``
 it from OpenML. Run it by ``python examples/adult_early_stopping.py``.
 """
 
-# sphinx_gallery_thumbnail_path = 'images/adult_early_stopping.png'
-
 # %%
 # The data
 # --------
@@ -129,3 +127,4 @@ for rule, color in [("accuracy", "tab:blue"), ("log-loss", "tab:orange")]:
     axes[0].scatter([], [], color=color, label=f"kept by {rule}")
 axes[0].legend()
 plt.show()
+# sphinx_gallery_thumbnail_path = 'images/adult_early_stopping.png'

@@ -20,8 +20,6 @@ The data come from the folder that the environment variable ``SKLEARN_MLP_DATA``
 it from OpenML. Run it by ``python examples/class_weights.py``.
 """
 
-# sphinx_gallery_thumbnail_path = 'images/class_weights.png'
-
 # %%
 # The data
 # --------
@@ -87,3 +85,4 @@ panel.set(title="Adult data, test rows", ylabel="score", ylim=(0, 1.05))
 panel.set_xticks(range(4), names)
 panel.legend(loc="upper center", ncols=2, frameon=False)
 plt.show()
+# sphinx_gallery_thumbnail_path = 'images/class_weights.png'

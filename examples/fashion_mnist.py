@@ -19,8 +19,6 @@ The data come from the folder that the environment variable ``SKLEARN_MLP_DATA``
 it from OpenML. Run it by ``python examples/fashion_mnist.py``.
 """
 
-# sphinx_gallery_thumbnail_path = 'images/fashion_mnist.png'
-
 # %%
 # Fit
 # ---
@@ -75,3 +73,4 @@ for place, (pixels, true, guess) in enumerate(
     verdict = CLOTHES[guess] if guess == true else f"{CLOTHES[guess]}\n(is {CLOTHES[true]})"
     panel.set_title(verdict, fontsize=9, color="black" if guess == true else "tab:red")
 plt.show()
+# sphinx_gallery_thumbnail_path = 'images/fashion_mnist.png'

@@ -19,8 +19,6 @@ The data come from the folder that the environment variable ``SKLEARN_MLP_DATA``
 it from OpenML. Run it by ``python examples/mnist_hidden_layer.py``.
 """
 
-# sphinx_gallery_thumbnail_path = 'images/mnist_hidden_layer.png'
-
 # %%
 # Fit
 # ---
@@ -80,3 +78,4 @@ for panel, pixels, true, guess in panels:
     color = "black" if guess == true else "tab:red"
     panel.set_title(f"true {true}\npredicted {guess}", fontsize=9, color=color)
 plt.show()
+# sphinx_gallery_thumbnail_path = 'images/mnist_hidden_layer.png'

@@ -23,8 +23,6 @@ The data come from the folder that the environment variable ``SKLEARN_MLP_DATA``
 it from OpenML. Run it by ``python examples/quantile_band.py``.
 """
 
-# sphinx_gallery_thumbnail_path = 'images/quantile_band.png'
-
 # %%
 # Fit, and count
 # --------------
@@ -99,3 +97,4 @@ widths.set(
     ylabel="width of the band, 1000 dollars",
 )
 plt.show()
+# sphinx_gallery_thumbnail_path = 'images/quantile_band.png'

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.backends import BACKENDS, check_backend
-from sklearn_mlp.callbacks import EpochTasks, has_callbacks
+from sklearn_mlp.callbacks import EpochTasks
 from sklearn_mlp.config import TrainingConfig, is_stochastic, resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.engines import choose_engine
@@ -36,7 +36,7 @@ from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.progress import epoch_bar
 from sklearn_mlp.randomness import settled_training
 from sklearn_mlp.schedules import check_schedule
-from sklearn_mlp.sklearn_internals import check_sample_weight
+from sklearn_mlp.sklearn_internals import check_sample_weight, has_callbacks
 from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import TargetCodec

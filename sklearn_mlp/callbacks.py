@@ -74,8 +74,3 @@ class EpochTasks:
         self._epoch.call_on_fit_task_begin(
             **self._arguments, reconstruction_attributes=self._reconstruct
         )
-
-
-def has_callbacks(estimator: CallbackSupportMixin) -> bool:
-    """Tell whether there is anyone to call."""
-    return bool(getattr(estimator, "_skl_callbacks", None))

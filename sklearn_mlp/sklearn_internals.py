@@ -4,6 +4,11 @@ Each has no public counterpart: the parameter table and its error sentences, the
 weights, the first-call logic of `partial_fit`, and the reading of SciPy's optimisation result.
 They have been stable since scikit-learn 1.4; the package requires 1.9, against which it is tested.
 
+`sklearn.callback` is public in 1.9, as is `CallbackSupportMixin` with `_init_callback_context`,
+the way in for estimators of others. Where it keeps the callbacks is not: `has_callbacks` looks
+there, so that a fit without any pays nothing. `FittedNetwork._get_fitted_attr_html` is what 1.9
+asks an estimator for when it shows it in HTML.
+
 The batched searches run scikit-learn's own `fit` and `cross_validate` with another `Parallel`
 (`with_parallel`). What these hand to it, calls of `_fit_and_score`, and what they expect back, is
 that of 1.9; `tests/test_search.py` compares every column and message.
@@ -50,12 +55,18 @@ __all__ = [
     "check_sample_weight",
     "fit_and_score",
     "fit_context",
+    "has_callbacks",
     "safe_split",
     "score_estimator",
     "validate_parameter_constraints",
     "validate_params",
     "with_parallel",
 ]
+
+
+def has_callbacks(estimator: Any) -> bool:
+    """Tell whether scikit-learn's callbacks are set on an estimator."""
+    return bool(getattr(estimator, "_skl_callbacks", None))
 
 
 def with_parallel(

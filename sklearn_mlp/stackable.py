@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from sklearn_mlp.base import BaseTorchMLP
-from sklearn_mlp.callbacks import has_callbacks
 from sklearn_mlp.classifier import TorchMLPClassifier
 from sklearn_mlp.config import resolve_batch_size
 from sklearn_mlp.devices import free_memory, resolve_device, resolve_dtype
 from sklearn_mlp.parameters import hidden_units
 from sklearn_mlp.regressor import TorchMLPRegressor
+from sklearn_mlp.sklearn_internals import has_callbacks
 
 # What may differ between the networks of a stack.
 _DIFFERING = {

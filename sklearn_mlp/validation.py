@@ -164,22 +164,19 @@ class Validator:
         self._loss = loss
 
     def __call__(self) -> tuple[float, float]:
-        """Return the loss, without the penalty, and the score."""
-        was_training = self._network.training
-        self._network.eval()
-        try:
-            return self._evaluate()
-        finally:
-            self._network.train(was_training)
+        """Return the loss, without the penalty, and the score.
 
-    def _evaluate(self) -> tuple[float, float]:
+        A network for which it matters is left in eval mode; whoever trains it sets the other.
+        """
         data = self._data
         logits = predict_in_chunks(self._network, data.inputs, lambda logits: logits)
         weights = data.sample_weight
         with torch.inference_mode():
-            losses = self._loss.per_sample(logits.t(), data.targets.t()).double()
-            mean = losses.mean() if weights is None else (losses @ weights) / weights.sum()
-            loss = mean.item()
+            losses = self._loss.per_sample(logits.t(), data.targets.t())
+            if weights is None:
+                loss = losses.mean(dtype=torch.float64).item()
+            else:
+                loss = (losses.double() @ weights / weights.sum()).item()
             if data.rescore is not None:
                 return loss, data.rescore()
             if data.score is None:

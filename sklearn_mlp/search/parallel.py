@@ -12,10 +12,9 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_mlp.callbacks import has_callbacks
 from sklearn_mlp.fit_many import count_outputs
 from sklearn_mlp.search.stack import FoldFit, Settings, fit_and_score_stack
-from sklearn_mlp.sklearn_internals import fit_and_score
+from sklearn_mlp.sklearn_internals import fit_and_score, has_callbacks
 from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
 
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
