@@ -125,6 +125,9 @@ class EpochMonitor:
         state, config = self.state, self.config
         if self._average is not None:
             self._average.settle()
+        if self.is_stopping_early and not config.incremental:
+            # The solver's memory belongs to other weights, and is not pickled.
+            state.optimizer = None
         if state.best is None or (config.incremental and not state.is_converged):
             return
         state.best.restore(self._live)

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from sklearn_mlp.sparse import SparseRows
+
+# How many samples at a time the statistics of all samples are averaged over.
+_CHUNK_ROWS = 1 << 14
 
 NORMALIZATIONS: dict[str, Callable[..., nn.Module]] = {
     "batch": nn.BatchNorm1d,
@@ -42,3 +49,31 @@ def lone_samples_spared(network: nn.Module, n_samples: int) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.train()
+
+
+def settle_statistics(
+    network: nn.Module, inputs: Tensor | SparseRows, device: torch.device
+) -> None:
+    """Set the running statistics of batch normalisation to those of all samples.
+
+    A line search leaves a mean over the points that it has tried, the far ones among them.
+
+    Parameters
+    ----------
+    network : Module
+        As it was trained.
+    inputs : Tensor or SparseRows of shape (n_samples, n_features)
+        The samples.
+    device : torch.device
+        The network's.
+    """
+    starts = range(0, len(inputs), _CHUNK_ROWS)
+    rows = [slice(start, start + _CHUNK_ROWS) for start in starts]
+    if len(inputs) % _CHUNK_ROWS == 1:
+        # A single sample has no variance; alone, it leaves them as they are.
+        rows.pop()
+    chunks = (
+        inputs.dense(part) if isinstance(inputs, SparseRows) else inputs[part].to(device)
+        for part in rows
+    )
+    update_bn(chunks, network)

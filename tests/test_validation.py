@@ -308,3 +308,13 @@ def test_what_layers_remember_is_restored_too(make_classifier, parts):
     assert_array_equal(stopped.predict_proba(X_val), ended.predict_proba(X_val))
     expected = -log_loss(y_val, stopped.predict_proba(X_val))
     assert_allclose(stopped.best_validation_score_, expected, rtol=1e-9)
+
+
+def test_partial_fit_after_fit_from_a_pickle(make_classifier, parts):
+    X, y, validation = parts
+    ours = make_classifier(**EXACT, early_stopping=True).fit(X, y, **validation)
+    loaded = pickle.loads(pickle.dumps(ours))
+    for estimator in (ours, loaded):
+        estimator.partial_fit(X, y, **validation)
+    assert same_weights(loaded, ours)
+    assert loaded.best_validation_score_ == ours.best_validation_score_

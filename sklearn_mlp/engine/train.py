@@ -20,6 +20,7 @@ from sklearn_mlp.engine.mixed_layers import MixedLayers
 from sklearn_mlp.engine.step import ClosedFormStep, Step
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.normalization import settle_statistics
 from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
@@ -80,6 +81,8 @@ def train(
             step = _closed_form(network, parameters, gradient, config, is_sparse=is_sparse)
         if not config.is_stochastic:
             run_lbfgs(step, parameters, gradient, data, config, state, network)
+            if is_autograd:
+                settle_statistics(network, data.inputs, data.targets.device)
             return
         stack.enter_context(input_major(state, parameters.layout))
         stack.enter_context(step.quiet())
