@@ -19,6 +19,7 @@ from sklearn_mlp.engine.stacked_train import stack_key, train_stack
 from sklearn_mlp.inputs import as_tensor
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
+from sklearn_mlp.sklearn_internals import validate_parameter_constraints
 from sklearn_mlp.stackable import FitRequest, equal_parameters, plan_stacks, why_not_stacked
 from sklearn_mlp.threads import shared_threads
 
@@ -57,7 +58,8 @@ def fit_many(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows of ``X``.
     n_jobs : int, default=None
-        In how many processes to train the stacks, as everywhere in scikit-learn.
+        In how many processes to train the stacks, as everywhere in scikit-learn. On several GPUs
+        stacks go to each in turn: as many processes keep all of them busy.
     max_memory : float or int, default=0.5
         What the stacks may take: up to 1 a share of the free memory, above it a number of bytes.
     verbose : int, default=0
@@ -99,9 +101,10 @@ def fit_many(
             [samples[place] for place in places],
             index_sets,
             (X, y, sample_weight),
+            number,
             is_stacked=reasons[places[0]] is None,
         )
-        for places in jobs
+        for number, places in enumerate(jobs)
     )
     errors: dict[int, Exception] = {}
     for places, (fitted, outcomes) in zip(jobs, results, strict=True):
@@ -136,6 +139,7 @@ def fit_stacked(
     estimators: Sequence[BaseTorchMLP],
     samples: Sequence[Hashable],
     sets: Mapping[Any, tuple[Any, Any, Any]],
+    number: int = 0,
 ) -> list[Outcome]:
     """Fit estimators in place, those in one stack that can be.
 
@@ -147,12 +151,36 @@ def fit_stacked(
         The key of each one's samples.
     sets : dict of hashable to (X, y, sample_weight)
         The samples.
+    number : int
+        Which stack it is: on several GPUs they go to each in turn.
 
     Returns
     -------
     outcomes : list of Outcome
         One per estimator. Errors are kept, not raised.
     """
+    devices = [estimator.device for estimator in estimators]
+    for estimator in estimators:
+        estimator.device = device_of_stack(estimator.device, number, torch.cuda.device_count())
+    try:
+        return _fit_stacked(estimators, samples, sets)
+    finally:
+        for estimator, device in zip(estimators, devices, strict=True):
+            estimator.device = device
+
+
+def device_of_stack(device: Any, number: int, n_gpus: int) -> Any:
+    """Return the parameter ``device`` for a stack: one of the GPUs, if it may be any."""
+    is_any = isinstance(device, str) and device in ("auto", "cuda")
+    return f"cuda:{number % n_gpus}" if is_any and n_gpus > 1 else device
+
+
+def _fit_stacked(
+    estimators: Sequence[BaseTorchMLP],
+    samples: Sequence[Hashable],
+    sets: Mapping[Any, tuple[Any, Any, Any]],
+) -> list[Outcome]:
+    """Fit estimators in place, on the devices that they name."""
     began = time.perf_counter()
     outcomes = [Outcome() for _ in estimators]
     prepared: dict[int, PreparedFit] = {}
@@ -195,10 +223,11 @@ def prepare_together(
     """Prepare estimators that are fitted on the same samples, which are checked once."""
     checked: dict[Hashable, tuple[CheckedSamples, dict[str, Any]]] = {}
     tensors: dict[torch.dtype, torch.Tensor] = {}
+    valid: set[tuple[str, str]] = set()
     ready: list[PreparedFit | Exception] = []
     for estimator in estimators:
         try:
-            estimator._validate_params()
+            _validate_parameters(estimator, valid)
             # The targets, and what they count, depend on these.
             key = (equal_parameters(estimator), repr(getattr(estimator, "class_weight", None)))
             if key in checked:
@@ -220,6 +249,21 @@ def prepare_together(
         except (ValueError, TypeError) as error:
             ready.append(error)
     return ready
+
+
+def _validate_parameters(estimator: BaseTorchMLP, valid: set[tuple[str, str]]) -> None:
+    """Check parameters as `fit` does, but for values that others of its type have had.
+
+    ``valid`` knows these, and is added to.
+    """
+    kind = type(estimator).__name__
+    values = {
+        name: value
+        for name, value in estimator.get_params(deep=False).items()
+        if (f"{kind}.{name}", repr(value)) not in valid
+    }
+    validate_parameter_constraints(estimator._parameter_constraints, values, kind)
+    valid.update((f"{kind}.{name}", repr(value)) for name, value in values.items())
 
 
 def _with_tensor(
@@ -346,13 +390,14 @@ def _run_job(
     samples: list[int],
     index_sets: Sequence[Any],
     data: tuple[Any, Any, Any],
+    number: int,
     *,
     is_stacked: bool,
 ) -> tuple[list[BaseTorchMLP], list[Outcome]]:
     """Fit some estimators, in one stack or one after the other; return them."""
     sets = {key: take_samples(*data, index_sets[key]) for key in dict.fromkeys(samples)}
     if is_stacked:
-        return estimators, fit_stacked(estimators, samples, sets)
+        return estimators, fit_stacked(estimators, samples, sets, number)
     outcomes = []
     for estimator, key in zip(estimators, samples, strict=True):
         outcome = Outcome()

@@ -30,6 +30,7 @@ from sklearn.utils._param_validation import (
     Options,
     RealNotInt,
     StrOptions,
+    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.metaestimators import _safe_split as safe_split
@@ -57,6 +58,7 @@ __all__ = [
     "has_callbacks",
     "safe_split",
     "score_estimator",
+    "validate_parameter_constraints",
     "validate_params",
     "with_parallel",
 ]

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from test_parity import make_task
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
-from sklearn_mlp.fit_many import prepare_together
+from sklearn_mlp.fit_many import device_of_stack, prepare_together
 from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
 
 RTOL = 1e-9
@@ -280,3 +280,16 @@ def test_samples_are_checked_once_and_shared():
     X, y = make_task("multiclass")
     fits = prepare_together([make("multiclass", alpha=a) for a in (0, 1)], X, y, None)
     assert fits[0].data.inputs.data_ptr() == fits[1].data.inputs.data_ptr()
+
+
+def test_on_several_gpus_stacks_go_to_each_in_turn():
+    assert [device_of_stack("auto", stack, 2) for stack in range(3)] == [
+        "cuda:0",
+        "cuda:1",
+        "cuda:0",
+    ]
+    assert device_of_stack("cuda", 5, 4) == "cuda:1"
+    # One named by the user stays, and so does any where there is no choice.
+    assert device_of_stack("cuda:0", 1, 2) == "cuda:0"
+    assert device_of_stack("cpu", 1, 2) == "cpu"
+    assert device_of_stack("auto", 1, 1) == "auto"

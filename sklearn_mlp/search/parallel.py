@@ -73,7 +73,10 @@ class StackingParallel:
         stacks = self._plan(fits, tasks)
         results: dict[int, dict[str, Any]] = {}
         outputs = self._parallel(
-            [_stack_task([fits[place] for place in stack], tasks[stack[0]]) for stack in stacks]
+            [
+                _stack_task([fits[place] for place in stack], tasks[stack[0]], number)
+                for number, stack in enumerate(stacks)
+            ]
             + [tasks[place] for place in alone]
         )
         for stack, output in zip([*stacks, *([place] for place in alone)], outputs, strict=True):
@@ -173,7 +176,7 @@ def _preprocessing_key(estimator: Any, parameters: Mapping[str, Any] | None) -> 
     return key
 
 
-def _stack_task(fits: list[FoldFit], task: Task) -> Task:
+def _stack_task(fits: list[FoldFit], task: Task, number: int) -> Task:
     """Return the task of fitting and scoring a stack; all share what is in one of their tasks."""
     _, (_, X, y), options = task
     settings = Settings(
@@ -187,5 +190,5 @@ def _stack_task(fits: list[FoldFit], task: Task) -> Task:
         verbose=options["verbose"],
         caller=options.get("caller") if fits[0].callback_ctx is not None else None,
     )
-    stack: Task = delayed(fit_and_score_stack)(fits, X, y, settings)
+    stack: Task = delayed(fit_and_score_stack)(fits, X, y, settings, number)
     return stack

@@ -104,9 +104,12 @@ class FoldSamples:
 
 
 def fit_and_score_stack(
-    fits: Sequence[FoldFit], X: Any, y: Any, settings: Settings
+    fits: Sequence[FoldFit], X: Any, y: Any, settings: Settings, number: int = 0
 ) -> list[dict[str, Any]]:
-    """Fit candidates together and score each; return what `_fit_and_score` would of each."""
+    """Fit candidates together and score each; return what `_fit_and_score` would of each.
+
+    ``number`` is that of the stack; see `fit_stacked`.
+    """
     folds: dict[Hashable, FoldSamples] = {}
     failures: dict[Hashable, Exception] = {}
     for fit in fits:
@@ -125,6 +128,7 @@ def fit_and_score_stack(
         [fit.network for fit in ready],
         [fit.samples for fit in ready],
         {key: (fold.X_train, fold.y_train, fold.weight) for key, fold in folds.items()},
+        number,
     )
     outcomes = iter(fitted)
     results = []
