@@ -64,6 +64,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
+html_use_index = False  # the reference lists every name
 html_theme_options: dict[str, Any] = {
     "logo": {
         "text": "sklearn_mlp",
@@ -77,7 +78,8 @@ html_theme_options: dict[str, Any] = {
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"index": []}
+# Pages on their own have no section to navigate.
+html_sidebars = {"index": [], "what-runs-where": [], "how-fit-works": []}
 
 # Examples that need a data set of their own are not run here: they show a picture made before, by
 # make_picture.py.
