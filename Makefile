@@ -68,7 +68,7 @@ bench: $(READY)
 	@echo "==> benchmarks"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-# Warnings are errors. ARGS='-D plot_gallery=0' leaves the examples out, for work on the text.
+# Warnings are errors. An example is run again if it has changed itself; `make clean` forgets them.
 docs: $(DOCS_READY)
 	@echo "==> documentation in docs/_build/html, its examples run"
 	@$(BIN)/python -m sphinx -W --keep-going -q -d docs/_build/doctrees $(ARGS) docs docs/_build/html
