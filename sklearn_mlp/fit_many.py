@@ -46,8 +46,9 @@ def fit_many(
     Parameters
     ----------
     estimators : iterable of TorchMLPClassifier or TorchMLPRegressor
-        Unfitted; they are fitted in place. Those are stacked that differ in ``random_state`` and
-        in numbers of training only, such as ``alpha``, ``learning_rate_init`` or ``max_iter``.
+        Unfitted; they are fitted in place. Those are stacked that differ in ``random_state``,
+        ``class_weight``, ``dropout`` and in numbers of training only, such as ``alpha``,
+        ``learning_rate_init`` or ``max_iter``.
     X : array-like, sparse matrix, DataFrame or Tensor of shape (n_samples, n_features)
         The samples.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)

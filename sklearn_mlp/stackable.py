@@ -25,6 +25,7 @@ _DIFFERING = {
     "class_weight",
     "dropout",
     "epsilon",
+    "label_smoothing",
     "learning_rate",
     "learning_rate_init",
     "lr_decay",
@@ -44,7 +45,7 @@ _DIFFERING = {
 
 # What has to be equal, and may have any value, or one of some.
 _EQUAL = {"hidden_layer_sizes", "batch_size", "device", "early_stopping", "focal_gamma"}
-_EQUAL |= {"huber_delta", "label_smoothing", "nesterovs_momentum", "output_activation"}
+_EQUAL |= {"huber_delta", "nesterovs_momentum", "output_activation"}
 _EQUAL |= {"quantile", "scale_target", "scoring", "shuffle", "validation_fraction", "weight_init"}
 _EQUAL_AMONG = {
     "solver": ("sgd", "adam"),

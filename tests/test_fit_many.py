@@ -130,7 +130,11 @@ def test_class_weights_dropout_and_smoothing(task):
         for dropout, alpha in [(0.0, 0.0), (0.4, 0.1), ([0.0, 0.5], 0.1)]
     ]
     estimators = [make(task, **one, early_stopping=True) for one in numbers]
-    estimators += [make(task, **one, label_smoothing=0.1) for one in numbers]
+    estimators += [
+        make(task, **one, early_stopping=stops, label_smoothing=smoothing)
+        for one in numbers
+        for stops, smoothing in ((False, 0.1), (False, 0.3), (True, 0.1), (True, 0.2))
+    ]
     assert all(why_not_stacked(estimator) is None for estimator in estimators)
     assert_as_alone(estimators, X, y)
 

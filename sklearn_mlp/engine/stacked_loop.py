@@ -11,6 +11,7 @@ from sklearn_mlp import metrics
 from sklearn_mlp.engine.stacked_batches import StackedBatches
 from sklearn_mlp.engine.stacked_solvers import StackedSolver
 from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.losses import Loss
 from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.validation import ValidationData
 
@@ -41,6 +42,17 @@ def take_stacked_steps(
 class StackedEpochLoss:
     """The losses of an epoch, one per network; see `sklearn_mlp.engine.loop.EpochLoss`.
 
+    Parameters
+    ----------
+    step : ClosedFormStep
+        Whose logits these are.
+    batches : StackedBatches
+        The samples.
+    alphas : sequence of float
+        The penalties, one per network.
+    losses : sequence of Loss
+        Those of each stream's networks.
+
     Attributes
     ----------
     logits : list of Tensor of shape (k, n_outputs, size)
@@ -54,10 +66,14 @@ class StackedEpochLoss:
     """
 
     def __init__(
-        self, step: ClosedFormStep, batches: StackedBatches, alphas: Sequence[float]
+        self,
+        step: ClosedFormStep,
+        batches: StackedBatches,
+        alphas: Sequence[float],
+        losses: Sequence[Loss],
     ) -> None:
         like, n_outputs, k = step.layers.flat_weights, step.layers.n_outputs, len(alphas)
-        self._loss = step.loss
+        self._losses = losses
         self._batches = batches
         self._weights = [weight.view(k, -1) for weight in step.layers.weights]
         sizes, n_samples = batches.sizes, batches.n_samples
@@ -116,9 +132,10 @@ class StackedEpochLoss:
         totals = self._squares.new_zeros(self._squares.shape[1], dtype=self._sum_dtype)
         for logits, start, stop in self._parts:
             size, first = logits.shape[-1], 0
-            for count, targets, shares in self._batches.epoch_parts(start, stop, size):
+            streams = self._batches.epoch_parts(start, stop, size)
+            for loss, (count, targets, shares) in zip(self._losses, streams, strict=True):
                 rows = slice(first, first + count)
-                losses = self._loss.per_sample(logits[:, rows], targets)
+                losses = loss.per_sample(logits[:, rows], targets)
                 if shares is not None:
                     losses = losses * shares * size
                 totals[rows] += losses.sum((0, 2), dtype=self._sum_dtype)
@@ -135,20 +152,26 @@ class StackedValidator:
         Runs the networks forward, without dropout.
     validations : sequence of (ValidationData, int)
         A validation set, all of one size, and how many neighbours share it, for each stream.
+    losses : sequence of Loss
+        Those of each stream's networks.
     """
 
     def __init__(
-        self, step: ClosedFormStep, validations: Sequence[tuple[ValidationData, int]]
+        self,
+        step: ClosedFormStep,
+        validations: Sequence[tuple[ValidationData, int]],
+        losses: Sequence[Loss],
     ) -> None:
         self._step = step
+        self._losses = losses
         self._validations = validations
         self._inputs: list[Any] = [validation.inputs for validation, _ in validations]
 
     def evaluate(self) -> list[tuple[float, float]]:
         """Return loss and score of each network; NaN for a score that a scorer has to find."""
         logits, first, results = self._logits(), 0, []
-        for validation, count in self._validations:
-            results += self._evaluate(logits[first : first + count], validation)
+        for loss, (validation, count) in zip(self._losses, self._validations, strict=True):
+            results += self._evaluate(loss, logits[first : first + count], validation)
             first += count
         return results
 
@@ -164,9 +187,11 @@ class StackedValidator:
             chunks.append(self._step.forward(inputs, n, out).cpu())
         return chunks[0] if len(chunks) == 1 else torch.cat(chunks, 2)
 
-    def _evaluate(self, logits: Tensor, data: ValidationData) -> list[tuple[float, float]]:
+    def _evaluate(
+        self, loss: Loss, logits: Tensor, data: ValidationData
+    ) -> list[tuple[float, float]]:
         """Evaluate networks that share a validation set; ``logits`` may change."""
-        targets, weights, loss = data.targets, data.sample_weight, self._step.loss
+        targets, weights = data.targets, data.sample_weight
         k = len(logits)
         losses = loss.per_sample(logits, targets.t().expand(k, -1, -1)).double()
         means = losses.mean(1) if weights is None else (losses @ weights) / weights.sum()

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from sklearn_mlp.engine.stacked_loop import (
     take_stacked_steps,
 )
 from sklearn_mlp.engine.stacked_solvers import STACKED_SOLVERS, StackedSolver
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.losses.labels import ColumnsLoss, LabelLoss
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.prepared import PreparedFit
@@ -40,7 +42,7 @@ def stack_key(fit: PreparedFit) -> tuple[object, ...]:
     return (
         network.units,
         network.activations,
-        type(config.loss),
+        _loss_key(config.loss),
         config.solver,
         config.batch_size,
         data.n_train,
@@ -53,6 +55,23 @@ def stack_key(fit: PreparedFit) -> tuple[object, ...]:
         # Copies of masks would be drawn in the wrong order.
         network.has_dropout if weight is not None and not weight.all() else None,
     )
+
+
+def _loss_key(loss: Loss) -> object:
+    """Return what has to be equal for the losses of two networks of one stack."""
+    if isinstance(loss, ColumnsLoss):
+        # Blocks of outputs: their smoothing is not told apart network by network.
+        return tuple((type(one), getattr(one, "on", None)) for one in loss.losses)
+    return type(loss)
+
+
+def _stack_losses(members: Sequence["Member"], like: Tensor) -> Loss:
+    """Return the losses of networks as one."""
+    losses = [member.config.loss for member in members]
+    with_labels = [loss for loss in losses if isinstance(loss, LabelLoss)]
+    if with_labels and len({loss.on for loss in with_labels}) > 1:
+        return LabelLoss.stacked(with_labels, like)
+    return losses[0]
 
 
 def stream_key(fit: PreparedFit) -> tuple[object, ...]:
@@ -250,19 +269,24 @@ class Stack:
             dropout=[layer if any(layer) else 0.0 for layer in rates],
             masks=StackedMasks([member.masks for member in self.members]),
         )
-        self._step = make_step(layers, form, config.loss)
+        like = self._parameters.values
+        loss = _stack_losses(self.members, like)
+        bounds = [0, *accumulate(self._batches.counts)]
+        losses = [
+            _stack_losses(self.members[start:stop], like) for start, stop in pairwise(bounds)
+        ]
+        self._step = make_step(layers, form, loss)
         alphas = [member.config.penalty for member in self.members]
-        self._epoch_loss = StackedEpochLoss(self._step, self._batches, alphas)
+        self._epoch_loss = StackedEpochLoss(self._step, self._batches, alphas, losses)
         # All that share a stream hold out the same samples.
-        firsts = [0, *accumulate(self._batches.counts)]
         validations = [
             (validation, stream.count)
-            for first, stream in zip(firsts, self._streams, strict=False)
+            for first, stream in zip(bounds, self._streams, strict=False)
             if (validation := self.members[first].fit.data.validation) is not None
         ]
         without = replace(form, dropout=[0.0] * len(form.dropout))
         self._validator = (
-            StackedValidator(make_step(layers, without, config.loss), validations)
+            StackedValidator(make_step(layers, without, loss), validations, losses)
             if validations
             else None
         )

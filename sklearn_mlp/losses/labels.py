@@ -1,5 +1,6 @@
 """From class codes to values, from outputs to probabilities, and blocks of outputs."""
 
+import copy
 from collections.abc import Sequence
 from typing import final
 
@@ -37,8 +38,16 @@ class LabelLoss(Loss):
         activation = OUTPUT_ACTIVATIONS[inner.out_activation]
         width = activation.high - activation.low
         # The targets of an output whose class it is not, and whose class it is.
-        self.off = activation.low + width * label_smoothing / n_classes
-        self.on = self.off + width * (1 - label_smoothing)
+        self.off: float | Tensor = activation.low + width * label_smoothing / n_classes
+        self.on: float | Tensor = self.off + width * (1 - label_smoothing)
+
+    @classmethod
+    def stacked(cls, losses: Sequence["LabelLoss"], like: Tensor) -> "LabelLoss":
+        """Return the losses of stacked networks, which differ in smoothing only, as one."""
+        stack = copy.copy(losses[0])
+        stack.off = like.new_tensor([loss.off for loss in losses]).view(-1, 1, 1)
+        stack.on = like.new_tensor([loss.on for loss in losses]).view(-1, 1, 1)
+        return stack
 
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
         """Return the inner loss's gradient."""
@@ -54,8 +63,10 @@ class LabelLoss(Loss):
 
     def _values(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the targets as what the outputs should be."""
-        if self.is_exclusive:
+        if self.is_exclusive and isinstance(self.off, float) and isinstance(self.on, float):
             return torch.full_like(logits, self.off).scatter_(-2, targets, self.on)
+        if self.is_exclusive:
+            targets = torch.zeros_like(logits).scatter_(-2, targets, 1.0)
         return targets * (self.on - self.off) + self.off
 
 

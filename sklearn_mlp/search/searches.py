@@ -26,11 +26,12 @@ class BatchedGridSearchCV(GridSearchCV):
     ends with the numbers that it would have got alone (in float64 on the CPU the same up to
     rounding), and everything else, from ``cv_results_`` to metadata routing, is scikit-learn's.
 
-    Candidates are stacked that differ in ``random_state`` and in numbers of training, such as
-    ``alpha``, ``learning_rate_init``, ``beta_1``, ``tol`` or ``max_iter``. Those that differ in
-    ``hidden_layer_sizes``, ``activation``, ``batch_size`` or ``solver`` make stacks of their own.
-    What cannot be stacked, such as ``solver="lbfgs"`` or ``backend="skorch"``, is fitted one by
-    one in the same call; ``verbose=1`` says which and why.
+    Candidates are stacked that differ in ``random_state``, ``class_weight``, ``dropout``,
+    ``label_smoothing`` and in numbers of training, such as ``alpha``, ``learning_rate_init``,
+    ``beta_1``, ``tol`` or ``max_iter``. Those that differ in ``hidden_layer_sizes``,
+    ``activation``, ``loss``, ``batch_size`` or ``solver`` make stacks of their own. What cannot be
+    stacked, such as ``solver="lbfgs"`` or ``backend="skorch"``, is fitted one by one in the same
+    call; ``verbose=1`` says which and why.
 
     Parameters
     ----------
