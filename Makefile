@@ -46,9 +46,10 @@ demo: $(READY)
 	@echo "==> demo"
 	@$(BIN)/python examples/demo.py $(ARGS)
 
+# Two processes, each on one thread: threads of two processes would wait for each other.
 test: lint types
 	@echo "==> tests, doctests, README"
-	@$(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
 lint: $(READY)
 	@echo "==> format"

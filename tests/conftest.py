@@ -1,6 +1,7 @@
 """Data, estimators and backends that all tests share."""
 
 from functools import partial
+from types import FunctionType
 
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
@@ -31,6 +32,11 @@ def is_skorch_with_lbfgs(item):
         *(v.get("solver") for v in values.values() if type(v) is dict),
     ]
     return values.get("backend") == "skorch" and "lbfgs" in solvers
+
+
+def pytest_make_parametrize_id(val):
+    """Name a function by its name: its address differs in every process that runs the tests."""
+    return val.__name__ if isinstance(val, FunctionType) else None
 
 
 @pytest.fixture(params=BACKENDS)

@@ -90,7 +90,7 @@ def test_gradients_of_a_classifiers_losses(name, activation, kind, smoothing, ga
             assert_allclose(block.sum(0), 1, rtol=1e-12)
 
 
-@pytest.mark.parametrize("quantile", [0.3, [0.1, 0.5, 0.9]], ids=str)
+@pytest.mark.parametrize("quantile", [0.3, [0.1, 0.5, 0.9]])
 @pytest.mark.parametrize(("name", "activation"), list(regressor_losses()))
 def test_gradients_of_a_regressors_losses(name, activation, quantile):
     loss = choose_regressor_loss(name, activation, 0.7, quantile)
@@ -307,7 +307,7 @@ class TwoLayers(nn.Module):
         return last(torch.relu(hidden(inputs)))
 
 
-@pytest.mark.parametrize("loss", [*REGRESSOR_LOSSES, smooth_l1], ids=str)
+@pytest.mark.parametrize("loss", [*REGRESSOR_LOSSES, smooth_l1])
 def test_autograd_finds_what_the_closed_form_does(loss, diabetes, backend):
     X, y = diabetes[0][:60], np.exp(diabetes[1][:60])
     settings = {"quantile": [0.2, 0.7], "max_iter": 2, "batch_size": 20, "shuffle": False}
@@ -373,7 +373,7 @@ def test_shapes_of_quantiles():
         assert np.isfinite(reg.score(X, target))
 
 
-@pytest.mark.parametrize("quantile", [[0.5, 0.1], [], [0.5, 0.5], [0.0, 0.5], ["a"]], ids=str)
+@pytest.mark.parametrize("quantile", [[0.5, 0.1], [], [0.5, 0.5], [0.0, 0.5], ["a"]])
 def test_wrong_quantiles(make_regressor, quantile):
     X, y = heteroscedastic(20)
     with pytest.raises(ValueError, match="quantile must be a number between 0 and 1, or several"):

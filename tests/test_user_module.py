@@ -101,7 +101,7 @@ def test_a_module_of_our_own_form_is_trained_alike(solver):
     assert_allclose(theirs.predict_proba(X), own.predict_proba(X), rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("module", [Net, plain, lazy, functools.partial(Net, hidden=3)], ids=str)
+@pytest.mark.parametrize("module", [Net, plain, lazy, functools.partial(Net, hidden=3)])
 def test_random_state_settles_it_and_torch_is_left_alone(backend, module):
     X, y = make_task("multiclass")
     found = torch.get_rng_state()
