@@ -40,6 +40,7 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py", "gallery/**/*.md5"]
 # In docstrings, `name` is a link where there is such a name.
 default_role = "autolink"
+highlight_language = "none"  # doctests are coloured all the same
 python_maximum_signature_line_length = 80
 toc_object_entries_show_parents = "hide"
 nitpicky = True  # a name that leads nowhere is an error, since `make docs` runs with -W

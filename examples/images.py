@@ -1,8 +1,7 @@
 """Load MNIST and Fashion-MNIST, and report how a model does on them.
 
 The two sets have one format and one shape: 60,000 images to train and 10,000 to test, of 28 x 28
-grey pixels, in 10 classes. What is here serves ``mnist.py``,
-``fashion_mnist.py`` and ``skorch_mnist.py``.
+grey pixels, in 10 classes.
 """
 
 import argparse
