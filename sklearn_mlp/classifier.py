@@ -10,7 +10,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mlp import metrics
@@ -449,7 +448,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         y : ndarray of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_columns)
             The most probable labels.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         if isinstance(self._codec, ClassCodec) and self.out_activation_ == "softmax":
             # The largest logit is the largest probability; only codes leave the device.
             codes, _ = self._predict(X, lambda logits: logits.argmax(1))
@@ -526,7 +525,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         score : float
             The share of samples whose labels are all right.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         if not isinstance(self._codec, ColumnsCodec):
             return super().score(X, y, sample_weight)
         predictions, y = self.predict(X), np.asarray(on_host(y))

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_mlp import metrics
@@ -551,7 +550,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         y_std : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Only with ``return_std=True``: the standard deviation of ``y`` given the sample.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         loss = self._loss
         if return_std and not isinstance(loss, GaussianNLL):
             raise ValueError(
@@ -583,7 +582,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
             `sklearn.metrics.r2_score`; of quantiles `sklearn.metrics.d2_pinball_score`, averaged
             over the levels. 1 is perfect, and 0 is no better than a constant.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         if not isinstance(self._loss, Quantiles):
             return super().score(X, y, sample_weight)
         values = np.asarray(on_host(y))
