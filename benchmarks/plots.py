@@ -173,7 +173,8 @@ def draw_search(table: pd.DataFrame) -> Any:
     axis.yaxis.set_major_formatter(lambda value, _: format_seconds(value))
     axis.grid(alpha=0.3)
     _clean(axis)
-    _shared_legend(figure, axes)
+    # Within the panel: its long labels would not fit above a single one.
+    axis.legend(frameon=False, loc="upper left")
     return figure
 
 
