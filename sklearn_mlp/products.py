@@ -33,10 +33,9 @@ class Products:
         """Write ``weight @ inputs + bias`` to ``out``; (n_out, k), (k, n), (n_out, 1)."""
         return torch.addmm(bias, weight, inputs, out=out)
 
-    def multiply(self, left: Tensor, right: Tensor, out: Tensor, scale: float = 1.0) -> Tensor:
-        """Write ``scale * left @ right`` to ``out``."""
-        # With beta=0 what is in out does not count, and alpha costs nothing.
-        return torch.addmm(out, left, right, beta=0, alpha=scale, out=out)
+    def multiply(self, left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+        """Write ``left @ right`` to ``out``."""
+        return torch.mm(left, right, out=out)
 
 
 class OneDnnProducts(Products):
@@ -46,9 +45,9 @@ class OneDnnProducts(Products):
         """Write ``weight @ inputs + bias`` to ``out``; (n_out, k), (k, n), (n_out, 1)."""
         return torch.add(kernels.onednn_product(weight, inputs), bias, out=out)
 
-    def multiply(self, left: Tensor, right: Tensor, out: Tensor, scale: float = 1.0) -> Tensor:
-        """Write ``scale * left @ right`` to ``out``."""
-        return torch.mul(kernels.onednn_product(left, right), scale, out=out)
+    def multiply(self, left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+        """Write ``left @ right`` to ``out``."""
+        return out.copy_(kernels.onednn_product(left, right))
 
 
 DEFAULT_PRODUCTS = Products()

@@ -99,10 +99,8 @@ class SparseBatch:
             include_last_offset=True,
         )
 
-    def add_transposed_times(
-        self, delta_t: Tensor, out: Tensor, *, beta: float, alpha: float
-    ) -> Tensor:
-        """Write ``beta * out + alpha * batch.T @ delta_t``: (n, n_out) to (n_in, n_out)."""
+    def add_transposed_times(self, delta_t: Tensor, out: Tensor, *, beta: float) -> Tensor:
+        """Write ``beta * out + batch.T @ delta_t``: (n, n_out) to (n_in, n_out)."""
         if not len(self.values):
             # torch would multiply what is in out by 0, which a NaN there survives.
             return out.zero_() if beta == 0 else out
@@ -114,4 +112,4 @@ class SparseBatch:
             (self.n_features, len(counts)),
             check_invariants=False,
         )
-        return torch.addmm(out, transposed, delta_t.contiguous(), beta=beta, alpha=alpha, out=out)
+        return torch.addmm(out, transposed, delta_t.contiguous(), beta=beta, out=out)

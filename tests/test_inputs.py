@@ -489,5 +489,5 @@ def test_tensors_in_partial_fit(make_classifier, digits):
 def test_a_sparse_batch_without_a_value_has_no_gradient():
     rows = SparseRows(scipy.sparse.csr_array((3, 4)), torch.float64, torch.device("cpu"))
     out = torch.full((4, 2), torch.nan, dtype=torch.float64)
-    rows.batch(slice(0, 3)).add_transposed_times(torch.ones(3, 2).double(), out, beta=0, alpha=1)
+    rows.batch(slice(0, 3)).add_transposed_times(torch.ones(3, 2).double(), out, beta=0)
     assert_array_equal(out, 0)

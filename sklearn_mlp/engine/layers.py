@@ -60,9 +60,7 @@ class FlatLayers:
         """Return the gradient with respect to a layer's inputs: (n_out, n) to (n_in, n)."""
         return self._products[layer].multiply(self.weights_t[layer], delta, out)
 
-    def gradients(
-        self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor, scale: float
-    ) -> None:
+    def gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Write the gradients of a layer's weights and biases.
 
         Parameters
@@ -75,19 +73,14 @@ class FlatLayers:
             What the layer was given, transposed.
         ones : Tensor of shape (n,)
             A product with ones is faster than a sum over the samples.
-        scale : float
-            A factor, which costs nothing here.
         """
-        self._products[layer].multiply(delta, inputs_t, self.weight_gradients[layer], scale)
-        bias = self.bias_gradients[layer]
-        torch.addmv(bias, delta, ones, beta=0, alpha=scale, out=bias)
+        self._products[layer].multiply(delta, inputs_t, self.weight_gradients[layer])
+        torch.mv(delta, ones, out=self.bias_gradients[layer])
 
-    def add_gradients(
-        self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor, scale: float
-    ) -> None:
+    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Add the gradients of further samples to what is there; as `gradients` otherwise."""
-        self.weight_gradients[layer].addmm_(delta, inputs_t, alpha=scale)
-        self.bias_gradients[layer].addmv_(delta, ones, alpha=scale)
+        self.weight_gradients[layer].addmm_(delta, inputs_t)
+        self.bias_gradients[layer].addmv_(delta, ones)
 
 
 class SparseInputLayers(FlatLayers):
@@ -100,24 +93,18 @@ class SparseInputLayers(FlatLayers):
             return torch.add(product.t(), self.bias_columns[layer], out=out)
         return super().forward(layer, inputs, out)
 
-    def gradients(
-        self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor, scale: float
-    ) -> None:
+    def gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Write the gradients of a layer's weights and biases; as in `FlatLayers`."""
         if isinstance(inputs_t, SparseBatch):
-            gradient, bias = self.weight_gradients[layer].t(), self.bias_gradients[layer]
-            inputs_t.add_transposed_times(delta.t(), gradient, beta=0, alpha=scale)
-            torch.addmv(bias, delta, ones, beta=0, alpha=scale, out=bias)
+            inputs_t.add_transposed_times(delta.t(), self.weight_gradients[layer].t(), beta=0)
+            torch.mv(delta, ones, out=self.bias_gradients[layer])
         else:
-            super().gradients(layer, delta, inputs_t, ones, scale)
+            super().gradients(layer, delta, inputs_t, ones)
 
-    def add_gradients(
-        self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor, scale: float
-    ) -> None:
+    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Add the gradients of further samples to what is there."""
         if isinstance(inputs_t, SparseBatch):
-            gradient = self.weight_gradients[layer].t()
-            inputs_t.add_transposed_times(delta.t(), gradient, beta=1, alpha=scale)
-            self.bias_gradients[layer].addmv_(delta, ones, alpha=scale)
+            inputs_t.add_transposed_times(delta.t(), self.weight_gradients[layer].t(), beta=1)
+            self.bias_gradients[layer].addmv_(delta, ones)
         else:
-            super().add_gradients(layer, delta, inputs_t, ones, scale)
+            super().add_gradients(layer, delta, inputs_t, ones)

@@ -114,6 +114,8 @@ class EpochLoss:
             for start, stop, size in ((0, n_even, sizes[0]), (n_even, n_samples, sizes[-1]))
             if start < stop
         ]
+        self._targets: Tensor | None = None
+        self._targets_in_parts: list[Tensor] = []
         self._sum_dtype = torch.float32 if weights.device.type == "mps" else torch.float64
 
     def keep_square(self, square: Tensor) -> None:
@@ -128,18 +130,30 @@ class EpochLoss:
                 sizes = squares.new_tensor(self._batches.sizes)
                 weight_sums = squares.new_tensor(self._batches.weight_sums)
                 squares = torch.where(weight_sums == 0, 0.0, squares * sizes / weight_sums)
-            data_term = data_term + squares.sum(dtype=self._sum_dtype).mul_(0.5 * self.alpha)
+            total = squares.sum(dtype=self._sum_dtype)
+            data_term = torch.add(data_term, total, alpha=0.5 * self.alpha)
         return data_term.item() / self._batches.n_samples
 
     def _data_term(self) -> Tensor:
         """Return the sum of the samples' losses, each by its share times its batch's size."""
-        targets, shares = self._batches.epoch_targets(), self._batches.epoch_shares()
+        shares = self._batches.epoch_shares()
         terms = []
-        for logits, start, stop in self._parts:
-            size = logits.shape[-1]
-            blocks = targets[start:stop].view(-1, size, targets.shape[1]).mT
-            losses = self._loss.per_sample(logits, blocks)
+        for (logits, start, stop), targets in zip(self._parts, self._target_parts(), strict=True):
+            losses = self._loss.per_sample(logits, targets)
             if shares is not None:
+                size = logits.shape[-1]
                 losses = losses * shares[start:stop].view(-1, size) * size
             terms.append(losses.sum(dtype=self._sum_dtype))
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+    def _target_parts(self) -> list[Tensor]:
+        """Return the epoch's targets in the shape of the logits' parts."""
+        targets = self._batches.epoch_targets()
+        # Mostly the same memory in every epoch, and three views take as long as the sum.
+        if targets is not self._targets:
+            self._targets = targets
+            self._targets_in_parts = [
+                targets[start:stop].view(-1, logits.shape[-1], targets.shape[1]).mT
+                for logits, start, stop in self._parts
+            ]
+        return self._targets_in_parts

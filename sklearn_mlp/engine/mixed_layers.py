@@ -59,21 +59,17 @@ class MixedLayers(FlatLayers):
         """Return the gradient with respect to a layer's inputs: (n_out, n) to (n_in, n)."""
         return torch.mm(self._low_weights_t[layer], delta.to(_LOW), out=out)
 
-    def gradients(
-        self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor, scale: float
-    ) -> None:
+    def gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Write the gradients of a layer's weights and biases; as in `FlatLayers`."""
         if layer == 0:
             assert self._inputs is not None
             inputs_t = self._inputs.t()
         product = self._low_gradients[layer]
-        torch.addmm(product, delta.to(_LOW), inputs_t, beta=0, alpha=scale, out=product)
+        torch.mm(delta.to(_LOW), inputs_t, out=product)
         self.weight_gradients[layer].copy_(product)
         bias = self.bias_gradients[layer]
-        torch.sum(delta, dim=1, dtype=bias.dtype, out=bias).mul_(scale)
+        torch.sum(delta, dim=1, dtype=bias.dtype, out=bias)
 
-    def add_gradients(
-        self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor, scale: float
-    ) -> None:
+    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Cannot be: only ``lbfgs`` adds, which needs more precision."""
         raise NotImplementedError

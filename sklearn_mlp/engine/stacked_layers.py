@@ -152,21 +152,17 @@ class StackedLayers:
         """Return the gradient with respect to a layer's inputs: (k, n_out, n) to (k, n_in, n)."""
         return torch.bmm(self._weights_t[layer], delta, out=out)
 
-    def gradients(
-        self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor, scale: float
-    ) -> None:
+    def gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Write the gradients of a layer's weights and biases; see `FlatLayers.gradients`.
 
         The first layer's ``inputs_t`` are a list of one tensor of shape (n, n_in) per stream.
         """
         wide = delta.view(-1, delta.shape[2])
         if layer:
-            gradient = self._gradients[layer]
-            torch.baddbmm(gradient, delta, inputs_t, beta=0, alpha=scale, out=gradient)
+            torch.bmm(delta, inputs_t, out=self._gradients[layer])
         else:
             for (_, _, gradient), products, rows, samples in zip(
                 self._first, self._products, self._rows, inputs_t, strict=True
             ):
-                products.multiply(wide[rows], samples, gradient, scale)
-        bias = self._bias_gradients[layer]
-        torch.addmv(bias, wide, ones, beta=0, alpha=scale, out=bias)
+                products.multiply(wide[rows], samples, gradient)
+        torch.mv(wide, ones, out=self._bias_gradients[layer])

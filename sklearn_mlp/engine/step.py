@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
 import torch
@@ -95,16 +94,14 @@ class ClosedFormStep(Step):
         buffers = self._buffers.get(batch.size) or self._make_buffers(batch.size)
         self._forward(batch.inputs_t, buffers, logits)
         delta = self.loss.gradient(logits, batch.targets, out=buffers.deltas[-1])
-        scale = 1.0
-        if batch.shares is None:
-            scale = 1.0 / batch.weight_sum
-        else:
-            delta.mul_(batch.shares)
+        # All gradients are linear in it: scaled here, nothing behind it needs a factor.
+        shares = batch.shares
+        delta.mul_(buffers.equal_share(batch.weight_sum) if shares is None else shares)
         gradients: Callable[..., None] = self.layers.gradients
         if not is_first:
             assert isinstance(self.layers, FlatLayers)
             gradients = self.layers.add_gradients
-        self._backward(batch.inputs, buffers, delta, partial(gradients, scale=scale))
+        self._backward(batch.inputs, buffers, delta, gradients)
 
     def forward(self, inputs_t: Any, size: int, logits: Tensor) -> Tensor:
         """Fill the logits of so many samples, and return them."""
@@ -161,3 +158,14 @@ class _Buffers:
         # The loss is computed in the parameters' own type.
         self.deltas[-1] = self.deltas[-1].to(layers.flat_weights.dtype)
         self.ones = layers.flat_weights.new_ones(size)
+        self._equal_shares: dict[float, Tensor] = {}
+
+    def equal_share(self, weight_sum: float) -> Tensor:
+        """Return what each sample counts where all count the same, a scalar.
+
+        Kept as a tensor: torch takes twice as long to make one of a number as to multiply by it.
+        """
+        share = self._equal_shares.get(weight_sum)
+        if share is None:
+            share = self._equal_shares[weight_sum] = self.ones.new_full((), 1.0 / weight_sum)
+        return share
