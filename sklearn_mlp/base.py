@@ -60,129 +60,74 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     backend, set the fitted attributes.
     """
 
+    # The parameters that both have; each estimator's constructor has their defaults.
+    hidden_layer_sizes: Any
+    activation: Any
+    solver: Any
+    alpha: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: bool | int | str
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    # Network.
+    dropout: float | Sequence[float]
+    input_dropout: float
+    normalization: str | None
+    residual: bool
+    weight_init: Any
+    module: Callable[..., nn.Module] | None
+    # Loss and output.
+    loss: Any
+    output_activation: str
+    # Solvers, schedules, averaging.
+    solver_params: dict[str, Any] | None
+    gradient_clip: float | None
+    weight_averaging: str | None
+    ema_decay: float
+    swa_start: float
+    warmup: float
+    lr_decay: float | None
+    lr_step_size: int
+    lr_patience: int
+    lr_min: float
+    # Watching and stopping.
+    scoring: str | Callable[..., float] | None
+    max_time: float | None
+    # Where it runs.
+    device: str | torch.device
+    dtype: str
+    compile: bool
+    backend: str
+    backend_params: dict[str, Any] | None
+
     _codec: TargetCodec
     _names: ClassVar[list[str]]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        solver: Any = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool | int | str = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-        # Network.
-        dropout: float | Sequence[float] = 0.0,
-        input_dropout: float = 0.0,
-        normalization: str | None = None,
-        residual: bool = False,
-        weight_init: Any = "auto",
-        module: Callable[..., nn.Module] | None = None,
-        # Loss and output.
-        loss: Any = "log_loss",
-        output_activation: str = "auto",
-        # These are the classifier's alone; the regressor's own constructor has none of them.
-        focal_gamma: float = 2.0,
-        label_smoothing: float = 0.0,
-        class_weight: Any = None,
-        # Solvers, schedules, averaging.
-        solver_params: dict[str, Any] | None = None,
-        gradient_clip: float | None = None,
-        weight_averaging: str | None = None,
-        ema_decay: float = 0.99,
-        swa_start: float = 0.75,
-        warmup: float = 0,
-        lr_decay: float | None = None,
-        lr_step_size: int = 30,
-        lr_patience: int = 5,
-        lr_min: float = 0.0,
-        # Watching and stopping.
-        scoring: str | Callable[..., float] | None = None,
-        max_time: float | None = None,
-        # Where it runs.
-        device: str | torch.device = "auto",
-        dtype: str = "auto",
-        compile: bool = False,
-        backend: str = "torch",
-        backend_params: dict[str, Any] | None = None,
-        **module__: Any,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        # Network.
-        self.dropout = dropout
-        self.input_dropout = input_dropout
-        self.normalization = normalization
-        self.residual = residual
-        self.weight_init = weight_init
-        self.module = module
-        # Loss and output.
-        self.loss = loss
-        self.output_activation = output_activation
-        self.focal_gamma = focal_gamma
-        self.label_smoothing = label_smoothing
-        self.class_weight = class_weight
-        # Solvers, schedules, averaging.
-        self.solver_params = solver_params
-        self.gradient_clip = gradient_clip
-        self.weight_averaging = weight_averaging
-        self.ema_decay = ema_decay
-        self.swa_start = swa_start
-        self.warmup = warmup
-        self.lr_decay = lr_decay
-        self.lr_step_size = lr_step_size
-        self.lr_patience = lr_patience
-        self.lr_min = lr_min
-        # Watching and stopping.
-        self.scoring = scoring
-        self.max_time = max_time
-        # Where it runs.
-        self.device = device
-        self.dtype = dtype
-        self.compile = compile
-        self.backend = backend
-        self.backend_params = backend_params
-        set_module_parameters(self, module__)
+    def _set_parameters(self, arguments: dict[str, Any]) -> None:
+        """Set the parameters, given the ``locals()`` of an estimator's constructor.
+
+        Each estimator's signature is the one list of its parameters: what is not in it ends among
+        ``module__``, where a name that does not begin so is an error.
+        """
+        own = {name: arguments[name] for name in arguments if name not in ("self", "module__")}
+        self.__dict__.update(own)
+        set_module_parameters(self, arguments["module__"])
 
     @classmethod
     def _get_param_names(cls) -> list[str]:

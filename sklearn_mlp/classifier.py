@@ -1,16 +1,17 @@
 """The classifier."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mlp import metrics
 from sklearn_mlp.array_api import follow_samples
@@ -340,10 +341,74 @@ or a subclass of torch.optim.Optimizer, default='adam'
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
+    focal_gamma: float
+    label_smoothing: float
+    class_weight: Any
     classes_: Any
     _codec: LabelCodec
 
-    # The constructor is the base's: scikit-learn's classifier has the same order of parameters.
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int | str = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        # Network.
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        normalization: str | None = None,
+        residual: bool = False,
+        weight_init: Any = "auto",
+        module: Callable[..., nn.Module] | None = None,
+        # Loss and output.
+        loss: Any = "log_loss",
+        output_activation: str = "auto",
+        focal_gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
+        # Solvers, schedules, averaging.
+        solver_params: dict[str, Any] | None = None,
+        gradient_clip: float | None = None,
+        weight_averaging: str | None = None,
+        ema_decay: float = 0.99,
+        swa_start: float = 0.75,
+        warmup: float = 0,
+        lr_decay: float | None = None,
+        lr_step_size: int = 30,
+        lr_patience: int = 5,
+        lr_min: float = 0.0,
+        # Watching and stopping.
+        scoring: str | Callable[..., float] | None = None,
+        max_time: float | None = None,
+        # Where it runs.
+        device: str | torch.device = "auto",
+        dtype: str = "auto",
+        compile: bool = False,
+        backend: str = "torch",
+        backend_params: dict[str, Any] | None = None,
+        **module__: Any,
+    ) -> None:
+        self._set_parameters(locals())
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(

@@ -335,6 +335,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
         "scale_target": [StrOptions({"standard"}), None],
     }
 
+    huber_delta: float
+    quantile: Any
+    scale_target: str | None
     _codec: NumberCodec
 
     def __init__(
@@ -398,65 +401,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         backend_params: dict[str, Any] | None = None,
         **module__: Any,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes,
-            activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-            # Network.
-            dropout=dropout,
-            input_dropout=input_dropout,
-            normalization=normalization,
-            residual=residual,
-            weight_init=weight_init,
-            module=module,
-            # Loss and output.
-            loss=loss,
-            output_activation=output_activation,
-            # Solvers, schedules, averaging.
-            solver_params=solver_params,
-            gradient_clip=gradient_clip,
-            weight_averaging=weight_averaging,
-            ema_decay=ema_decay,
-            swa_start=swa_start,
-            warmup=warmup,
-            lr_decay=lr_decay,
-            lr_step_size=lr_step_size,
-            lr_patience=lr_patience,
-            lr_min=lr_min,
-            # Watching and stopping.
-            scoring=scoring,
-            max_time=max_time,
-            # Where it runs.
-            device=device,
-            dtype=dtype,
-            compile=compile,
-            backend=backend,
-            backend_params=backend_params,
-            **module__,
-        )
-        self.huber_delta = huber_delta
-        self.quantile = quantile
-        self.scale_target = scale_target
+        self._set_parameters(locals())
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(

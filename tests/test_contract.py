@@ -1,6 +1,7 @@
 """scikit-learn's checks of an estimator: all of them, without an expected failure."""
 
 import pytest
+from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -58,3 +59,19 @@ def test_no_check_fails_that_scikit_learn_passes(Estimator, Plain, backend, para
         ours.pop("check_class_weight_classifiers", None)
     theirs = results_of(Plain(max_iter=100, **parameters), "failed") if ours else {}
     assert {name: message for name, message in ours.items() if name not in theirs} == {}
+
+
+class WithDepth(TorchMLPRegressor):
+    """Somebody's estimator with a parameter of its own and a few of ours."""
+
+    def __init__(self, depth=2, *, alpha=1e-4, **others):
+        super().__init__(hidden_layer_sizes=(5,) * depth, alpha=alpha, **others)
+        self.depth = depth
+
+
+def test_a_subclass_may_have_a_constructor_of_its_own():
+    estimator = clone(WithDepth(3, alpha=0.5))
+    assert estimator.get_params() == {"alpha": 0.5, "depth": 3}
+    assert (estimator.hidden_layer_sizes, estimator.solver) == ((5, 5, 5), "adam")
+    with pytest.raises(TypeError, match="got an unexpected keyword argument 'class_weight'"):
+        WithDepth(class_weight="balanced")

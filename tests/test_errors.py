@@ -162,6 +162,22 @@ def test_every_parameter_is_tried():
     assert (tried - of_classifier) | of_regressor == set(TorchMLPRegressor().get_params())
 
 
+@pytest.mark.parametrize("Estimator", THEIRS)
+def test_a_name_that_is_no_parameter(Estimator):
+    others = {*TorchMLPClassifier().get_params(), *TorchMLPRegressor().get_params()}
+    foreign = others - set(Estimator().get_params())
+    assert len(foreign) == 3
+    for name in {*foreign, "hiden_layer_sizes"}:
+        sentence = (
+            rf"{Estimator.__name__}.__init__\(\) got an unexpected keyword argument '{name}'"
+        )
+        with pytest.raises(TypeError, match=sentence):
+            Estimator(**{name: 0.5})
+        with pytest.raises(ValueError, match=f"Invalid parameter '{name}' for estimator"):
+            Estimator().set_params(**{name: 0.5})
+        assert not hasattr(Estimator(), name)
+
+
 def test_parameters_are_checked_by_partial_fit_too(make_classifier):
     with pytest.raises(ValueError, match="The 'alpha' parameter of TorchMLPClassifier must be"):
         make_classifier(alpha=-1).partial_fit(X, Y, classes=[0, 1])

@@ -211,13 +211,6 @@ def test_a_grid_reaches_them(iris, backend):
     assert search.best_estimator_[-1].module_.gate.out_features == best
 
 
-def test_a_name_that_is_no_parameter():
-    with pytest.raises(TypeError, match="got an unexpected keyword argument 'alhpa'"):
-        TorchMLPClassifier(alhpa=1)
-    with pytest.raises(ValueError, match="Invalid parameter 'alhpa' for estimator"):
-        TorchMLPRegressor().set_params(alhpa=1)
-
-
 @pytest.mark.parametrize("Estimator", [TorchMLPClassifier, TorchMLPRegressor])
 def test_check_estimator(Estimator):
     estimator = Estimator(module=plain, module__hidden=50, max_iter=100)
