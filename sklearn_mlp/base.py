@@ -1,10 +1,10 @@
 """What the classifier and the regressor share: the scikit-learn contract around a backend."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,13 +25,8 @@ from sklearn_mlp.inputs import (
     on_host,
 )
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.module_parameters import (
-    is_module_parameter,
-    module_parameters_of,
-    set_module_parameters,
-)
+from sklearn_mlp.module_parameters import module_parameters_of
 from sklearn_mlp.network import count_parameters
-from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.progress import epoch_bar
 from sklearn_mlp.randomness import settled_training
@@ -60,119 +55,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     backend, set the fitted attributes.
     """
 
-    # The parameters that both have; each estimator's constructor has their defaults.
-    hidden_layer_sizes: Any
-    activation: Any
-    solver: Any
-    alpha: float
-    batch_size: int | str
-    learning_rate: str
-    learning_rate_init: float
-    power_t: float
-    max_iter: int
-    shuffle: bool
-    random_state: Any
-    tol: float
-    verbose: bool | int | str
-    warm_start: bool
-    momentum: float
-    nesterovs_momentum: bool
-    early_stopping: bool
-    validation_fraction: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    n_iter_no_change: float
-    max_fun: int
-    # Network.
-    dropout: float | Sequence[float]
-    input_dropout: float
-    normalization: str | None
-    residual: bool
-    weight_init: Any
-    module: Callable[..., nn.Module] | None
-    # Loss and output.
-    loss: Any
-    output_activation: str
-    # Solvers, schedules, averaging.
-    solver_params: dict[str, Any] | None
-    gradient_clip: float | None
-    weight_averaging: str | None
-    ema_decay: float
-    swa_start: float
-    warmup: float
-    lr_decay: float | None
-    lr_step_size: int
-    lr_patience: int
-    lr_min: float
-    # Watching and stopping.
-    scoring: str | Callable[..., float] | None
-    max_time: float | None
-    # Where it runs.
-    device: str | torch.device
-    dtype: str
-    compile: bool
-    backend: str
-    backend_params: dict[str, Any] | None
-
     _codec: TargetCodec
-    _names: ClassVar[list[str]]
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
-
-    def _set_parameters(self, arguments: dict[str, Any]) -> None:
-        """Set the parameters, given the ``locals()`` of an estimator's constructor.
-
-        Each estimator's signature is the one list of its parameters: what is not in it ends among
-        ``module__``, where a name that does not begin so is an error.
-        """
-        own = {name: arguments[name] for name in arguments if name not in ("self", "module__")}
-        self.__dict__.update(own)
-        set_module_parameters(self, arguments["module__"])
-
-    @classmethod
-    def _get_param_names(cls) -> list[str]:
-        """Return the constructor's parameters, read off it once.
-
-        scikit-learn reads them whenever it asks for the parameters, which for so many takes as
-        long as a tenth of a small fit.
-        """
-        if "_names" not in vars(cls):
-            cls._names = super()._get_param_names()
-        return list(cls._names)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters, those set for the module among them.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Of no consequence: no parameter is an estimator.
-
-        Returns
-        -------
-        params : dict
-            Values by name.
-        """
-        return {**super().get_params(deep=deep), **module_parameters_of(self)}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters.
-
-        Parameters
-        ----------
-        **params : any
-            Values by name; ``module__<name>`` is what ``module`` is called with as ``name``.
-
-        Returns
-        -------
-        self : estimator
-            The estimator.
-        """
-        others = {name: value for name, value in params.items() if not is_module_parameter(name)}
-        super().set_params(**others)
-        for_module = {name: params[name] for name in params if name not in others}
-        set_module_parameters(self, for_module)
-        return self
 
     # What the two tasks differ in.
 

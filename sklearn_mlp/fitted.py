@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from sklearn_mlp.hidden import HiddenFeaturesMixin, up_to_layer
 from sklearn_mlp.inputs import prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters
+from sklearn_mlp.parameterized import Parameterized
 from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.prepared import PreparedFit
@@ -43,13 +43,8 @@ def predicting_attributes(
     }
 
 
-class FittedNetwork(HiddenFeaturesMixin, BaseEstimator):
+class FittedNetwork(HiddenFeaturesMixin, Parameterized):
     """The half of the estimators that comes after a fit."""
-
-    # Parameters that matter here.
-    solver: Any
-    early_stopping: bool
-    backend: str
 
     # Set by fit; the rest of the fitted attributes are properties, below.
     module_: nn.Module
