@@ -56,6 +56,7 @@ class _LossOfLogits(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, loss: Loss, batch: Batch) -> Tensor:
+        """Return the weighted mean of the losses; logits are (size, n_outputs)."""
         ctx.save_for_backward(logits)
         ctx.loss, ctx.batch = loss, batch
         losses = loss.per_sample(logits.t(), batch.targets)
@@ -64,6 +65,7 @@ class _LossOfLogits(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient with respect to the logits in closed form, times ``scale``."""
         (logits,) = ctx.saved_tensors
         outputs, batch = logits.t(), ctx.batch
         delta = ctx.loss.gradient(outputs, batch.targets, out=torch.empty_like(outputs))

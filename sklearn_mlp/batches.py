@@ -133,6 +133,7 @@ class Batches:
         return None if self._weights is None else self._weights.shares
 
     def _make_batches(self) -> Iterator[Batch]:
+        """Go through the batches of the epoch, as they lie in what was gathered."""
         shares: Iterable[Tensor | None] = [None] * len(self)
         if self._weights is not None:
             shares = self._weights.shares.split(self.sizes)
@@ -143,6 +144,7 @@ class Batches:
             yield Batch(inputs, inputs.t(), targets.t(), stop - start, share, weight_sum)
 
     def _make_gather(self, batch_size: int) -> "_Unmoved":
+        """Return the way to gather: by where the samples lie, and whether a copy of them fits."""
         inputs = self._data.inputs
         if isinstance(inputs, SparseRows):
             return _SparseGather(self._data)
@@ -289,6 +291,7 @@ class _Shares:
 
     @classmethod
     def of(cls, data: TrainingData, bounds: list[int]) -> "_Shares | None":
+        """Return the shares for batches between bounds; None without weights."""
         if data.sample_weight is None:
             return None
         inputs = data.inputs

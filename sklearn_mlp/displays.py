@@ -152,6 +152,7 @@ class _CurvesDisplay:
         return self
 
     def _has(self, column: str) -> bool:
+        """Tell whether any of the models has numbers for a column of its history."""
         return any(history[column].notna().any() for history in self.histories.values())
 
 

@@ -58,6 +58,7 @@ def backward_by_autograd(
     """Return the backward form of an activation, from its input: the public, slower way."""
 
     def backward_(delta: Tensor, values: Tensor) -> Tensor:
+        """Multiply ``delta`` by the derivative at ``values``, in place."""
         # Copies: what was made in inference mode is of no use to autograd.
         with torch.inference_mode(False), torch.enable_grad():
             inputs = values.clone().requires_grad_()

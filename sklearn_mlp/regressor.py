@@ -620,6 +620,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
             return partial(metrics.d2_pinball, levels=loss.levels)
 
         def score(outputs: Tensor, targets: Tensor, sample_weight: Tensor | None) -> float:
+            """Return R² of the predictions, which some losses have besides other outputs."""
             return metrics.r2(loss.predictions(outputs), targets, sample_weight)
 
         return score

@@ -220,6 +220,7 @@ class _Batches:
             start = stop
 
     def _inputs_and_batches(self) -> Iterable[tuple[Tensor, Batch]]:
+        """Pair each batch with its samples, from skorch's loader if there is one."""
         if self._loader is None:
             return ((_dense(batch), batch) for batch in self._batches)
         batches = []

@@ -91,6 +91,7 @@ class OptimizerState:
         is_quiet = torch.is_inference_mode_enabled()
 
         def brought(moment: Tensor) -> Tensor:
+            """Return a moment at ``like``'s place and in its type, free to be changed."""
             # What was made in inference mode cannot be changed outside of it.
             return (moment if is_quiet or not moment.is_inference() else moment.clone()).to(like)
 
@@ -153,9 +154,11 @@ class _Array:
 
     @classmethod
     def of(cls, tensor: Tensor) -> "_Array":
+        """Pack a tensor, from whichever device it is on."""
         return cls(tensor.detach().cpu().numpy())
 
     def tensor(self) -> Tensor:
+        """Return the tensor, on the CPU."""
         return torch.from_numpy(self.values)
 
 

@@ -138,6 +138,7 @@ def make_rescore(
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
 
     def rescore() -> float:
+        """Return the score of the network as it is now."""
         # A scorer of the user's may do anything with torch.
         with torch.inference_mode(False), config_context(array_api_dispatch=False):
             return float(scorer(view, X, y, **weights))

@@ -40,6 +40,7 @@ def _transpose(state: TrainingState, layout: Layout, n_rows: int, n_columns: int
     """Transpose the first weight, of so many rows and columns, in all vectors of a state."""
 
     def transposed(tensor: Tensor) -> Tensor:
+        """Transpose the first weight within a vector, in place, if it is one of all weights."""
         # Anything shorter is of a single layer, whose shape it has.
         if tensor.ndim == 1 and len(tensor) >= layout.n_weights:
             first = tensor[: n_rows * n_columns]

@@ -116,6 +116,7 @@ class _Objective:
             return self._evaluate(vector)
 
     def _evaluate(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """Add up loss and gradient over chunks of the samples, and the penalty's."""
         parameters, gradient = self._parameters, self._gradient
         _assign(parameters.values, vector)
         n_samples = len(self._data.inputs)

@@ -99,6 +99,7 @@ class StackedBatches:
             )
 
     def _make_batches(self) -> Iterator[Batch]:
+        """Go through the batches of the epoch, those of all streams as one."""
         for batches in zip(*(stream.batches for stream in self.streams), strict=True):
             first: Batch = batches[0]
             targets = [

@@ -123,6 +123,7 @@ def _side_by_side(members: Sequence["Member"]) -> list["Member"]:
     places: dict[object, int] = {}
 
     def key(member: Member) -> tuple[int, int]:
+        """Return when its samples, and then its solver's numbers on them, were first met."""
         config = member.config
         numbers = (config.learning_rate_init, config.beta_1, config.beta_2, config.epsilon)
         stream = stream_key(member.fit)
@@ -298,6 +299,7 @@ class Stack:
             return None
 
         def validate() -> tuple[float, float]:
+            """Return the loss and the score after this epoch."""
             # The monitor keeps the best weights: it has to find the present ones.
             self._parameters.read(self.members.index(member), member.vector)
             if validation.rescore is None:

@@ -83,6 +83,7 @@ def choose_classifier_loss(
         )
 
     def choose(n_classes: int) -> Loss:
+        """Return the loss of one column of labels."""
         if loss == "log_loss" and not label_smoothing:
             if output_activation == "softmax":
                 return MulticlassLogLoss()

@@ -32,6 +32,7 @@ class OutputActivation:
 
 
 def _softmax_backward(slope: Tensor, outputs: Tensor) -> Tensor:
+    """Multiply by each sample's Jacobian, ``diag(p) - p pᵀ``, without making it."""
     return outputs * (slope - (slope * outputs).sum(-2, keepdim=True))
 
 
