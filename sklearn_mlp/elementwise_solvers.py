@@ -86,10 +86,12 @@ class AdamW(ElementwiseSolver):
 
 @final
 class NAdam(ElementwiseSolver):
-    """Adam with Nesterov's momentum, Dozat (2016), as torch's `NAdam`."""
+    """Adam with Nesterov's momentum, Dozat (2016), as torch's `NAdam`.
+
+    It cannot be captured: the product of the momenta is kept on the host.
+    """
 
     moment_names = ("first", "second")
-    can_be_captured = False
 
     def __init__(
         self,
@@ -116,10 +118,6 @@ class NAdam(ElementwiseSolver):
         self.parameters.values.addcdiv_(gradient, root, value=along)
         self.parameters.values.addcdiv_(first, root, value=ahead)
 
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
-        """Cannot be: the product of the momenta is kept on the host."""
-        raise NotImplementedError
-
     def _momentum(self, step: int) -> float:
         """Return the momentum at a step, which grows to ``beta_1``."""
         decay: float = 0.96 ** (step * _NADAM_MOMENTUM_DECAY)
@@ -128,10 +126,12 @@ class NAdam(ElementwiseSolver):
 
 @final
 class RAdam(ElementwiseSolver):
-    """Adam that waits until its second moment is known, Liu et al. (2020), as torch's `RAdam`."""
+    """Adam that waits until its second moment is known, Liu et al. (2020), as torch's `RAdam`.
+
+    It cannot be captured: what is done depends on the step.
+    """
 
     moment_names = ("first", "second")
-    can_be_captured = False
 
     def descend(self, learning_rate: float, step: int) -> None:
         """Go along the first moment, rectified by the second once that is of some length."""
@@ -147,10 +147,6 @@ class RAdam(ElementwiseSolver):
         step_size *= math.sqrt(rectified / ((longest - 4) * (longest - 2) * length) * correction)
         root = second.sqrt().add_(self.config.epsilon)
         self.parameters.values.addcdiv_(first, root, value=-step_size)
-
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
-        """Cannot be: what is done depends on the step."""
-        raise NotImplementedError
 
 
 class ScaledGradient(ElementwiseSolver):

@@ -35,12 +35,9 @@ class Solver(ABC):
     ----------
     moment_names : tuple of str
         What the memory consists of: vectors, 0 at first.
-    can_be_captured : bool
-        Whether there is `update_captured`.
     """
 
     moment_names: ClassVar[tuple[str, ...]] = ()
-    can_be_captured: bool = True
 
     def __init__(
         self,
@@ -58,13 +55,18 @@ class Solver(ABC):
     def update(self, learning_rate: float, penalty: float) -> None:
         """Take one step; ``penalty`` times a weight is added to its gradient."""
 
-    @abstractmethod
+    @property
+    def can_be_captured(self) -> bool:
+        """Whether the solver has an `update_captured` of its own."""
+        return type(self).update_captured is not Solver.update_captured
+
     def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
         """Take the same step from scalars on the device, so that a CUDA graph can repeat it.
 
         ``count`` is the number of this step, in float64; the count in the state is the caller's
-        to bring up to date.
+        to bring up to date. A solver whose steps the host has a part in leaves it as it is here.
         """
+        raise NotImplementedError(f"{type(self).__name__} cannot be captured")
 
     def remember(self) -> OptimizerState:
         """Return the memory, brought up to date; a fit ends with it."""

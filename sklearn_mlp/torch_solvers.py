@@ -35,9 +35,8 @@ class TorchSolver(Solver):
     Which parameters they are given: where every number is changed by itself, all weights as one
     vector and all biases as another, because a call for each layer would cost more than the
     arithmetic. An optimizer of the user's own, and Muon, see every layer's weights as a matrix.
+    They cannot be captured: torch keeps numbers of theirs on the host.
     """
-
-    can_be_captured = False
 
     def __init__(
         self,
@@ -60,10 +59,6 @@ class TorchSolver(Solver):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
             optimizer.step()
-
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
-        """Cannot be: torch keeps numbers on the host."""
-        raise NotImplementedError
 
     def remember(self) -> OptimizerState:
         """Return the memory, brought up to date with what the optimizers keep."""

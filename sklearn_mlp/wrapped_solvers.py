@@ -22,8 +22,12 @@ class WrappedSolver(Solver):
 
     def __init__(self, solver: Solver) -> None:
         super().__init__(solver.parameters, solver.gradient, solver.config, solver.state)
-        self.can_be_captured = solver.can_be_captured
         self._solver = solver
+
+    @property
+    def can_be_captured(self) -> bool:
+        """Whether the solver that takes the steps can be."""
+        return self._solver.can_be_captured
 
     def before(self) -> None:
         """Do something about the gradient."""

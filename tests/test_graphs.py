@@ -4,16 +4,20 @@ What these tests cannot show is that CUDA records the calls; they show that repl
 everything that changes read from the device, gives the numbers of the step-by-step epoch.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
+from test_batches import CONFIG
 
 from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.engine import graphs, train
-from sklearn_mlp.solvers import Adam
-from sklearn_mlp.torch_solvers import TorchSolver
+from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.solver_choice import OWN_SOLVERS, make_solver
+from sklearn_mlp.state import TrainingState
 
 
 @pytest.fixture
@@ -83,13 +87,37 @@ def test_partial_fit_after_recorded_epochs_counts_on(replayed):
     assert estimator._state.optimizer.step == step + 5
 
 
-def test_nothing_is_recorded_without_cuda(monkeypatch):
-    class Batches:
-        has_fixed_views = True
+class FixedBatches:
+    """Stands for batches that lie in the same memory in every epoch."""
 
-    batches, cuda = Batches(), torch.device("cuda", 0)
-    assert not graphs.can_capture(batches, Adam, torch.device("cpu"))
-    assert graphs.can_capture(batches, Adam, cuda)
-    assert not graphs.can_capture(batches, TorchSolver, cuda)
+    has_fixed_views = True
+
+
+def solver_of(name, **parameters):
+    """Make the solver that an estimator with these parameters would have."""
+    vector = ParameterVector.of(MLP((2, 2), "relu", torch.float64))
+    config = replace(CONFIG, solver=name, **parameters)
+    return make_solver(vector, vector.empty_like(), config, TrainingState())
+
+
+@pytest.mark.parametrize("gradient_clip", [None, 1.0])
+def test_a_solver_that_the_host_has_a_part_in_is_not_recorded(gradient_clip):
+    cuda = torch.device("cuda", 0)
+    recorded = {
+        name
+        for name in OWN_SOLVERS
+        if graphs.can_capture(FixedBatches, solver_of(name, gradient_clip=gradient_clip), cuda)
+    }
+    assert recorded == set(OWN_SOLVERS) - {"nadam", "radam"}
+    theirs = solver_of("adamw", solver_params={"amsgrad": True}, gradient_clip=gradient_clip)
+    assert not graphs.can_capture(FixedBatches, theirs, cuda)
+    with pytest.raises(NotImplementedError, match="TorchSolver cannot be captured"):
+        theirs.update_captured(*torch.ones(3))
+
+
+def test_nothing_is_recorded_without_cuda(monkeypatch):
+    adam, cuda = solver_of("adam"), torch.device("cuda", 0)
+    assert not graphs.can_capture(FixedBatches, adam, torch.device("cpu"))
+    assert graphs.can_capture(FixedBatches, adam, cuda)
     monkeypatch.setenv("SKLEARN_MLP_CUDA_GRAPHS", "0")
-    assert not graphs.can_capture(batches, Adam, cuda)
+    assert not graphs.can_capture(FixedBatches, adam, cuda)

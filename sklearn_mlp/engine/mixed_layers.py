@@ -17,7 +17,8 @@ class MixedLayers(FlatLayers):
     The weights that training changes stay float32: a bfloat16 has eight significant bits, in
     which small steps would be lost. They are copied into bfloat16 once per step. Hidden values and
     their gradients are bfloat16, too; logits, the loss and the gradients of the parameters are
-    float32. The same as autograd does under `torch.autocast`.
+    float32. The same as autograd does under `torch.autocast`. Gradients are not added to: only
+    ``lbfgs`` does that, which needs more precision.
 
     Parameters
     ----------
@@ -69,7 +70,3 @@ class MixedLayers(FlatLayers):
         self.weight_gradients[layer].copy_(product)
         bias = self.bias_gradients[layer]
         torch.sum(delta, dim=1, dtype=bias.dtype, out=bias)
-
-    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
-        """Cannot be: only ``lbfgs`` adds, which needs more precision."""
-        raise NotImplementedError
