@@ -159,7 +159,7 @@ class EpochMonitor:
         warnings.warn(
             f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=1,  # from this package, so that a filter by module="sklearn" takes it
         )
 
     def _compare_loss(self, loss: float) -> bool:

@@ -390,7 +390,7 @@ class _Net(NeuralNet):
         except KeyboardInterrupt:
             # skorch's own callbacks raise it to stop.
             if not run.is_stopped_by_callback:
-                warnings.warn("Training interrupted by user.", stacklevel=2)
+                warnings.warn("Training interrupted by user.", stacklevel=1)
         return self
 
     def _present_run(self) -> _Run:

@@ -476,6 +476,17 @@ def test_max_iter_reached(make_classifier, solver):
     assert estimator.n_iter_ == 2
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("limit", [{"max_iter": 2}, {"max_time": 1e-9}], ids=str)
+def test_a_filter_for_scikit_learns_warnings_takes_ours(make_classifier, solver, limit):
+    # scikit-learn's own examples have this filter; it goes by the module that warns.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=ConvergenceWarning, module="sklearn")
+        make_classifier(solver=solver, **limit).fit(X, Y)
+    with pytest.warns(ConvergenceWarning, match="reached|failed to converge"):
+        make_classifier(solver=solver, **limit).fit(X, Y)
+
+
 def test_a_batch_larger_than_the_data(make_classifier):
     sentence = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
     with pytest.warns(UserWarning, match=sentence):

@@ -188,7 +188,7 @@ class _IterationRecord:
                 f"lbfgs: Maximum time (max_time={max_time} s) reached and the optimization "
                 "hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=1,  # not from SciPy, which calls this
             )
             self.is_stopped = True
         for observer in self._config.observers:
