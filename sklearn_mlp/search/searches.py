@@ -19,7 +19,42 @@ _MAX_MEMORY = [
 ]
 
 
-class BatchedGridSearchCV(GridSearchCV):
+class _StackingSearch(BaseSearchCV):
+    """scikit-learn's search, whose candidates and folds are trained in stacks."""
+
+    max_memory: float
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Fit all candidates, together, and the best one on all of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        **params : dict of str to object
+            As for scikit-learn's.
+
+        Returns
+        -------
+        self : estimator
+            The fitted search.
+
+        Raises
+        ------
+        TypeError
+            If the estimator is not of this package.
+        ValueError
+            As scikit-learn's; or if ``max_memory`` is too small for one network.
+        """
+        _check_estimator(self.estimator, type(self).__name__)
+        parallel = partial(StackingParallel, max_memory=self.max_memory, report=bool(self.verbose))
+        return with_parallel(BaseSearchCV.fit, parallel)(self, X, y, **params)
+
+
+class BatchedGridSearchCV(_StackingSearch, GridSearchCV):
     """scikit-learn's `GridSearchCV`, with all candidates and folds trained together.
 
     Networks of one form are trained as one stack: one product per layer for all of them. Each
@@ -102,35 +137,8 @@ class BatchedGridSearchCV(GridSearchCV):
         )
         self.max_memory = max_memory
 
-    @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Fit all candidates, together, and the best one on all of the data.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The samples.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
-        **params : dict of str to object
-            As for scikit-learn's.
-
-        Returns
-        -------
-        self : BatchedGridSearchCV
-            The fitted search.
-
-        Raises
-        ------
-        TypeError
-            If the estimator is not of this package.
-        ValueError
-            As scikit-learn's; or if ``max_memory`` is too small for one network.
-        """
-        return _fit_search(self, X, y, params)
-
-
-class BatchedRandomizedSearchCV(RandomizedSearchCV):
+class BatchedRandomizedSearchCV(_StackingSearch, RandomizedSearchCV):
     """scikit-learn's `RandomizedSearchCV`, with all candidates and folds trained together.
 
     See `BatchedGridSearchCV` for what is trained together.
@@ -206,26 +214,6 @@ error_score, return_train_score
         )
         self.max_memory = max_memory
 
-    @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Fit all candidates, together, and the best one on all of the data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The samples.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
-        **params : dict of str to object
-            As for scikit-learn's.
-
-        Returns
-        -------
-        self : BatchedRandomizedSearchCV
-            The fitted search.
-        """
-        return _fit_search(self, X, y, params)
-
 
 def cross_validate_batched(
     estimator: Any,
@@ -295,13 +283,6 @@ return_estimator, return_indices, error_score
         error_score=error_score,
     )
     return results
-
-
-def _fit_search(search: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
-    """Run scikit-learn's fit with stacks."""
-    _check_estimator(search.estimator, type(search).__name__)
-    parallel = partial(StackingParallel, max_memory=search.max_memory, report=bool(search.verbose))
-    return with_parallel(BaseSearchCV.fit, parallel)(search, X, y, **params)
 
 
 def _check_estimator(estimator: Any, name: str) -> None:
