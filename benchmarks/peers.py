@@ -74,6 +74,10 @@ class Peer(ABC):
         """Why the peer cannot do this workload; None if it can."""
         return None
 
+    def in_float64(self) -> "Peer | None":
+        """The same peer computing in float64; None where there is none, or this is it."""
+        return None
+
     @abstractmethod
     def fit_call(self, workload: Workload, problem: Problem, device: str) -> Callable[[], Trained]:
         """A call that trains from scratch."""
@@ -181,6 +185,13 @@ class Ours(Peer):
             except Exception as error:
                 self._refusal = f"{type(error).__name__}: {error}".splitlines()[0]
         return self._refusal
+
+    def in_float64(self) -> "Ours | None":
+        """The same estimator with ``dtype="float64"``."""
+        if self.options.get("dtype") == "float64":
+            return None
+        options = {**self.options, "dtype": "float64"}
+        return Ours(self.name, self.title, FLOAT64_CURVE_MARGIN, **options)
 
     def fit_call(self, workload: Workload, problem: Problem, device: str) -> Callable[[], Trained]:
         return lambda: quiet_fit(self.estimator(workload, device), problem)

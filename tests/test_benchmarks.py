@@ -180,6 +180,42 @@ def test_only_who_agrees_is_timed():
     }
 
 
+class Rough(ScikitLearn):
+    """Follows scikit-learn's trajectory, but for some per cent."""
+
+    name, title = "rough", "rough"
+
+    def __init__(self, exact: Peer, noise: float) -> None:
+        super().__init__("float32")
+        self.exact, self.noise = exact, noise
+
+    def in_float64(self):
+        return self.exact
+
+    def fit_call(self, workload, problem, device):
+        def fit() -> Trained:
+            trained = fit_exactly()
+            return Trained(trained.predict, trained.loss_curve * (1 + self.noise))
+
+        fit_exactly = super().fit_call(workload, problem, device)
+        return fit
+
+
+@pytest.mark.parametrize(("exact", "agrees"), [(REFERENCE, True), (Cheat(), False), (None, False)])
+def test_a_float32_curve_that_has_drifted_is_judged_in_float64(exact, agrees):
+    peers = {"rough": Rough(exact, 0.05)}
+    rows = run_workload(TINY, DataSource(), peers, repeats=1, log=silent)
+    (row,) = rows
+    assert row.agrees == agrees
+    assert (row.seconds > 0) == agrees
+    if agrees:
+        assert row.rule.startswith("loss curve, in float32 5.0e-02, in float64")
+        assert row.deviation == 0
+        assert row.margin == 1e-9
+    else:
+        assert row.note == "loss curve off by 0.05, margin 0.01"
+
+
 @pytest.mark.parametrize("kind", ["fit", "predict"])
 def test_every_peer_does_a_tiny_workload(kind):
     rows = run_workload(replace(TINY, kind=kind), DataSource(), all_peers(), repeats=1, log=silent)
