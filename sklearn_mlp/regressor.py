@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
@@ -526,19 +527,33 @@ or a subclass of torch.optim.Optimizer, default='adam'
         score : float
             `sklearn.metrics.r2_score`; of quantiles `sklearn.metrics.d2_pinball_score`, averaged
             over the levels. 1 is perfect, and 0 is no better than a constant.
+
+        Raises
+        ------
+        ValueError
+            If ``y`` is not a finite number for each prediction, or there is not a weight for each.
         """
         self._check_is_fitted()
         if not isinstance(self._loss, Quantiles):
             return super().score(X, y, sample_weight)
-        values = np.asarray(on_host(y))
+        predictions = np.asarray(on_host(self.predict(X)))
+        # As `r2_score` checks them.
+        values = check_array(on_host(y), ensure_2d=False, dtype=np.float64, input_name="y")
+        check_consistent_length(values, predictions, sample_weight)
         values = values.reshape(len(values), -1)
-        predictions = np.asarray(self.predict(X)).reshape(len(values), -1)
+        predictions = predictions.reshape(len(predictions), -1)
+        levels = self._loss.levels
+        n_targets = predictions.shape[1] // len(levels)
+        if values.shape[1] != n_targets:
+            raise ValueError(
+                f"y has {values.shape[1]} columns, but the network was fitted with {n_targets}."
+            )
         weights = self._validate_weights(sample_weight, values)
         return metrics.d2_pinball(
             torch.from_numpy(predictions),
             torch.tensor(values),
             None if weights is None else torch.from_numpy(weights),
-            levels=self._loss.levels,
+            levels=levels,
         )
 
     @property

@@ -373,6 +373,32 @@ def test_shapes_of_quantiles():
         assert np.isfinite(reg.score(X, target))
 
 
+@pytest.mark.parametrize("quantile", [0.5, [0.2, 0.8]], ids=str)
+def test_the_score_of_quantiles_refuses_what_r2_does(quantile):
+    X, y = heteroscedastic(40)
+    reg = TorchMLPRegressor("quantile", 4, quantile=quantile, max_iter=2).fit(X, y)
+    by_r2 = TorchMLPRegressor(hidden_layer_sizes=4, max_iter=2).fit(X, y)
+    wrong = [
+        ((X, y[:20]), r"inconsistent numbers of samples: \[20, 40\]"),
+        ((X[:20], y), r"inconsistent numbers of samples: \[40, 20\]"),
+        ((X, y, np.ones(20)), r"inconsistent numbers of samples: \[40, 40, 20\]"),
+        ((X, np.where(y > y[0], y, np.nan)), "Input (y )?contains NaN"),
+        ((X, ["one"] * 40), "could not convert string to float: 'one'"),
+    ]
+    for arguments, message in wrong:
+        for estimator in (reg, by_r2):
+            with pytest.raises(ValueError, match=message):
+                estimator.score(*arguments)
+    with pytest.raises(ValueError, match="y has 2 columns, but the network was fitted with 1"):
+        reg.score(X, np.column_stack([y, y]))
+    both = reg.fit(X, np.column_stack([y, -y]))
+    with pytest.raises(ValueError, match="y has 1 columns, but the network was fitted with 2"):
+        both.score(X, y)
+    # As many numbers as there are predictions, but not one for each.
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[20, 40\]"):
+        both.score(X, np.zeros((20, 4)))
+
+
 @pytest.mark.parametrize("quantile", [[0.5, 0.1], [], [0.5, 0.5], [0.0, 0.5], ["a"]])
 def test_wrong_quantiles(make_regressor, quantile):
     X, y = heteroscedastic(20)
