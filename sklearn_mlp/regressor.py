@@ -20,7 +20,7 @@ from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_lo
 from sklearn_mlp.losses.choice import REGRESSOR_LOSSES
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
 from sklearn_mlp.sklearn_internals import Interval, StrOptions, fit_context
-from sklearn_mlp.targets import NumberCodec, as_column, check_range
+from sklearn_mlp.targets import NumberCodec, as_column, check_numbers, check_range
 
 
 class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
@@ -437,6 +437,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
         Raises
         ------
+        TypeError
+            If ``y`` is not of a numeric type.
         ValueError
             If a parameter or the data is unusable, or training produces non-finite weights.
         """
@@ -579,6 +581,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
         X, y = validate_training_data(self, X, y, y_numeric=True, reset=reset)
+        check_numbers(y)
         check_range(y, self.loss)
         return X, as_column(y)
 

@@ -389,6 +389,20 @@ def as_column(y: np.ndarray) -> np.ndarray:
     return y
 
 
+def check_numbers(y: np.ndarray) -> None:
+    """Check that the targets of a regression are numbers, and not strings that look like some.
+
+    Raises
+    ------
+    TypeError
+        If they are not; scikit-learn's is of the same kind.
+    """
+    if y.dtype.kind not in "biuf":
+        raise TypeError(
+            f"y must be numbers, got {y.dtype}; convert it, such as by y.astype(float)."
+        )
+
+
 def check_range(y: np.ndarray, loss: Any) -> None:
     """Check that targets are in the range of the loss.
 

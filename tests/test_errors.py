@@ -318,6 +318,29 @@ def test_continuous_labels(make_classifier):
         make_classifier().fit(X, X[:, 0])
 
 
+@pytest.mark.parametrize("kind", ["U", "S", "M8[D]", "m8[D]"])
+def test_targets_that_are_no_numbers(make_regressor, kind):
+    y = Y.astype("U1" if kind == "U" else kind)
+    for call in ("fit", "partial_fit"):
+        # scikit-learn's is of NumPy's making, once training has begun.
+        error, _ = message_of(getattr(MLPRegressor(), call), X, y)
+        assert issubclass(error, TypeError)
+        sentence = f"y must be numbers, got {y.dtype}"
+        with pytest.raises(TypeError, match=re.escape(sentence)):
+            getattr(make_regressor(), call)(X, y)
+        with pytest.raises(TypeError, match=re.escape(sentence)):
+            getattr(make_regressor(), call)(torch.tensor(X), y)
+        estimator = make_regressor(loss="poisson")
+        with pytest.raises(TypeError, match=re.escape(sentence)):
+            getattr(estimator, call)(X, y)
+        assert not hasattr(estimator, "module_")
+    with pytest.raises(TypeError, match=f"In the validation set, .*{re.escape(sentence)}"):
+        make_regressor().fit(X, Y, X_val=X, y_val=y)
+    if kind == "U":
+        with pytest.raises(TypeError, match="y must be numbers, got <U1"):
+            make_regressor().fit(X, y.tolist())
+
+
 @pytest.mark.parametrize("y", [Y - 1, torch.tensor(Y - 1), np.column_stack([Y, -Y])], ids=type)
 def test_negative_counts(make_regressor, y):
     sentence = r"out of the valid range of the loss 'poisson': y must be >= 0, got a minimum of -1"
