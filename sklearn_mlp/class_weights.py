@@ -15,7 +15,7 @@ def weigh_classes(
 
     Parameters
     ----------
-    class_weight : dict, list of dict, 'balanced' or None
+    class_weight : dict, 'balanced', None, or a list of these
         The parameter. With several columns of labels the weights of a sample's labels are
         multiplied.
     columns : list of (classes, codes)
@@ -32,7 +32,8 @@ def weigh_classes(
     Raises
     ------
     ValueError
-        With scikit-learn's sentences, if ``class_weight`` does not fit the labels.
+        With scikit-learn's sentences, if ``class_weight`` does not fit the labels; if an entry of
+        a list is nothing that ``class_weight`` may be.
     """
     if class_weight is None:
         return weights
@@ -46,6 +47,8 @@ def weigh_classes(
                 "For multi-output, number of elements in class_weight should match number of "
                 f"outputs. Got {len(class_weight)} element(s) while having {len(columns)} outputs."
             )
+        for column, setting in enumerate(class_weight):
+            _check_entry(f"class_weight[{column}]", setting)
         settings = class_weight
     else:
         settings = [class_weight] * len(columns)
@@ -57,6 +60,19 @@ def weigh_classes(
             else compute_class_weight(setting, classes=classes, y=classes[codes])[codes]
         )
     return None if (combined == 1).all() else combined
+
+
+def asks_for_balance(class_weight: Any) -> bool:
+    """Tell whether ``'balanced'`` is asked for, in any column of labels."""
+    settings = class_weight if isinstance(class_weight, list) else [class_weight]
+    return any(isinstance(setting, str) and setting == "balanced" for setting in settings)
+
+
+def _check_entry(name: str, setting: Any) -> None:
+    """Check what a list has for one column of labels."""
+    if setting is None or isinstance(setting, dict) or asks_for_balance([setting]):
+        return
+    raise ValueError(f"{name} must be a dict, 'balanced' or None, got {setting!r}.")
 
 
 def _balanced(codes: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sklearn_mlp import metrics
 from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
-from sklearn_mlp.class_weights import weigh_classes
+from sklearn_mlp.class_weights import asks_for_balance, weigh_classes
 from sklearn_mlp.inputs import on_host, validate_training_data
 from sklearn_mlp.losses import Loss, choose_classifier_loss
 from sklearn_mlp.losses.choice import CLASSIFIER_LOSSES
@@ -169,10 +169,10 @@ or a subclass of torch.optim.Optimizer, default='adam'
     label_smoothing : float, default=0.0
         The share of each target that is spread over all classes, in [0, 1), as in
         `torch.nn.CrossEntropyLoss`; an output that stands for yes or no has two classes.
-    class_weight : dict, list of dict, 'balanced' or None, default=None
+    class_weight : dict, 'balanced', None, or a list of these, default=None
         Weights of the classes, ``{label: weight}``, which multiply the sample weights;
         ``'balanced'`` is ``n_samples / (n_classes * np.bincount(y))``, counted with the sample
-        weights. For several columns of labels, and multilabel tasks, a list with one dict for
+        weights. For several columns of labels, and multilabel tasks, a list with an entry for
         each column. They count in the validation score, too. `partial_fit` takes no
         ``'balanced'``.
     solver_params : dict, default=None
@@ -487,7 +487,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         self : TorchMLPClassifier
             The estimator.
         """
-        if self.class_weight == "balanced":
+        if asks_for_balance(self.class_weight):
             raise ValueError(
                 "class_weight 'balanced' is not supported for partial_fit. In order to use "
                 "'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y). "

@@ -1,5 +1,7 @@
 """class_weight: what scikit-learn means by it, together with sample_weight."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,11 +112,47 @@ def test_partial_fit_takes_a_dict(iris, backend):
     assert_allclose(weighted.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
 
 
-def test_partial_fit_refuses_balanced(make_classifier, iris):
+@pytest.mark.parametrize("class_weight", ["balanced", ["balanced"]], ids=str)
+def test_partial_fit_refuses_balanced(make_classifier, iris, class_weight):
     X, y = iris
     sentence = "class_weight 'balanced' is not supported for partial_fit. In order to use"
     with pytest.raises(ValueError, match=sentence):
-        make_classifier(class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
+        make_classifier(class_weight=class_weight).partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_partial_fit_refuses_balanced_for_one_of_several_columns(make_classifier, iris):
+    X, y = iris
+    estimator = make_classifier(class_weight=[{0: 1, 1: 2, 2: 1}, "balanced"])
+    labels = np.column_stack([y, y % 2])
+    with pytest.raises(ValueError, match="class_weight 'balanced' is not supported for partial"):
+        estimator.partial_fit(X, labels, classes=[[0, 1, 2], [0, 1]])
+    estimator.set_params(class_weight=[{0: 1, 1: 2, 2: 1}, None])
+    estimator.partial_fit(X, labels, classes=[[0, 1, 2], [0, 1]])
+
+
+def test_a_list_may_mix_what_a_column_can_have(backend, iris):
+    X, y = iris
+    labels = np.column_stack([y, y % 2, y])
+    class_weight = ["balanced", {0: 2, 1: 3}, None]
+    clf = TorchMLPClassifier(4, max_iter=2, random_state=0, dtype="float64", backend=backend)
+    weights = compute_sample_weight(class_weight, labels)
+    expected = np.hstack(clf.fit(X, labels, weights).predict_proba(X))
+    clf.set_params(class_weight=class_weight).fit(X, labels)
+    assert_allclose(np.hstack(clf.predict_proba(X)), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("entry", ["foo", "Balanced", 1, [{0: 1}], {0, 1}], ids=repr)
+def test_an_entry_of_a_list_that_is_no_class_weight(make_classifier, iris, entry):
+    X, y = iris
+    sentence = re.escape(f"must be a dict, 'balanced' or None, got {entry!r}.")
+    one = make_classifier(class_weight=[entry])
+    with pytest.raises(ValueError, match=rf"class_weight\[0\] {sentence}"):
+        one.fit(X, y)
+    with pytest.raises(ValueError, match=rf"class_weight\[0\] {sentence}"):
+        one.partial_fit(X, y, classes=[0, 1, 2])
+    several = make_classifier(class_weight=["balanced", entry])
+    with pytest.raises(ValueError, match=rf"class_weight\[1\] {sentence}"):
+        several.fit(X, np.column_stack([y, (y + 1) % 3]))
 
 
 def test_weights_of_classes_that_are_not_there(make_classifier, iris):
