@@ -44,7 +44,6 @@ class TrainingConfig:
     epsilon: float
     n_iter_no_change: float
     max_fun: int
-    # Network, loss and output.
     # Solvers, schedules, averaging.
     solver_params: Mapping[str, Any] | None = None
     gradient_clip: float | None = None

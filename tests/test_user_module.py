@@ -80,7 +80,6 @@ def test_both_backends_train_it_alike(task, is_sparse):
 def test_a_module_of_our_own_form_is_trained_alike(solver):
     X, y = make_task("multiclass")
     settings = {"hidden_layer_sizes": 8, "random_state": 0, "max_iter": 8, "solver": solver}
-    own = TorchMLPClassifier(**EXACT, **settings).fit(X, y)
 
     def from_where_it_began(n_features_in, n_outputs):
         """Make the network with our own initial weights."""
