@@ -97,8 +97,12 @@ class Batches:
 
     @property
     def has_fixed_views(self) -> bool:
-        """Whether every epoch's batches lie in the same memory."""
-        return self._gather.has_fixed_views and len(self) <= _KEPT_BATCHES
+        """Whether every epoch's batches lie in the same memory, each in its own."""
+        return self._keeps_views and not self._gather.is_by_batch
+
+    @property
+    def _keeps_views(self) -> bool:
+        return self._gather.has_lasting_views and len(self) <= _KEPT_BATCHES
 
     def begin_epoch(self) -> None:
         """Draw the epoch's order and bring the samples into it."""
@@ -115,14 +119,14 @@ class Batches:
             self._weights.begin_epoch(rows)
 
     def __iter__(self) -> Iterator[Batch]:
-        if not self.has_fixed_views:
-            return self._make_batches()
+        if not self._keeps_views:
+            return self._gather.brought(self._make_batches(), self.sizes)
         if self._kept is None:
             self._kept = list(self._make_batches())
         elif self._weights is not None:
             for batch, weight_sum in zip(self._kept, self._weights.sums, strict=True):
                 batch.weight_sum = weight_sum
-        return iter(self._kept)
+        return self._gather.brought(self._kept, self.sizes)
 
     def epoch_targets(self) -> Tensor:
         """Return all targets in the epoch's order, (n_samples, 1) or (n_samples, n_outputs)."""
@@ -159,13 +163,16 @@ class Batches:
 class _Unmoved:
     """The samples as they lie; the other ways to gather them derive from it."""
 
-    # Whether the views that `batch` returns stay right in the next epoch.
-    has_fixed_views = True
+    # Whether what `batch` returns serves in every epoch; and whether its samples are there only
+    # when it is its turn.
+    has_lasting_views = True
+    is_by_batch = False
 
     def __init__(self, data: TrainingData) -> None:
         self.inputs = data.inputs
         self.targets = data.targets
-        self.has_fixed_views = not isinstance(data.inputs, SparseRows)
+        if isinstance(data.inputs, SparseRows):
+            self.has_lasting_views = False
 
     def begin_epoch(self, rows: np.ndarray) -> None:
         """Take note of the rows of the coming epoch, in order."""
@@ -175,6 +182,10 @@ class _Unmoved:
         if isinstance(self.inputs, SparseRows):
             return self.inputs.batch(slice(start, stop)), self.targets[start:stop]
         return self.inputs[start:stop], self.targets[start:stop]
+
+    def brought(self, batches: Iterable[Batch], sizes: list[int]) -> Iterator[Batch]:
+        """Go through the batches of an epoch, of such sizes, each with its samples in place."""
+        return iter(batches)
 
 
 class _TargetsInOrder(_Unmoved):
@@ -213,19 +224,23 @@ class _EpochGather(_TargetsInOrder):
 class _BatchGather(_TargetsInOrder):
     """Gathers the inputs of one batch at a time into one buffer."""
 
-    has_fixed_views = False
+    is_by_batch = True
 
     def __init__(self, data: TrainingData, batch_size: int) -> None:
         super().__init__(data)
-        self.has_fixed_views = False
         assert isinstance(data.inputs, Tensor)
         self._buffer = data.inputs.new_empty((batch_size, data.inputs.shape[1]))
 
     def batch(self, start: int, stop: int) -> tuple[Tensor | SparseBatch, Tensor]:
+        """Return the buffer, which `brought` fills, and the targets."""
+        return self._buffer[: stop - start], self.targets[start:stop]
+
+    def brought(self, batches: Iterable[Batch], sizes: list[int]) -> Iterator[Batch]:
+        """Go through the batches of an epoch, each filled when it is its turn."""
         assert isinstance(self.inputs, Tensor)
-        buffer = self._buffer[: stop - start]
-        torch.index_select(self.inputs, 0, self._rows[start:stop], out=buffer)
-        return buffer, self.targets[start:stop]
+        for batch, rows in zip(batches, self._rows.split(sizes), strict=True):
+            torch.index_select(self.inputs, 0, rows, out=batch.inputs)
+            yield batch
 
 
 class _StreamedGather(_TargetsInOrder):
@@ -237,7 +252,7 @@ class _StreamedGather(_TargetsInOrder):
 
     def __init__(self, data: TrainingData, batch_size: int) -> None:
         super().__init__(data)
-        self.has_fixed_views = False
+        self.has_lasting_views = False
         assert isinstance(data.inputs, Tensor)
         shape, device = (batch_size, data.inputs.shape[1]), data.targets.device
         is_cuda = device.type == "cuda"
