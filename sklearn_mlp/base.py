@@ -42,6 +42,7 @@ from sklearn_mlp.validation import (
     ValidationData,
     ValidationSet,
     check_given,
+    check_some_weight,
     make_rescore,
     of_validation_set,
     split_rows,
@@ -226,6 +227,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             X, y = self._validate_data(X, y, reset=False)
             weights = self._validate_weights(sample_weight, X)
             targets, weights = self._encode_validation_targets(y, weights)
+            check_some_weight(weights, "to be scored")
             if targets.shape[1] != n_columns:
                 raise ValueError(
                     f"y has {targets.shape[1]} columns, but y of training {n_columns}."
@@ -247,6 +249,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
                 n_samples, self.validation_fraction, stratify, random_state
             )
             watched = samples.take(held_out)
+            check_some_weight(watched.sample_weight, "held out for validation")
+            if samples.sample_weight is not None:
+                check_some_weight(samples.sample_weight[rows], "to train on")
         inputs, targets = samples.tensors(view.dtype_, view.device_)
         validation = None if watched is None else self._validation_data(watched, view)
         return TrainingData(inputs, targets, samples.sample_weight, rows, validation)

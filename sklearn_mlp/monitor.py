@@ -1,5 +1,6 @@
 """The end of an epoch, for every backend: records, progress, stopping, the best weights."""
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -13,6 +14,12 @@ from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.schedules import make_schedule
 from sklearn_mlp.state import Snapshot, TrainingState
 from sklearn_mlp.validation import ValidationData, Validator
+
+_UNCONVERGED = "%s reached and the optimization hasn't converged yet."
+_NOTHING_TO_GO_BY = (
+    "the validation score was not a finite number after any epoch, and the initial weights are "
+    "put back in place. Lower learning_rate_init, or scale the data."
+)
 
 
 class EpochMonitor:
@@ -130,6 +137,10 @@ class EpochMonitor:
             state.optimizer = None
         if state.best is None or (config.incremental and not state.is_converged):
             return
+        # Not where the user has interrupted before there was a score.
+        last = state.history.validation_score[-1:]
+        if state.best_validation_score == -np.inf and not np.isfinite(last).all():
+            self._warn(_NOTHING_TO_GO_BY)
         state.best.restore(self._live)
         if not config.incremental:
             state.best = None
@@ -146,18 +157,18 @@ class EpochMonitor:
         if config.incremental:
             return True
         if state.n_iter == config.max_iter:
-            self._warn(f"Maximum iterations ({config.max_iter})")
+            self._warn(_UNCONVERGED % f"Maximum iterations ({config.max_iter})")
             return True
         max_time = config.max_time
         if max_time is not None and time.perf_counter() - self._began >= max_time:
-            self._warn(f"Maximum time (max_time={max_time} s)")
+            self._warn(_UNCONVERGED % f"Maximum time (max_time={max_time} s)")
             return True
         return False
 
-    def _warn(self, limit: str) -> None:
-        """Warn that a limit came before the end of training."""
+    def _warn(self, message: str) -> None:
+        """Warn of how training has ended."""
         warnings.warn(
-            f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet.",
+            f"Stochastic Optimizer: {message}",
             ConvergenceWarning,
             stacklevel=1,  # from this package, so that a filter by module="sklearn" takes it
         )
@@ -176,11 +187,25 @@ class EpochMonitor:
         best = self.state.best_validation_score
         assert best is not None
         self._say("Validation score: %f", score)
+        self._check_score(score)
         if score > best:
             self.state.best_validation_score = score
             if self.is_stopping_early:
                 self.state.best = Snapshot.of(self._live)
         return not score < best + self.config.tol
+
+    def _check_score(self, score: float) -> None:
+        """Check that a scorer of the user's gives something to go by.
+
+        The network's own score, and loss, are NaN where it has diverged; what then follows is
+        scikit-learn's: training goes on, and ends with the best weights there were.
+        """
+        scoring = self.config.scoring
+        if self.is_stopping_early and scoring not in (None, "loss") and not math.isfinite(score):
+            raise ValueError(
+                f"scoring={scoring!r} must return a finite number where early stopping goes by "
+                f"it, got {score} after epoch {self.state.n_iter}."
+            )
 
     def _record(self, loss: float, validation_loss: float, score: float) -> None:
         """Append the epoch to the history."""

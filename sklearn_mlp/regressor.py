@@ -203,9 +203,10 @@ or a subclass of torch.optim.Optimizer, default='adam'
     scoring : str or callable, default=None
         What scores the network on the validation set, and so decides on early stopping and the
         best weights: a name of `sklearn.metrics.get_scorer_names`, a callable
-        ``scorer(estimator, X, y)`` that returns a number, larger being better, or ``'loss'`` for
-        the loss on the validation set, without the penalty and with its sign changed. None is
-        the R² score, as in scikit-learn. Not used where there is no validation set.
+        ``scorer(estimator, X, y)`` that returns a finite number, larger being better, or
+        ``'loss'`` for the loss on the validation set, without the penalty and with its sign
+        changed. None is the R² score, as in scikit-learn. Not used where there is no validation
+        set.
     max_time : float, default=None
         Seconds after which training stops, at the end of the epoch; with ``early_stopping`` the
         best weights so far are put back in place.
@@ -440,7 +441,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         TypeError
             If ``y`` is not of a numeric type.
         ValueError
-            If a parameter or the data is unusable, or training produces non-finite weights.
+            If a parameter or the data is unusable, training produces non-finite weights, or
+            early stopping goes by a scorer whose score is not finite.
         """
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=False)

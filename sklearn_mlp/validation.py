@@ -111,6 +111,28 @@ def check_given(X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:
     return X_val is not None
 
 
+def check_some_weight(weights: np.ndarray | None, which: str) -> None:
+    """Check that not all samples of a part are without weight: they would teach, or say, nothing.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples,) or None
+        Those of the samples, the weights of their classes included.
+    which : str
+        What the part is for.
+
+    Raises
+    ------
+    ValueError
+        If all are 0.
+    """
+    if weights is not None and not weights.any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number among the "
+            f"{len(weights)} samples {which}, got only 0."
+        )
+
+
 @contextmanager
 def of_validation_set() -> Iterator[None]:
     """Say of what is wrong with X and y that they are the validation set's."""

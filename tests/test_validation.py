@@ -9,10 +9,12 @@ import torch
 from conftest import native_only
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, make_scorer, mean_squared_error, r2_score, recall_score
 from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -136,6 +138,54 @@ def test_a_set_unlike_the_training_set(make_classifier, make_regressor, parts, n
         make_regressor().fit(X, y, X_val=X, y_val=np.column_stack([y, y]))
 
 
+def parts_of_a_fit(estimator, X, y):
+    """Return which rows a fit trains on, and which it holds out; ``X`` ends in row numbers."""
+    rows = []
+
+    def scorer(estimator, X, y):
+        rows.append(X[:, -1].astype(int))
+        return 0.0
+
+    clone(estimator).set_params(scoring=scorer, max_iter=1).fit(X, y)
+    return np.setdiff1d(np.arange(len(X)), rows[0]), rows[0]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("scoring", [None, "loss"])
+def test_a_part_held_out_without_weight(
+    make_classifier, make_regressor, parts, numbers, task, scoring
+):
+    make = make_classifier if task == "classification" else make_regressor
+    X, y, _ = parts if task == "classification" else numbers
+    X = np.column_stack([X, np.arange(len(X))])
+    estimator = make(early_stopping=True)
+    trained, held_out = parts_of_a_fit(estimator, X, y)
+    estimator.set_params(scoring=scoring)
+    for rows, what in ((held_out, "held out for validation"), (trained, "to train on")):
+        weights = np.ones(len(y))
+        weights[rows] = 0
+        message = (
+            "Sample weights must contain at least one non-zero number among the "
+            f"{len(rows)} samples {what}, got only 0."
+        )
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(X, y, weights)
+        weights[rows[:1]] = 1
+        assert np.isfinite(estimator.fit(X, y, weights).best_validation_score_)
+
+
+def test_a_validation_set_of_classes_without_weight(make_classifier, parts):
+    X, y, validation = parts
+    estimator = make_classifier(class_weight={0: 0.0, 1: 1.0})
+    only = y == 0
+    message = (
+        "In the validation set, .*non-zero number among the .* samples to be scored, got only 0"
+    )
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(X, y, X_val=X[only], y_val=y[only])
+    estimator.fit(X, y, **validation)
+
+
 # What it is scored by.
 
 
@@ -232,6 +282,78 @@ def test_lbfgs_is_watched(make_classifier, parts):
     X_val, y_val = validation.values()
     expected = log_loss(y_val, estimator.predict_proba(X_val))
     assert_allclose(estimator.history_["validation_loss"].iloc[-1], expected, rtol=1e-9)
+
+
+class Scorer:
+    """Gives scores from a list, one per epoch, and then 0."""
+
+    def __init__(self, *scores):
+        self.scores = list(scores)
+
+    def __call__(self, estimator, X, y):
+        return self.scores.pop(0) if self.scores else 0.0
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_early_stopping_goes_by_finite_scores(make_classifier, parts, score):
+    X, y, validation = parts
+    settings = {"early_stopping": True}
+    message = (
+        "must return a finite number where early stopping goes by it, "
+        rf"got {score} after epoch 2\."
+    )
+    estimator = make_classifier(**settings, scoring=Scorer(0.5, score))
+    with pytest.raises(ValueError, match=f"scoring=<.*Scorer object.*> {message}"):
+        estimator.fit(X, y)
+    assert not hasattr(estimator, "module_")
+    estimator = make_classifier(**settings, scoring=Scorer(score))
+    with pytest.raises(ValueError, match=r"got \S+ after epoch 1\."):
+        estimator.partial_fit(X, y, classes=[0, 1], **validation)
+    # Where nothing is decided by it, it is only recorded.
+    watched = make_classifier(scoring=Scorer(0.5, score)).fit(X, y, **validation)
+    assert_array_equal(watched.validation_scores_, [0.5, score, 0.0, 0.0, 0.0])
+
+
+DIVERGING = {"solver": "sgd", "activation": "identity", "early_stopping": True, "max_iter": 20}
+
+
+@pytest.mark.parametrize("rate", [1.0, 1e60])
+def test_a_network_that_diverges_ends_at_its_best_as_scikit_learns(make_regressor, rate):
+    X, y = load_iris(return_X_y=True)
+    estimator = make_regressor(**{**EXACT, **DIVERGING, "learning_rate_init": rate}).fit(X, y)
+    theirs = MLPRegressor(
+        hidden_layer_sizes=(8,), random_state=0, **DIVERGING, learning_rate_init=rate
+    )
+    with np.errstate(all="ignore"):
+        theirs.fit(X, y)
+    assert np.isnan(theirs.validation_scores_[-1])
+    # One to a few steps of sums of products, each rounded another way.
+    assert_allclose(estimator.validation_scores_, theirs.validation_scores_, rtol=1e-9)
+    assert_allclose(estimator.best_validation_score_, theirs.best_validation_score_, rtol=1e-9)
+    for mine, other in zip(estimator.coefs_, theirs.coefs_, strict=True):
+        assert_allclose(mine, other, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scoring", [None, "loss"])
+def test_a_network_that_diverges_at_once_says_so(make_regressor, scoring):
+    # scikit-learn ends with the initial weights, too, but in silence.
+    X, y = load_iris(return_X_y=True)
+    settings = {**EXACT, **DIVERGING, "learning_rate_init": 1e200, "scoring": scoring}
+    message = (
+        "Stochastic Optimizer: the validation score was not a finite number after any epoch, and "
+        "the initial weights are put back in place. Lower learning_rate_init, or scale the data."
+    )
+    with pytest.warns(ConvergenceWarning, match=message):
+        estimator = make_regressor(**settings).fit(X, y)
+    assert np.isnan(estimator.validation_scores_).all()
+    assert estimator.best_validation_score_ == -np.inf
+    theirs = MLPRegressor(
+        hidden_layer_sizes=(8,), random_state=0, **DIVERGING, learning_rate_init=1e200
+    )
+    with np.errstate(all="ignore"):
+        theirs.fit(X, y)
+    for mine, other in zip(estimator.coefs_, theirs.coefs_, strict=True):
+        assert_array_equal(mine, other)
 
 
 # partial_fit.
