@@ -22,7 +22,7 @@ from sklearn_mlp.parameterized import Parameterized
 from sklearn_mlp.persistence import PackedNetwork, device_here
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.prepared import PreparedFit
-from sklearn_mlp.state import TrainingState
+from sklearn_mlp.state import History, TrainingState
 from sklearn_mlp.summary import WithNetworkTable, network_table
 from sklearn_mlp.threads import shared_threads
 
@@ -52,9 +52,7 @@ class FittedNetwork(HiddenFeaturesMixin, Parameterized):
     device_: torch.device
     dtype_: torch.dtype
     loss_: float
-    loss_curve_: list[float]
     best_loss_: float | None
-    validation_scores_: list[float] | None
     best_validation_score_: float | None
     n_iter_: int
     converged_: bool
@@ -63,6 +61,7 @@ class FittedNetwork(HiddenFeaturesMixin, Parameterized):
     n_features_in_: int
     out_activation_: str
     _state: TrainingState
+    _epochs: History
     _loss: Loss
     _architecture: Architecture
     _fit_dtype: np.dtype
@@ -86,11 +85,9 @@ class FittedNetwork(HiddenFeaturesMixin, Parameterized):
         self.converged_ = state.is_converged
         if not is_stochastic(self.solver):
             return
-        self.loss_curve_ = state.history.loss
+        self._epochs = state.history
         self.best_loss_ = None if self.early_stopping else state.best_loss
-        is_validated = state.is_validated
-        self.validation_scores_ = state.history.validation_score if is_validated else None
-        self.best_validation_score_ = state.best_validation_score if is_validated else None
+        self.best_validation_score_ = state.best_validation_score if state.is_validated else None
 
     def _reconstruction_attributes(self, prepared: PreparedFit) -> dict[str, Any]:
         """Return what makes a fitted estimator of this one, as if training had ended now."""
@@ -184,6 +181,27 @@ class FittedNetwork(HiddenFeaturesMixin, Parameterized):
     def n_layers_(self) -> int:
         """Layers, input and output among them."""
         return len(self._own_network("n_layers_").units)
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """The training loss of each epoch, as a new list; ``lbfgs`` has none."""
+        return self._first_order("loss_curve_").epochs("loss")
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """The score on the validation set after each epoch, likewise, if there was one."""
+        epochs = self._first_order("validation_scores_")
+        return None if self.best_validation_score_ is None else epochs.epochs("validation_score")
+
+    def _first_order(self, attribute: str) -> History:
+        """Return the history that epochs of a first-order solver are in."""
+        self._fitted_network(attribute)
+        if not hasattr(self, "_epochs"):
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {attribute!r}: it was fitted "
+                "with solver='lbfgs', whose iterations are in history_."
+            )
+        return self._epochs
 
     @property
     def history_(self) -> pd.DataFrame:

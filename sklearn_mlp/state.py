@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @dataclass
 class History:
-    """One entry per epoch, over all calls since the first `fit`.
+    """One entry per epoch, or iteration of ``lbfgs``, over all calls since the first `fit`.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class History:
     validation_score : list of float
         The score on the validation set; NaN for an epoch that had none.
     learning_rate : list of float
-        The learning rate that the epoch ended with: of its last step.
+        The learning rate that the epoch ended with: of its last step; NaN for ``lbfgs``.
     seconds : list of float
         The epoch's wall time.
     """
@@ -40,6 +40,11 @@ class History:
         assert len(row) == len(vars(self))
         for column, value in row:
             column.append(value)
+
+    def epochs(self, name: str) -> list[float]:
+        """Return a copy of a column without iterations of ``lbfgs``, which have no rate."""
+        rows = zip(getattr(self, name), self.learning_rate, strict=True)
+        return [value for value, rate in rows if not math.isnan(rate)]
 
 
 @dataclass

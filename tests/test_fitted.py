@@ -262,6 +262,42 @@ def test_history_grows_with_partial_fit_and_starts_anew_with_fit(make_classifier
     assert len(estimator.fit(X, y).history_) == 5
 
 
+@native_only
+def test_lbfgs_adds_to_the_history_and_not_to_the_curve(make_classifier, iris):
+    X, y = iris
+    estimator = make_classifier(solver="lbfgs", warm_start=True).fit(X, y)
+    for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_"):
+        assert not hasattr(estimator, name)
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
+            getattr(estimator, name)
+    # scikit-learn does not get so far: it lacks the curve to go on with.
+    estimator.set_params(solver="adam").fit(X, y)
+    assert len(estimator.history_) == 10
+    assert estimator.loss_curve_ == list(estimator.history_["loss"])[5:]
+    estimator.fit(X, y, X_val=X, y_val=y)
+    scores = estimator.validation_scores_
+    assert len(scores) == 10
+    estimator.set_params(solver="lbfgs").fit(X, y, X_val=X, y_val=y)
+    assert len(estimator.history_) == 20
+    assert np.isfinite(estimator.history_["validation_score"][-5:]).all()
+    assert len(estimator.loss_curve_) == 10
+    assert_array_equal(estimator.validation_scores_, scores)
+
+
+def test_what_is_done_to_a_curve_is_not_done_to_the_estimator(make_classifier, iris):
+    X, y = iris
+    estimator = make_classifier(warm_start=True, early_stopping=True).fit(X, y)
+    curve, scores = estimator.loss_curve_, estimator.validation_scores_
+    curve.append(9.0)
+    scores.clear()
+    assert estimator.history_.shape == (5, 5)
+    assert estimator.loss_curve_ == curve[:5]
+    assert len(estimator.validation_scores_) == 5
+    estimator.fit(X, y)
+    assert len(curve) == 6
+    assert len(estimator.loss_curve_) == len(estimator.validation_scores_) == 10
+
+
 # dtype_ and device_.
 
 

@@ -190,6 +190,21 @@ def test_warm_start_goes_on(task, solver, early_stopping, backend):
     assert_same(theirs, ours, X)
 
 
+@native_only
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("solvers", [["adam", "lbfgs", "adam"], ["sgd", "adam", "lbfgs", "lbfgs"]])
+def test_another_solver_goes_on(solvers, early_stopping, warm_start, backend):
+    X, y = make_task("binary")
+    settings = {"random_state": 2, "early_stopping": early_stopping, "warm_start": warm_start}
+    theirs, ours = make_pair("binary", backend, max_iter=7, **settings)
+    for solver in solvers:
+        for estimator in (theirs, ours):
+            estimator.set_params(solver=solver).fit(X, y)
+        # lbfgs leaves no curve, and that of the solver before it as it is.
+        assert_same(theirs, ours, X)
+
+
 def test_fit_then_partial_fit_goes_on_with_the_moments(backend):
     X, y = make_task("multiclass")
     theirs, ours = make_pair("multiclass", backend, random_state=0, max_iter=5)
