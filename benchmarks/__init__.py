@@ -35,4 +35,5 @@ The order of calls:
       scaling.scaling_workloads         points of curves, run like any workload
       search.run_search                 whole searches, agreement of their scores first
     report.write_report, plots.draw_plots   what is written (results.Results holds the rows)
+    summary.summary_table               all workloads at a glance, also for the README
 """

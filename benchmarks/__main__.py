@@ -5,23 +5,34 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.data import ENVIRONMENT_VARIABLE, DataSource, DataUnavailable
 from benchmarks.imports import run_imports
-from benchmarks.machine import available_cores, describe_machine, device_name
+from benchmarks.machine import (
+    PACKAGES,
+    available_cores,
+    date_now,
+    describe_machine,
+    device_name,
+    load_before,
+)
 from benchmarks.memory import run_memory
 from benchmarks.overhead import PEERS as OVERHEAD_PEERS
 from benchmarks.overhead import WORKLOADS as OVERHEAD_WORKLOADS
 from benchmarks.overhead import run_overhead
 from benchmarks.peers import Peer, all_peers
-from benchmarks.report import BUSY_LOAD, BUSY_NOTE, summary_table, write_report
+from benchmarks.report import BUSY_LOAD, BUSY_NOTE, write_report
 from benchmarks.results import Measurement, Results
 from benchmarks.runner import run_workload
 from benchmarks.scaling import PEERS as SCALING_PEERS
 from benchmarks.scaling import scaling_workloads
 from benchmarks.search import WORKLOADS as SEARCH_WORKLOADS
 from benchmarks.search import run_search
+from benchmarks.summary import summary_notes, summary_table
+from benchmarks.torch_peers import SingleThreadLoop
 from benchmarks.workloads import WORKLOADS, Workload
 
 SECTIONS = ("workloads", "memory", "imports", "overhead", "scaling", "search")
@@ -122,10 +133,19 @@ class Suite:
                 getattr(self, f"run_{section}")()
 
     def keep(self, title: str, measure: Callable[[], list[Measurement]]) -> None:
-        """Measure one thing and save; data that cannot be had is said and left out."""
+        """Measure one thing and save; data that cannot be had is said and left out.
+
+        Every row says when this began, the load then, and what command it was.
+        """
         print_line(f"\n{title}")
+        date, load = date_now(), load_before()
         try:
-            self.results.replace(measure())
+            self.results.replace(
+                [
+                    replace(row, date=date, load=load, command=self.options.command)
+                    for row in measure()
+                ]
+            )
         except DataUnavailable as reason:
             print_line(f"  skipped: {reason}")
         self.results.save(self.folder)
@@ -138,7 +158,9 @@ class Suite:
 
     def run_memory(self) -> None:
         """Peak memory; a quick run takes few workloads, for every figure costs an import."""
-        names, peers = self.named(WORKLOADS), self.peers
+        # One thread holds the same in memory as two.
+        peers = {name: peer for name, peer in self.peers.items() if name != SingleThreadLoop.name}
+        names = self.named(WORKLOADS)
         if self.options.quick and not self.options.workloads:
             names, peers = ["digits"], self.scaling_peers
         for name in names:
@@ -222,7 +244,7 @@ def finish(results: Results, folder: Path) -> int:
     path = write_report(results, folder, plots)
     workloads = results.table("workloads")
     if workloads["seconds"].notna().any():
-        print_line(f"\n{summary_table(workloads)}")
+        print_line(f"\n{summary_table(workloads)}\n\n{summary_notes(workloads)}")
     print_line(f"\nReport: {path}")
     table = results.table()
     wrong = table[table["is_ours"] & ~table["agrees"] & (table["margin"].notna())]
@@ -230,6 +252,17 @@ def finish(results: Results, folder: Path) -> int:
     for row in [*wrong.itertuples(), *failed.itertuples()]:
         print_line(f"OURS IS WRONG: {row.workload}, {row.peer}: {row.note}")
     return int(len(wrong) + len(failed) > 0)
+
+
+def refuse_other_machine(earlier: dict[str, Any], now: dict[str, Any]) -> None:
+    """A report names one machine and one set of versions, so all its rows must come from there."""
+    changed = [
+        f"{key} {earlier[key]!r} is now {now[key]!r}"
+        for key in ("cpu", "cores", "torch_threads", "device", "device_name", "python", *PACKAGES)
+        if key in earlier and earlier[key] != now[key]
+    ]
+    if changed:
+        raise SystemExit(f"--resume adds to measurements of the same setup; {', '.join(changed)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -244,7 +277,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = options.output or default_output(options)
     results = Results(describe_machine(options.device), options.command, options.quick)
     if options.resume and (folder / "results.json").exists():
-        results.measurements = Results.load(folder / "results.json").measurements
+        earlier = Results.load(folder / "results.json")
+        refuse_other_machine(earlier.machine, results.machine)
+        results.measurements = earlier.measurements
     if results.machine["load"] > BUSY_LOAD * results.machine["cores"]:
         print_line(BUSY_NOTE.format(**results.machine).strip("*"))
     Suite(options, results, folder).run()

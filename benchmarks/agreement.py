@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.wording import count
+
 FLOAT64_CURVE_MARGIN = 1e-9
 """Largest relative difference of a loss curve in float64: rounding, nothing else."""
 
@@ -62,7 +64,7 @@ def compare_curves(
     """
     ours, theirs = np.atleast_1d(np.asarray(curve)), np.atleast_1d(np.asarray(reference))
     if ours.shape != theirs.shape:
-        note = f"{len(ours)} epochs instead of {len(theirs)}"
+        note = f"{count(len(ours), 'epoch')} instead of {len(theirs)}"
         return Agreement(rule, float("inf"), margin, note)
     deviation = float(np.max(np.abs(ours - theirs) / np.abs(theirs)))
     if not np.isfinite(deviation):

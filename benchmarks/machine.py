@@ -31,7 +31,7 @@ def describe_machine(device: str = "cpu") -> dict[str, Any]:
     import sklearn.neural_network  # noqa: F401
 
     machine: dict[str, Any] = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": date_now(),
         "cpu": cpu_name(),
         "cores": available_cores(),
         "load": load_before(),
@@ -52,6 +52,11 @@ def describe_machine(device: str = "cpu") -> dict[str, Any]:
     for package in PACKAGES:
         machine[package] = installed_version(package)
     return machine
+
+
+def date_now() -> str:
+    """The date, to the minute."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def cpu_name() -> str:

@@ -207,7 +207,7 @@ OURS = Ours("ours", "sklearn_mlp")
 def all_peers() -> dict[str, Peer]:
     """Every peer by name, in the order in which they run and are shown."""
     from benchmarks.skorch_peer import Skorch
-    from benchmarks.torch_peers import PlainLoader, PlainLoop
+    from benchmarks.torch_peers import PlainLoader, PlainLoop, SingleThreadLoop
 
     peers: list[Peer] = [
         OURS,
@@ -219,5 +219,6 @@ def all_peers() -> dict[str, Peer]:
         Skorch(),
         PlainLoader(),
         PlainLoop(),
+        SingleThreadLoop(),
     ]
     return {peer.name: peer for peer in peers}

@@ -29,12 +29,13 @@ COLOURS = {
     "skorch": "#6a3d9a",
     "torch-dataloader": "#33803c",
     "torch-loop": "#7fbf7b",
+    "torch-loop-1-thread": "#b8e0b4",
     "matrix-products": "#777777",
     "sklearn-search": "#e07b00",
     "ours-one-by-one": "#4f9bd9",
     "ours-batched": "#0b5cad",
 }
-MARKERS = dict(zip(COLOURS, "osDPv^<>XdDso", strict=True))
+MARKERS = dict(zip(COLOURS, "osDPv^<>XpdDso", strict=True))
 
 
 def draw_plots(results: Results, folder: Path) -> list[str]:

@@ -11,29 +11,31 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks.report import summary_table
 from benchmarks.results import Results
+from benchmarks.summary import summary_notes, summary_table
+from benchmarks.wording import period, rounds_of
 
 START = "<!-- benchmark table: start -->"
 END = "<!-- benchmark table: end -->"
 
 
 def render(results: Results, source: str) -> str:
-    """The table with one line on the machine and one on where it comes from."""
-    machine = results.machine
+    """The table with lines on what it shows, on the machine, and on where it comes from."""
+    machine, table = results.machine, results.table("workloads")
+    measured = table[table["seconds"].notna()]
     where = machine["device_name"] if machine["device"] != "cpu" else machine["cpu"]
-    return "\n\n".join(
-        [
-            START,
-            summary_table(results.table("workloads")),
-            f"Times faster, medians of interleaved rounds; {where}, {machine['cores']} CPU cores, "
-            f"torch {machine['torch']}, scikit-learn {machine['scikit-learn']}, "
-            f"skorch {machine['skorch']}; {str(machine['date'])[:10]}. A time counts only where "
-            "the results agree.",
-            f"Made by `python -m benchmarks.readme {source} README.md`.",
-            END,
-        ]
-    )
+    paragraphs = [
+        START,
+        summary_table(table),
+        f"Times faster, medians of {rounds_of(measured)}, interleaved, measured "
+        f"{period(measured) or machine['date']}; {where}, {machine['cores']} CPU cores, torch "
+        f"{machine['torch']}, scikit-learn {machine['scikit-learn']}, skorch "
+        f"{machine['skorch']}. A time counts only where the results agree.",
+        summary_notes(table),
+        f"Made by `python -m benchmarks.readme {source} README.md`.",
+        END,
+    ]
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
 def replace_table(text: str, table: str) -> str:

@@ -1,6 +1,6 @@
-"""The Markdown report of a run: machine, times, ratios, memory, growth, limits, disagreements."""
+"""The Markdown report: machine, times, ratios, limits, memory, growth, searches, left out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ from benchmarks.peers import OURS, REFERENCE
 from benchmarks.results import Results
 from benchmarks.scaling import AXIS_TITLES, slopes
 from benchmarks.search import PEERS as SEARCH_PEERS
-from benchmarks.timing import geometric_mean, paired_ratios
+from benchmarks.timing import paired_ratios
+from benchmarks.wording import circumstances, count, period
 
 QUICK_NOTE = (
     "**Quick run: sizes and epochs are cut, times are short and noisy. For smoke tests only.**"
@@ -20,8 +21,8 @@ BUSY_LOAD = 0.3
 """Load per core above which a machine is called busy."""
 
 BUSY_NOTE = (
-    "**The machine was busy when this began (load {load} on {cores} cores): threads that wait for "
-    "a core distort times and ratios. Measure again on a quiet machine.**"
+    "**The machine was busy when the run of {date} began (load {load} on {cores} cores): threads "
+    "that wait for a core distort times and ratios. Measure again on a quiet machine.**"
 )
 
 
@@ -63,19 +64,27 @@ def markdown_table(
 
 
 def head(results: Results) -> str:
-    """Title, how to read it, machine, command."""
-    machine = results.machine
+    """Title, how to read it, when and on what machine, commands."""
+    machine, table = results.machine, results.table()
     names = ["numpy", "scipy", "scikit-learn", "torch", "skorch", "pandas", "sklearn-mlp"]
     versions = ", ".join(f"{name} {machine.get(name, '?')}" for name in names)
     device = machine.get("device", "cpu")
     where = "" if device == "cpu" else f", torch peers on {device} ({machine['device_name']})"
+    commands = [command for command in table["command"].unique() if command]
     lines = [
         "# Benchmark report",
-        f"Measured {machine.get('date')} on {machine.get('cpu')}, {machine.get('cores')} cores, "
-        f"{machine.get('memory_gb')} GB{where}. Python {machine.get('python')}, {versions}. "
+        f"Measured {period(table) or machine.get('date')} on {machine.get('cpu')}, "
+        f"{machine.get('cores')} cores, {machine.get('memory_gb')} GB{where}. "
+        f"Python {machine.get('python')}, {versions}. "
         f"torch uses {machine.get('torch_threads')} threads; {machine.get('blas')}.",
-        f"Command: `{results.command}`",
+        f"{'Commands' if len(commands) > 1 else 'Command'}: "
+        + ", then ".join(f"`{command}`" for command in commands or [results.command]),
+        "Below each heading, or in the column *measured*, stand the rounds behind the figures, "
+        "when they began, and the load then: how many processes ran on average over the minute "
+        "before, this program's own among them.",
     ]
+    if (table["date"] == "").any():
+        lines[-1] += " Figures without a time of day are older than the others."
     if results.quick:
         lines.append(QUICK_NOTE)
     if float(machine.get("load", 0)) > BUSY_LOAD * float(machine.get("cores", 1)):
@@ -103,6 +112,14 @@ def format_seconds(seconds: float) -> str:
     return f"{_three_digits(seconds)} s"
 
 
+def spread(low: float, high: float, rounds: float, form: str | Callable[[float], str]) -> str:
+    """The extremes of some rounds; a single round has none."""
+    if rounds < 2:
+        return "–"
+    write = form.format if isinstance(form, str) else form
+    return f"{write(low)} – {write(high)}"
+
+
 def _three_digits(number: float) -> str:
     digits = 0 if number >= 99.95 else 1 if number >= 9.995 else 2
     return f"{number:.{digits}f}"
@@ -115,7 +132,8 @@ def workloads_section(table: pd.DataFrame) -> str:
     reference = dividing_peer(table)
     intro = (
         "## Time per step\n\n"
-        "Median over the rounds, then the fastest and the slowest round. A step is one mini-batch "
+        "Median over the rounds, then the fastest and the slowest round, where there is more than "
+        "one. A step is one mini-batch "
         "(an iteration for lbfgs, a call for a prediction); its time is that of the whole fit "
         f"over its steps. *Over {reference}* is the peer's time over that of `{reference}` in "
         "the same round: median and extremes over the rounds. *Agreement* is how far the result "
@@ -127,11 +145,11 @@ def workloads_section(table: pd.DataFrame) -> str:
         if measured.empty:
             continue
         first = measured.iloc[0]
-        size = f"{first.n_samples:,} rows, {first.n_features:,} features, {first.steps:,} "
-        size += "calls" if first.kind == "predict" else "steps"
+        size = f"{count(first.n_samples, 'row')}, {count(first.n_features, 'feature')}, "
+        size += count(first.steps, "call" if first.kind == "predict" else "step")
         rows = _workload_rows(measured, reference)
         header = ["peer", "per step", "range", f"over {reference}", "range", "score"]
-        title = f"### {first.title}\n\n`{workload}`: {size}, {measured['round'].nunique()} rounds."
+        title = f"### {first.title}\n\n`{workload}`: {size}; {circumstances(measured)}."
         parts.append(f"{title}\n\n{markdown_table([*header, 'agreement'], rows)}")
     return "\n\n".join(parts)
 
@@ -144,7 +162,10 @@ def _workload_rows(measured: pd.DataFrame, reference: str) -> list[list[str]]:
         cells = ["–", "–"]
         if peer in ratios.index:
             ratio = ratios.loc[peer]
-            cells = [f"{ratio['median']:.2f}", f"{ratio['low']:.2f} – {ratio['high']:.2f}"]
+            cells = [
+                f"{ratio['median']:.2f}",
+                spread(ratio["low"], ratio["high"], ratio["rounds"], "{:.2f}"),
+            ]
         agreement = first["rule"]
         if np.isfinite(first["deviation"]):
             agreement += f" {first['deviation']:.1e} (≤ {first['margin']:.0e})"
@@ -152,42 +173,13 @@ def _workload_rows(measured: pd.DataFrame, reference: str) -> list[list[str]]:
             [
                 first["peer_title"],
                 format_seconds(steps.median()),
-                f"{format_seconds(steps.min())} – {format_seconds(steps.max())}",
+                spread(steps.min(), steps.max(), len(steps), format_seconds),
                 *cells,
                 f"{first['score']:.4f}" if np.isfinite(first["score"]) else "–",
                 agreement,
             ]
         )
     return rows
-
-
-def summary_table(table: pd.DataFrame) -> str:
-    """All workloads at a glance: our time per step, and how many times faster than each peer."""
-    reference = dividing_peer(table)
-    measured = table[table["seconds"].notna() & (table["peer"] != "matrix-products")]
-    peers = {
-        row.peer: row.peer_title
-        for row in measured.drop_duplicates("peer").itertuples()
-        if row.peer != reference and not row.is_ours
-    }
-    rows: list[list[str]] = []
-    columns: dict[str, list[float]] = {peer: [] for peer in peers}
-    for _, group in measured.groupby("workload", sort=False):
-        ratios = paired_ratios(group, reference)
-        if reference not in ratios.index:
-            continue
-        own = group.loc[group["peer"] == reference, "seconds_per_step"].median()
-        cells = [str(group.iloc[0]["title"]), format_seconds(own)]
-        for peer in peers:
-            ratio = ratios["median"].get(peer, float("nan"))
-            columns[peer].append(ratio)
-            cells.append(f"{ratio:.1f} ×" if np.isfinite(ratio) else "–")
-        rows.append(cells)
-    means = [geometric_mean(pd.Series(columns[peer], dtype=float)) for peer in peers]
-    rows.append(["geometric mean", "", *(f"{mean:.1f} ×" for mean in means)])
-    own_title = measured.loc[measured["peer"] == reference, "peer_title"].iloc[0]
-    header = ["workload", f"{own_title}, per step", *(f"vs {title}" for title in peers.values())]
-    return markdown_table(header, rows)
 
 
 def limits_section(table: pd.DataFrame) -> str:
@@ -209,7 +201,10 @@ def limits_section(table: pd.DataFrame) -> str:
         header = ["peer", "GFLOP/s", "share of the products", "range", "of the best rate"]
         rows = _limit_rows(group)
         title = group.iloc[0]["title"]
-        parts.append(f"### {title}\n\n{markdown_table(header, rows)}\n\nKernels: {kernels}.")
+        parts.append(
+            f"### {title}\n\n{circumstances(group)}.\n\n{markdown_table(header, rows)}\n\n"
+            f"Kernels: {kernels}."
+        )
     return "\n\n".join(parts)
 
 
@@ -225,7 +220,7 @@ def _limit_rows(group: pd.DataFrame) -> list[list[str]]:
                 rounds.iloc[0]["peer_title"],
                 f"{rate / 1e9:.0f}",
                 f"{1 / ratio['median']:.0%}",
-                f"{1 / ratio['high']:.0%} – {1 / ratio['low']:.0%}",
+                spread(1 / ratio["high"], 1 / ratio["low"], ratio["rounds"], "{:.0%}"),
                 f"{rate / best:.0%}",
             ]
         )
@@ -254,7 +249,7 @@ def memory_section(table: pd.DataFrame) -> str:
         "Highest resident memory during the call, above that just before it (libraries imported, "
         "data loaded in the peer's dtype, model fitted where a prediction is measured); each in a "
         "process of its own. *Input* is the size of X in float64 (for a prediction, of the rows "
-        "to predict).\n\n" + markdown_table(header, rows)
+        f"to predict).\n\n{circumstances(measured)}.\n\n" + markdown_table(header, rows)
     )
 
 
@@ -267,19 +262,19 @@ def imports_section(table: pd.DataFrame) -> str:
         [
             f"`{group.iloc[0]['peer_title']}`",
             f"{group['seconds'].median():.2f}",
-            f"{group['seconds'].min():.2f} – {group['seconds'].max():.2f}",
+            spread(group["seconds"].min(), group["seconds"].max(), len(group), "{:.2f}"),
         ]
         for _, group in measured.groupby("peer", sort=False)
     ]
-    text = "## Import time, seconds in a fresh process\n\n"
+    text = "## Import time, seconds in a fresh process\n\n" + f"{circumstances(measured)}.\n\n"
     text += markdown_table(["statement", "median", "range"], rows)
     by_round = measured.pivot(index="round", columns="peer", values="seconds")
     if {"sklearn_mlp", "torch-and-sklearn"} <= set(by_round):
         extra = by_round["sklearn_mlp"] - by_round["torch-and-sklearn"]
-        text += (
-            f"\n\nThe package adds {extra.median():.2f} s to torch and scikit-learn "
-            f"({extra.min():.2f} – {extra.max():.2f} over the rounds)."
-        )
+        text += f"\n\nThe package adds {extra.median():.2f} s to torch and scikit-learn"
+        if len(extra) > 1:
+            text += f" ({extra.min():.2f} – {extra.max():.2f} over the rounds)"
+        text += "."
     return text
 
 
@@ -297,12 +292,13 @@ def overhead_section(table: pd.DataFrame) -> str:
                 f"{medians['ours-skorch']:.3f}",
                 f"{medians['skorch']:.3f}",
                 f"{ratio['median']:.2f}",
-                f"{ratio['low']:.2f} – {ratio['high']:.2f}",
+                spread(ratio["low"], ratio["high"], ratio["rounds"], "{:.2f}"),
+                circumstances(group),
             ]
         )
     if not rows:
         return ""
-    header = ["workload", "ours, ms/step", "plain skorch, ms/step", "ratio", "range"]
+    header = ["workload", "ours, ms/step", "plain skorch, ms/step", "ratio", "range", "measured"]
     return (
         "## The skorch backend beside plain skorch\n\nProcessor time of whole fits on one thread, "
         f"per step.\n\n{markdown_table(header, rows)}"
@@ -318,26 +314,33 @@ def scaling_section(table: pd.DataFrame) -> str:
     parts = [
         "## How cost grows\n\n"
         "Median fit time of two epochs. *Slope* is that of the whole curve on log-log axes (least "
-        "squares), *at the end* that between the last two points: 0 is a fixed cost, 1 "
-        "proportional, 2 quadratic."
+        "squares), *at the end* that between the last two points: 1 is proportional, 2 quadratic. "
+        "The median of the rounds' slopes, then their extremes; where these are far apart, the "
+        "slope is noise, and from a single round there is none."
     ]
     for axis, group in measured.groupby("axis", sort=False):
         values = sorted(group["value"].unique())
         medians = group.groupby(["peer", "value"])["seconds"].median()
         rows = []
-        for peer, title in group.drop_duplicates("peer")[["peer", "peer_title"]].itertuples(
-            index=False
-        ):
+        peers = group.drop_duplicates("peer")[["peer", "peer_title"]]
+        for peer, title in peers.itertuples(index=False):
             times = [medians.get((peer, value), float("nan")) for value in values]
             cells = [format_seconds(time) if np.isfinite(time) else "–" for time in times]
             ends = ["–", "–"]
             if (axis, peer) in slope.index:
                 fitted = slope.loc[(axis, peer)]
-                ends = [f"{fitted['slope']:.2f}", f"{fitted['last_slope']:.2f}"]
+                ends = [_slope(fitted, "slope"), _slope(fitted, "last_slope")]
             rows.append([title, *cells, *ends])
         header = ["peer", *(f"{value:,.0f}" for value in values), "slope", "at the end"]
-        parts.append(f"### {AXIS_TITLES.get(axis, axis)}\n\n{markdown_table(header, rows)}")
+        title = f"### {AXIS_TITLES.get(axis, axis)}\n\n{circumstances(group)}."
+        parts.append(f"{title}\n\n{markdown_table(header, rows)}")
     return "\n\n".join(parts)
+
+
+def _slope(fitted: pd.Series, name: str) -> str:
+    """Median and extremes."""
+    low, high = fitted[f"{name}_low"], fitted[f"{name}_high"]
+    return f"{fitted[name]:.2f} ({low:.2f} – {high:.2f})"
 
 
 def search_section(table: pd.DataFrame) -> str:
@@ -357,10 +360,11 @@ def search_section(table: pd.DataFrame) -> str:
                 ratio = paired_ratios(group, other).loc["ours-batched"]
                 cell = f"{1 / ratio['median']:.1f}"
             cells.append(cell)
-        rows.append(cells)
+        rows.append([*cells, circumstances(group)])
     if not rows:
         return ""
     header = ["search", *SEARCH_PEERS.values(), "times faster than the first", "than the second"]
+    header.append("measured")
     return (
         "## Whole searches\n\nWall time of the search with scoring, without refit, in one process "
         f"per core; medians.\n\n{markdown_table(header, rows)}"

@@ -15,7 +15,9 @@ class Measurement:
     """One row: what one peer did in one round of one workload.
 
     A row without `seconds` says in `note` why there is no time. `peak_bytes` is set in the
-    section `memory` only, and `best_flops` for the matrix products only.
+    section `memory` only, and `best_flops` for the matrix products only. `date` and `load` are
+    those when its workload began, `command` is the command line that ran it: one table may hold
+    the rows of several runs.
     """
 
     section: str
@@ -43,6 +45,9 @@ class Measurement:
     step_flops: float = NAN
     best_flops: float = NAN
     note: str = ""
+    date: str = ""
+    load: float = NAN
+    command: str = ""
 
 
 COLUMNS = [column.name for column in fields(Measurement)]
@@ -50,14 +55,15 @@ COLUMNS = [column.name for column in fields(Measurement)]
 
 @dataclass
 class Results:
-    """All measurements of a run, with the machine and the command.
+    """All measurements of a run, and of the earlier ones that it resumed, with the machine.
 
     Attributes
     ----------
     machine : dict
-        From `benchmarks.machine.describe_machine`.
+        From `benchmarks.machine.describe_machine`; its date and load are those when the last run
+        began.
     command : str
-        The command line that made this.
+        The command line of the last run.
     quick : bool
         Whether sizes were cut; such figures are for smoke tests only.
     measurements : list of Measurement
@@ -76,7 +82,10 @@ class Results:
         return table if section is None else table[table["section"] == section]
 
     def save(self, folder: Path) -> None:
-        """Write `results.json` and `results.csv` (which repeats the machine in every row)."""
+        """Write `results.json` and `results.csv` (which repeats the machine in every row).
+
+        A row has its own date and load, so the machine's do not go into the table.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         rows = json.loads(self.table().to_json(orient="records", double_precision=15))
         content = {
@@ -86,20 +95,23 @@ class Results:
             "measurements": rows,
         }
         (folder / "results.json").write_text(json.dumps(content, indent=1) + "\n")
-        self.table().assign(**self.machine).to_csv(folder / "results.csv", index=False)
+        machine = {key: value for key, value in self.machine.items() if key not in COLUMNS}
+        self.table().assign(**machine).to_csv(folder / "results.csv", index=False)
 
     @classmethod
     def load(cls, path: Path) -> "Results":
-        """Read `results.json`."""
+        """Read `results.json`; columns that an older file lacks get their defaults."""
         content = json.loads(path.read_text())
         rows = [_from_json(row) for row in content["measurements"]]
         return cls(content["machine"], content["command"], content["quick"], rows)
 
     def replace(self, rows: list[Measurement]) -> None:
-        """Add rows; earlier ones of the same section and workload make room for them."""
+        """Add rows, in the place of earlier ones of the same section and workload."""
         again = {(row.section, row.workload) for row in rows}
-        kept = [row for row in self.measurements if (row.section, row.workload) not in again]
-        self.measurements = [*kept, *rows]
+        is_old = [(row.section, row.workload) in again for row in self.measurements]
+        place = is_old.index(True) if True in is_old else len(is_old)
+        kept = [row for row, old in zip(self.measurements, is_old, strict=True) if not old]
+        self.measurements = [*kept[:place], *rows, *kept[place:]]
 
 
 def _from_json(row: dict[str, Any]) -> Measurement:

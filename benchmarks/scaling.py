@@ -1,7 +1,8 @@
 """How cost grows: fit time along the sample count, width, depth and batch size.
 
 Each point is a workload like any other: checked for agreement, then timed in turn. The slope of
-a curve on log-log axes says how cost grows: 0 is a fixed cost, 1 proportional, 2 quadratic.
+a curve on log-log axes says how cost grows: 1 is proportional, 2 quadratic. It is taken of every
+round by itself, for only the rounds' spread tells a fixed cost from noise.
 """
 
 from collections.abc import Callable
@@ -70,7 +71,7 @@ def _load(rows: int) -> Callable[[DataSource], Problem]:
 
 
 def slopes(table: pd.DataFrame) -> pd.DataFrame:
-    """Log-log slopes of median fit time, per axis and peer.
+    """Log-log slopes of fit time, per axis and peer, over at least two rounds.
 
     Parameters
     ----------
@@ -80,21 +81,23 @@ def slopes(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `axis`, `peer`, `peer_title`, `slope` (least squares over all points) and
-        `last_slope` (between the last two: how it goes on from there).
+        Columns `axis`, `peer`, `peer_title`; `slope` (least squares over all points) and
+        `last_slope` (between the last two: how it goes on from there), medians over the rounds
+        that all points have; for each `_low` and `_high`, the rounds' extremes.
     """
-    medians = (
-        table[table["seconds"].notna()]
-        .groupby(["axis", "peer", "peer_title", "value"], sort=False)["seconds"]
-        .median()
-        .reset_index()
-    )
     rows = []
-    for (axis, peer, title), points in medians.groupby(["axis", "peer", "peer_title"], sort=False):
-        if len(points) < 2:
+    measured = table[table["seconds"].notna()]
+    for keys, group in measured.groupby(["axis", "peer", "peer_title"], sort=False):
+        seconds = group.pivot(index="round", columns="value", values="seconds").dropna()
+        if min(seconds.shape) < 2:
             continue
-        points = points.sort_values("value")
-        x, y = np.log(points["value"].to_numpy()), np.log(points["seconds"].to_numpy())
-        last = (y[-1] - y[-2]) / (x[-1] - x[-2])
-        rows.append((axis, peer, title, np.polyfit(x, y, 1)[0], last))
-    return pd.DataFrame(rows, columns=["axis", "peer", "peer_title", "slope", "last_slope"])
+        x, y = np.log(seconds.columns.to_numpy(float)), np.log(seconds.to_numpy())
+        whole, last = np.polyfit(x, y.T, 1)[0], (y[:, -1] - y[:, -2]) / (x[-1] - x[-2])
+        rows.append([*keys, *_summary(whole), *_summary(last)])
+    figures = [name + end for name in ("slope", "last_slope") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["axis", "peer", "peer_title", *figures])
+
+
+def _summary(values: np.ndarray) -> tuple[float, float, float]:
+    """Median, lowest and highest."""
+    return float(np.median(values)), float(values.min()), float(values.max())

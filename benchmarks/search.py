@@ -31,6 +31,7 @@ from benchmarks.machine import available_cores
 from benchmarks.results import Measurement
 from benchmarks.runner import Log, verdict
 from benchmarks.timing import interleave
+from benchmarks.wording import count
 from sklearn_mlp import BatchedGridSearchCV, TorchMLPClassifier
 
 PEERS = {
@@ -141,14 +142,14 @@ WORKLOADS = {
         ),
         *(
             SearchWorkload(
-                f"search-candidates={count}",
-                f"digits, (100,): {count} alphas, 5 folds, 20 epochs",
+                f"search-candidates={n}",
+                f"digits, (100,): {count(n, 'alpha')}, 5 folds, 20 epochs",
                 _digits,
-                {"alpha": np.logspace(-5, -1, count).tolist()},
+                {"alpha": np.logspace(-5, -1, n).tolist()},
                 {"hidden_layer_sizes": (100,), **_ALL_EPOCHS, "max_iter": 20},
-                n_candidates=count,
+                n_candidates=n,
             )
-            for count in CANDIDATES
+            for n in CANDIDATES
         ),
     ]
 }

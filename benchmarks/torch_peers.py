@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from benchmarks.machine import synchronize
-from benchmarks.peers import REFERENCE, Peer, Trained
+from benchmarks.peers import REFERENCE, Peer, Result, Trained
 from benchmarks.workloads import SEED, VALIDATION_FRACTION, Problem, Workload
 
 PREDICT_ROWS = 10_000
@@ -175,6 +175,27 @@ class PlainLoop(Peer):
         with torch.inference_mode():
             pieces = [outputs_to_predictions(network(chunk.to(device))).cpu() for chunk in chunks]
         return torch.cat(pieces).numpy()
+
+
+class SingleThreadLoop(PlainLoop):
+    """The hand-written loop on one thread, which is where our own small networks train."""
+
+    name = "torch-loop-1-thread"
+    title = "PyTorch loop, no DataLoader, one thread"
+
+    def prepare(self, workload: Workload, problem: Problem, device: str) -> Callable[[], Result]:
+        """The loop's call, with torch's number of threads put back after it."""
+        work = super().prepare(workload, problem, device)
+
+        def call() -> Result:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                return work()
+            finally:
+                torch.set_num_threads(threads)
+
+        return call
 
 
 class PlainLoader(PlainLoop):

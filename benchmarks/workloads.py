@@ -18,6 +18,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.data import DataSource, Table
+from benchmarks.wording import count
 
 SEED = 0
 VALIDATION_FRACTION = 0.1
@@ -286,7 +287,7 @@ def _load_rows_to_predict(rows: int) -> Callable[[DataSource], Problem]:
 
 
 def _prediction(name: str, rows: int, calls: int) -> Workload:
-    title = f"predict {rows:,} row{'s' if rows > 1 else ''}, 50 features, (100,)"
+    title = f"predict {count(rows, 'row')}, 50 features, (100,)"
     return Workload(
         name,
         title,

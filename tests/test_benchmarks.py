@@ -13,8 +13,8 @@ import scipy.sparse as sp
 import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from benchmarks import csv_comparison, limits, report, workloads
-from benchmarks.__main__ import parse
+from benchmarks import csv_comparison, limits, report, wording, workloads
+from benchmarks.__main__ import main, parse
 from benchmarks.agreement import compare_curves, compare_predictions, compare_scores
 from benchmarks.csv_comparison import (
     Comparison,
@@ -38,7 +38,9 @@ from benchmarks.scaling import scaling_workloads, slopes
 from benchmarks.search import PEERS as SEARCH_PEERS
 from benchmarks.search import WORKLOADS as SEARCH_WORKLOADS
 from benchmarks.search import run_search
+from benchmarks.summary import summary_notes, summary_table
 from benchmarks.timing import geometric_mean, interleave, paired_ratios
+from benchmarks.torch_peers import SingleThreadLoop
 from benchmarks.workloads import WORKLOADS, Workload
 
 TINY = Workload(
@@ -73,9 +75,11 @@ def results() -> Results:
         ]
     rows.append(measurement("skorch", float("nan"), agrees=False, note="test score off by 0.5"))
     for value in (10.0, 100.0):
-        row = measurement("ours", value**2, axis="width", value=value)
-        row.section, row.workload = "scaling", f"width={value:.0f}"
-        rows.append(row)
+        for round_ in range(2):
+            seconds = (1 + round_) * value ** (2 + round_)
+            row = measurement("ours", seconds, round_, axis="width", value=value)
+            row.section, row.workload = "scaling", f"width={value:.0f}"
+            rows.append(row)
     memory = measurement("ours", float("nan"), peak_bytes=2e6, input_bytes=1e6)
     memory.section = "memory"
     machine = {"cpu": "a processor", "cores": 2, "device": "cpu", "device_name": "a processor"}
@@ -120,7 +124,7 @@ def test_a_wrong_curve_is_refused():
     wrong = compare_curves([1.0, 0.5001], reference, 1e-9)
     assert not wrong.holds
     assert wrong.note == "loss curve off by 0.0002, margin 1e-09"
-    assert compare_curves([1.0], reference, 1e-3).note == "1 epochs instead of 2"
+    assert compare_curves([1.0], reference, 1e-3).note == "1 epoch instead of 2"
     assert not compare_curves([1.0, np.nan], reference, 1e-3).holds
 
 
@@ -174,7 +178,7 @@ def test_only_who_agrees_is_timed():
     assert all(row.steps == 6 and row.agrees for row in rows if row.seconds > 0)
     notes = {row.peer: row.note for row in rows if not row.seconds > 0}
     assert notes == {
-        "cheat": "1 epochs instead of 2",
+        "cheat": "1 epoch instead of 2",
         "broken": "failed: ValueError: out of order",
         "absent": "not installed",
     }
@@ -304,8 +308,19 @@ def test_all_kernels_of_a_product_run():
 
 def test_slopes_are_log_log(results):
     slope = slopes(results.table("scaling")).iloc[0]
-    assert slope["slope"] == pytest.approx(2.0)
-    assert slope["last_slope"] == pytest.approx(2.0)
+    for name in ("slope", "last_slope"):
+        figures = [slope[name], slope[f"{name}_low"], slope[f"{name}_high"]]
+        assert figures == pytest.approx([2.5, 2.0, 3.0])
+
+
+def test_a_single_round_has_no_slope_and_no_range(results):
+    results.measurements = [row for row in results.measurements if row.round < 1]
+    assert slopes(results.table("scaling")).empty
+    text = report.scaling_section(results.table("scaling"))
+    assert "| ours | 100 s | 10000 s | – | – |" in text
+    assert "\n\n1 round.\n\n" in text
+    text = report.workloads_section(results.table("workloads"))
+    assert "| sklearn-float64 | 300 ms | – | 3.00 | – |" in text
 
 
 def test_scaling_names_its_axis_and_value():
@@ -330,6 +345,57 @@ def test_results_replace_only_the_same_workload(results):
     results.replace([measurement("ours", 9.0)])
     assert [row.seconds for row in results.measurements if row.section == "workloads"] == [9.0]
     assert len(results.measurements) == before - 7 + 1
+    # Where they were: tables keep their order when a workload is run again.
+    assert results.measurements[0].seconds == 9.0
+
+
+def test_rows_say_when_they_were_measured(results, tmp_path):
+    for row in results.measurements[:7]:
+        row.date, row.load = "2026-01-01 09:58 UTC", 0.25
+        row.command = "python -m benchmarks --repeats 2"
+    for row in results.measurements[7:]:
+        row.date, row.load = "2026-01-01 10:04 UTC", 1.5
+        row.command = "python -m benchmarks --resume"
+    results.save(tmp_path)
+    assert set(pd.read_csv(tmp_path / "results.csv")["load"]) == {0.25, 1.5}
+    again = Results.load(tmp_path / "results.json")
+    text = report.write_report(again, tmp_path).read_text()
+    assert "Measured 2026-01-01 09:58 – 10:04 UTC on a processor" in text
+    commands = "`python -m benchmarks --repeats 2`, then `python -m benchmarks --resume`"
+    assert f"Commands: {commands}" in text
+    rounds = "0 rows, 0 features, 10 steps; 2 rounds, 2026-01-01 09:58 UTC, load 0.2."
+    assert f"`tiny`: {rounds}" in text
+    table = render(again, "results.json")
+    assert "medians of 2 rounds, interleaved, measured 2026-01-01 09:58 UTC;" in table
+
+
+def test_results_of_older_files_load_without_what_they_lack(results, tmp_path):
+    results.save(tmp_path)
+    path = tmp_path / "results.json"
+    content = json.loads(path.read_text())
+    for row in content["measurements"]:
+        for column in ("date", "load", "command"):
+            del row[column]
+    path.write_text(json.dumps(content))
+    again = Results.load(path)
+    assert [row.date for row in again.measurements] == [""] * len(results.measurements)
+    text = report.write_report(again, tmp_path).read_text()
+    assert "Measured 2026-01-01 10:00 UTC" in text
+    assert "Figures without a time of day are older" in text
+
+
+def test_a_run_says_when_and_how_each_workload_was_measured(tmp_path):
+    options = ["--sections", "imports", "--repeats", "1", "--output", str(tmp_path)]
+    assert main(options) == 0
+    assert main([*options, "--resume"]) == 0
+    results = Results.load(tmp_path / "results.json")
+    assert {row.command for row in results.measurements} == {results.command}
+    assert results.command.endswith("--resume")
+    assert all(row.date.endswith(" UTC") for row in results.measurements)
+    results.machine["torch"] = "1.0"
+    results.save(tmp_path)
+    with pytest.raises(SystemExit, match=r"of the same setup; torch '1\.0' is now"):
+        main([*options, "--resume"])
 
 
 def test_report_has_every_section(results, tmp_path):
@@ -342,19 +408,70 @@ def test_report_has_every_section(results, tmp_path):
     # 10 GFLOP in 1 and in 2 s, against 0.5 s for the products alone.
     assert "| ours | 8 | 33% | 25% – 50% | 19% |" in text
     assert "| tiny | 1 | 2 |" in text
-    assert "| ours | 100 s | 10000 s | 2.00 | 2.00 |" in text
+    assert "| ours | 1050 s | 1005000 s | 2.50 (2.00 – 3.00) | 2.50 (2.00 – 3.00) |" in text
 
 
 def test_readme_table_is_rewritten_between_its_marks(results):
     table = render(results, "results.json")
     assert "| tiny | 150 ms | 3.0 × |" in table
-    assert "| geometric mean |  | 3.0 × |" in table
+    assert "geometric mean" not in table
     text = f"before\n{START}\nold\n{END}\nafter\n"
     new = replace_table(text, table)
     assert new == f"before\n{table}\nafter\n"
     assert replace_table(new, table) == new
     with pytest.raises(ValueError, match="the README must hold"):
         replace_table("no marks", table)
+
+
+def test_means_are_over_the_rows_that_no_column_lacks():
+    def row(workload, peer, seconds, kind="fit"):
+        made = measurement(peer, seconds, kind=kind, is_ours=peer.startswith("ours"))
+        return replace(made, workload=workload, title=f"workload {workload}")
+
+    seconds = {"ours": 1.0, "ours-skorch": 5.0, "sklearn-float64": 2.0, "torch-loop": 4.0}
+    rows = [row(name, peer, value) for name in "ab" for peer, value in seconds.items()]
+    rows += [row("a", "torch-loop-1-thread", 9.0), row("b", "torch-loop-1-thread", 3.0)]
+    rows += [row("c", "ours", 1.0), row("c", "sklearn-float64", 100.0)]
+    rows += [row("p", peer, value, "predict") for peer, value in seconds.items()]
+    table = Results({}, "", False, rows).table("workloads")
+    lines = summary_table(table).splitlines()
+    assert lines[0] == (
+        "| workload | ours, per step | vs sklearn-float64 | vs torch-loop | vs ours-skorch |"
+    )
+    assert lines[2:] == [
+        "| workload a | 100 ms | 2.0 × | 4.0 × | 5.0 × |",
+        # The loop on one thread is the faster one here.
+        "| workload b | 100 ms | 2.0 × | 3.0 × | 5.0 × |",
+        "| workload c | 100 ms | 100.0 × | – | – |",
+        "| geometric mean of 2 fits |  | 2.0 × | 3.5 × | 5.0 × |",
+        "| workload p | 100 ms | 2.0 × | 4.0 × | 5.0 × |",
+    ]
+    assert summary_notes(table) == (
+        "*torch-loop* is timed on torch's own number of threads and on one; the faster counts. "
+        "The means are over the rows that no column lacks, the same for all columns; left out: "
+        "workload c."
+    )
+
+
+def test_the_loop_on_one_thread_leaves_the_number_of_threads_as_found():
+    class Watched(SingleThreadLoop):
+        def fit_call(self, workload, problem, device):
+            def fit():
+                seen.append(torch.get_num_threads())
+                return call()
+
+            call = super().fit_call(workload, problem, device)
+            return fit
+
+    seen: list[int] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run_workload(TINY, DataSource(), {"watched": Watched()}, repeats=1, log=silent)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 1]
 
 
 def test_seconds_are_readable():
@@ -386,7 +503,7 @@ def test_command_line_needs_csv_and_target_together(capsys):
     assert "--csv and --target go together" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("module", [csv_comparison, limits, report])
+@pytest.mark.parametrize("module", [csv_comparison, limits, report, wording])
 def test_examples_in_docstrings(module):
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0
