@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 from sklearn import config_context, get_config
 from torch import Tensor
@@ -30,10 +31,10 @@ def follow_samples(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def on_device(result: Any, device: torch.device) -> Any:
-    """Return arrays of numbers as tensors on a device; labels of another type stay arrays."""
+    """Return arrays of numbers as tensors on a device; what else there is stays as it is."""
     if isinstance(result, list | tuple):
         return type(result)(on_device(part, device) for part in result)
-    if result.dtype.kind not in "biuf":
+    if scipy.sparse.issparse(result) or result.dtype.kind not in "biuf":
         return result
     if result.dtype == np.float64 and device.type == "mps":
         result = result.astype(np.float32)

@@ -430,9 +430,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
             The samples.
         y : array-like or Tensor of shape (n_samples,), (n_samples, n_labels) or \
                 (n_samples, n_columns)
-            Labels of any type, an indicator matrix of 0 and 1 for multilabel tasks, or several
-            columns of labels, which are predicted by one network, each column with a block of
-            outputs of its own.
+            Labels of any type, an indicator matrix of 0 and 1 for multilabel tasks, which may be
+            sparse, or several columns of labels, which are predicted by one network, each column
+            with a block of outputs of its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; a weight of 2 counts as the sample twice.
         X_val, y_val, sample_weight_val
@@ -502,7 +502,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
 
     @follow_samples
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """Predict labels.
 
         Parameters
@@ -513,7 +513,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         Returns
         -------
         y : ndarray of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_columns)
-            The most probable labels.
+            The most probable labels; a CSR matrix if those of training were a sparse one.
         """
         self._check_is_fitted()
         if isinstance(self._codec, ClassCodec) and self.out_activation_ == "softmax":

@@ -26,7 +26,7 @@ class TargetCodec(ABC):
         """Return what the user passed for encoded targets."""
 
     @abstractmethod
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
+    def decode(self, outputs: np.ndarray) -> Any:
         """Return the predictions that outputs of shape (n_samples, n_outputs) stand for."""
 
 
@@ -153,10 +153,13 @@ class ClassCodec(LabelCodec):
         Sorted labels.
     kind : {'binary', 'multiclass', 'multilabel'}
         One output that tells two classes apart, one output per class, one output per label.
+    is_sparse : bool
+        Whether the indicator matrix was sparse, and predictions are, as in scikit-learn.
     """
 
     classes: np.ndarray
     kind: str
+    is_sparse: bool = False
 
     @property
     def is_coded(self) -> bool:  # type: ignore[override]
@@ -195,10 +198,15 @@ class ClassCodec(LabelCodec):
 
     def restore(self, targets: np.ndarray) -> np.ndarray:
         """Return the labels of encoded targets."""
-        return self.classes[targets[:, 0]] if self.is_coded else self.decode(targets)
+        return self.classes[targets[:, 0]] if self.is_coded else self._labels(targets)
 
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
+    def decode(self, outputs: np.ndarray) -> Any:
         """Return the labels that probabilities of shape (n_samples, n_outputs) stand for."""
+        labels = self._labels(outputs)
+        return scipy.sparse.csr_matrix(labels) if self.is_sparse else labels
+
+    def _labels(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the labels as an array."""
         if self.kind == "multiclass":
             return self.classes[outputs.argmax(axis=1)]
         is_positive = outputs > 0.5
@@ -321,7 +329,7 @@ def read_labels(y: Any, *, has_output_per_class: bool = False) -> LabelCodec:
     check_classification_targets(y)
     classes = unique_labels(y)
     if type_of_target(y, input_name="y") == "multilabel-indicator":
-        return ClassCodec(classes, "multilabel")
+        return ClassCodec(classes, "multilabel", scipy.sparse.issparse(y))
     is_binary = len(classes) <= 2 and not has_output_per_class
     return ClassCodec(classes, "binary" if is_binary else "multiclass")
 

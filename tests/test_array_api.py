@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from numpy.testing import assert_array_equal
 from sklearn import config_context
+from sklearn.datasets import make_multilabel_classification
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -62,3 +64,11 @@ def test_watching_on_tensors(make_classifier, iris):
         estimator.validation_scores_
         == make_classifier(**settings).fit(X, y, X_val=X, y_val=y).validation_scores_
     )
+
+
+def test_sparse_labels_stay_on_the_host_under_array_api_dispatch(make_classifier):
+    X, y = make_multilabel_classification(90, 6, n_classes=3, random_state=0)
+    estimator = make_classifier(device="cpu").fit(X, scipy.sparse.csr_matrix(y))
+    with config_context(array_api_dispatch=True):
+        predicted = estimator.predict(torch.tensor(X))
+    assert (predicted != estimator.predict(X)).nnz == 0

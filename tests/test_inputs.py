@@ -3,6 +3,8 @@
 Equal means to 1e-9 in float64: another layout in memory changes the order of summation.
 """
 
+import pickle
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -107,13 +109,16 @@ def test_labels_in_a_list(make_classifier, iris):
 def test_multilabel(make_classifier, make_y):
     X, y = make_multilabel_classification(80, 10, n_classes=4, random_state=0)
     ours = make_classifier(**EXACT).fit(X, make_y(y))
-    theirs = MLPClassifier(**THEIRS).fit(X, y)
+    theirs = MLPClassifier(**THEIRS).fit(X, make_y(y))
     assert_array_equal(ours.classes_, theirs.classes_)
     assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-9)
-    predicted = ours.predict(X)
+    predicted, expected = ours.predict(X), theirs.predict(X)
+    assert type(predicted) is type(expected)
     assert predicted.shape == y.shape
-    assert predicted.dtype == theirs.predict(X).dtype
-    assert_array_equal(predicted, theirs.predict(X))
+    assert predicted.dtype == expected.dtype
+    if make_y is scipy.sparse.csr_array:
+        predicted, expected = predicted.toarray(), expected.toarray()
+    assert_array_equal(predicted, expected)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2, 3])
@@ -491,3 +496,44 @@ def test_a_sparse_batch_without_a_value_has_no_gradient():
     out = torch.full((4, 2), torch.nan, dtype=torch.float64)
     rows.batch(slice(0, 3)).add_transposed_times(torch.ones(3, 2).double(), out, beta=0)
     assert_array_equal(out, 0)
+
+
+# Sparse labels.
+
+
+@pytest.mark.parametrize(
+    "make_y", [*SPARSE, scipy.sparse.coo_array], ids=lambda make: make.__name__
+)
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_sparse_labels_are_predicted_sparse(make_classifier, make_y, call):
+    X, y = make_multilabel_classification(90, 6, n_classes=3, random_state=0)
+    ours, dense = make_classifier(**EXACT), make_classifier(**EXACT)
+    theirs = MLPClassifier((8,), max_iter=5, random_state=0)
+    for estimator, labels in ((ours, make_y(y)), (theirs, make_y(y)), (dense, y)):
+        classes = {} if call == "fit" else {"classes": [0, 1, 2]}
+        getattr(estimator, call)(X, labels, **classes)
+    predicted, expected = ours.predict(X), theirs.predict(X)
+    assert type(predicted) is type(expected)
+    assert predicted.dtype == expected.dtype
+    assert_array_equal(predicted.toarray(), expected.toarray())
+    assert_array_equal(predicted.toarray(), dense.predict(X))
+    assert_array_equal(ours.predict_proba(X), dense.predict_proba(X))
+    assert ours.score(X, make_y(y)) == ours.score(X, y) == dense.score(X, y)
+    loaded = pickle.loads(pickle.dumps(ours))
+    assert (loaded.predict(X) != predicted).nnz == 0
+    # The first call decides.
+    assert type(ours.partial_fit(X, y).predict(X)) is type(predicted)
+    assert isinstance(dense.partial_fit(X, make_y(y)).predict(X), np.ndarray)
+    assert isinstance(ours.fit(X, y).predict(X), np.ndarray)
+
+
+@pytest.mark.parametrize("scoring", [None, "f1_macro"])
+def test_sparse_labels_are_watched(make_classifier, scoring):
+    X, y = make_multilabel_classification(90, 6, n_classes=3, random_state=0)
+    settings = {**EXACT, "early_stopping": True, "scoring": scoring}
+    sparse = make_classifier(**settings).fit(X, scipy.sparse.csr_matrix(y))
+    dense = make_classifier(**settings).fit(X, y)
+    assert sparse.validation_scores_ == dense.validation_scores_
+    if sparse.backend == "skorch":
+        predicted = sparse.net_.predict(X)
+        assert (predicted != sparse.predict(X)).nnz == 0
