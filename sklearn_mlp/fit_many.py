@@ -76,7 +76,8 @@ def fit_many(
     TypeError
         If one of the estimators is not of this package.
     ValueError
-        If one cannot be fitted, as its `fit` would; the others are fitted then.
+        If one cannot be fitted, or whatever else its `fit` raises; the others are fitted then. If
+        ``max_memory`` is too small for one network.
 
     Examples
     --------
@@ -185,6 +186,7 @@ def _fit_stacked(
     began = time.perf_counter()
     outcomes = [Outcome() for _ in estimators]
     prepared: dict[int, PreparedFit] = {}
+    generators = _states_of_generators(estimators)
     for key in dict.fromkeys(samples):
         places = [place for place, one in enumerate(samples) if one == key]
         ready = prepare_together([estimators[place] for place in places], *sets[key])
@@ -198,24 +200,61 @@ def _fit_stacked(
         # Preprocessing may have made the samples sparse.
         is_dense = isinstance(fit.data.inputs, torch.Tensor)
         stacks.setdefault(stack_key(fit) if is_dense else place, []).append(place)
+    failed: list[int] = []
     for places in stacks.values():
-        fits = [prepared[place] for place in places]
-        if len(fits) == 1:
-            estimators[places[0]]._train(fits[0])
-        else:
-            work = count_parameters(fits[0].network) * fits[0].config.batch_size
-            with shared_threads(len(fits) * work):
-                train_stack(fits)
-        for place, fit in zip(places, fits, strict=True):
+        try:
+            _train_together([estimators[place] for place in places], [prepared[p] for p in places])
+        except Exception as error:
+            outcomes[places[0]].error = error
+            failed += places if len(places) > 1 else []
+            continue
+        for place in places:
             try:
-                estimators[place]._finish(fit)
-            except ValueError as error:
+                estimators[place]._finish(prepared[place])
+            except Exception as error:
                 outcomes[place].error = error
     epochs = {place: fit.state.n_iter for place, fit in prepared.items()}
     seconds = (time.perf_counter() - began) / max(1, sum(epochs.values()))
     for place, n_epochs in epochs.items():
         outcomes[place].seconds = seconds * n_epochs
+    for place in failed:
+        # Which of a stack it was is not known, nor what is left of the others.
+        if place in generators:
+            estimators[place].random_state.set_state(generators[place])
+        outcomes[place] = _fit_alone(estimators[place], sets[samples[place]])
     return outcomes
+
+
+def _states_of_generators(estimators: Sequence[BaseTorchMLP]) -> dict[int, Any]:
+    """Return the state of each estimator's generator, where ``random_state`` is one."""
+    states = [estimator.random_state for estimator in estimators]
+    return {
+        place: state.get_state()
+        for place, state in enumerate(states)
+        if isinstance(state, np.random.RandomState)
+    }
+
+
+def _train_together(estimators: Sequence[BaseTorchMLP], fits: Sequence[PreparedFit]) -> None:
+    """Train what can be stacked, or a single one."""
+    if len(fits) == 1:
+        estimators[0]._train(fits[0])
+        return
+    work = count_parameters(fits[0].network) * fits[0].config.batch_size
+    with shared_threads(len(fits) * work):
+        train_stack(fits)
+
+
+def _fit_alone(estimator: BaseTorchMLP, samples: tuple[Any, Any, Any]) -> Outcome:
+    """Fit an estimator in place."""
+    began = time.perf_counter()
+    outcome = Outcome()
+    try:
+        estimator.fit(*samples)
+    except Exception as error:
+        outcome.error = error
+    outcome.seconds = time.perf_counter() - began
+    return outcome
 
 
 def prepare_together(
@@ -247,7 +286,7 @@ def prepare_together(
             ready.append(
                 estimator._prepare(_with_tensor(estimator, samples, tensors), incremental=False)
             )
-        except (ValueError, TypeError) as error:
+        except Exception as error:
             ready.append(error)
     return ready
 
@@ -399,12 +438,5 @@ def _run_job(
     sets = {key: take_samples(*data, index_sets[key]) for key in dict.fromkeys(samples)}
     if is_stacked:
         return estimators, fit_stacked(estimators, samples, sets, number)
-    outcomes = []
-    for estimator, key in zip(estimators, samples, strict=True):
-        outcome = Outcome()
-        try:
-            estimator.fit(*sets[key])
-        except (ValueError, TypeError) as error:
-            outcome.error = error
-        outcomes.append(outcome)
-    return estimators, outcomes
+    pairs = zip(estimators, samples, strict=True)
+    return estimators, [_fit_alone(estimator, sets[key]) for estimator, key in pairs]

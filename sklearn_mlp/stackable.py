@@ -214,8 +214,12 @@ def _balance(stacks: list[list[int]], n_jobs: int) -> list[list[int]]:
 
 def _largest_stack(request: FitRequest, n_jobs: int, max_memory: float) -> int:
     """Return how many such networks make a stack."""
-    device = resolve_device(request.estimator.device)
-    per_step, total = request.footprint
+    try:
+        device = resolve_device(request.estimator.device)
+        per_step, total = request.footprint
+    except Exception:
+        # A parameter is wrong, as fitting it will tell.
+        return 1
     limit = 1 << 20
     bound = memory_bound(max_memory, device)
     if bound is not None:

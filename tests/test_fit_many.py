@@ -241,6 +241,93 @@ def test_one_that_diverges_leaves_the_others_alone():
     assert not hasattr(bad, "module_")
 
 
+def raise_key_error(*arguments):
+    raise KeyError("no such score")
+
+
+class FailsInEpoch3:
+    """A scorer that works for a while, and for one of the estimators no longer than that."""
+
+    calls = 0
+
+    def __call__(self, estimator, X, y):
+        self.calls += estimator.alpha == 1
+        if estimator.alpha == 1 and self.calls >= 3:
+            raise RuntimeError("alpha is 1")
+        return estimator.score(X, y)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize(
+    ("failing", "error"),
+    [
+        # In the network's making, in its first epoch, and in what fits it alone.
+        ({"weight_init": raise_key_error}, KeyError),
+        ({"scoring": raise_key_error, "early_stopping": True}, KeyError),
+        ({"scoring": "roc_auc", "early_stopping": True}, ValueError),
+        ({"loss": raise_key_error}, KeyError),
+        ({"device": "abacus"}, ValueError),
+        ({"hidden_layer_sizes": (0,)}, ValueError),
+        ({"hidden_layer_sizes": 2.5}, ValueError),
+        ({"batch_size": "all"}, ValueError),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_those_that_fail_leave_the_others_fitted(failing, error, n_jobs):
+    X, y = make_task("multiclass")
+    good = [make("multiclass"), make("multiclass", solver="lbfgs"), make("multiclass", alpha=1)]
+    bad = [make("multiclass", **failing, alpha=alpha) for alpha in (0, 1)]
+    alone = [clone(estimator).fit(X, y) for estimator in good]
+    with pytest.raises(error) as raised:
+        fit_many([good[0], *bad, *good[1:]], X, y, n_jobs=n_jobs)
+    with pytest.raises(error) as expected:
+        clone(bad[0]).fit(X, y)
+    assert str(raised.value) == str(expected.value)
+    for mine, other in zip(good, alone, strict=True):
+        assert_allclose(mine.predict_proba(X), other.predict_proba(X), rtol=RTOL)
+    assert not any(hasattr(estimator, "module_") for estimator in bad)
+
+
+def test_a_stack_that_fails_is_fitted_one_by_one():
+    X, y = make_task("binary")
+    # A generator must be drawn from as if there had been no stack.
+    seeds = [0, np.random.RandomState(5), np.random.RandomState(6)]
+    settings = {"scoring": FailsInEpoch3(), "early_stopping": True}
+    estimators = [
+        make("binary", **settings, random_state=seed, alpha=alpha)
+        for seed, alpha in zip(seeds, (0, 1, 2), strict=True)
+    ]
+    alone = [clone(estimator) for estimator in estimators]
+    with pytest.raises(RuntimeError, match="alpha is 1"):
+        fit_many(estimators, X, y)
+    assert [hasattr(estimator, "module_") for estimator in estimators] == [True, False, True]
+    for place in (0, 2):
+        assert_same_fit(estimators[place], alone[place].fit(X, y))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_interrupt_is_no_failure(solver):
+    X, y = make_task("binary")
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_many([make("binary", solver=solver, weight_init=interrupt), make("binary")], X, y)
+
+
+def test_weights_of_0_in_the_part_held_out():
+    X, y = make_task("regression")
+    estimators = [make("regression", early_stopping=True, alpha=alpha) for alpha in (0, 1)]
+    plain = make("regression")
+    weight = np.zeros(len(y))
+    weight[0] = 1
+    message = "at least one non-zero number among the .* samples held out for validation"
+    with pytest.raises(ValueError, match=message):
+        fit_many([*estimators, plain], X, y, sample_weight=weight)
+    assert hasattr(plain, "module_")
+
+
 def test_float32_stays_close():
     X, y = make_task("multiclass")
     estimators = [make("multiclass", dtype="float32", alpha=alpha) for alpha in (0.0, 0.1)]

@@ -197,6 +197,50 @@ def test_a_candidate_that_diverges(diabetes):
         BatchedGridSearchCV(estimator, {"learning_rate_init": [1e200]}, cv=2).fit(X, y)
 
 
+def raise_key_error(estimator, X, y):
+    """A scorer that fails."""
+    raise KeyError("no such score")
+
+
+def raise_runtime_error(module, nonlinearity=None):
+    """Initial weights that fail."""
+    raise RuntimeError("no such layer")
+
+
+@pytest.mark.parametrize(
+    ("grid", "error", "n_failed"),
+    [
+        ({"scoring": [None, "roc_auc"]}, ValueError, 4),
+        ({"scoring": [None, raise_key_error]}, KeyError, 4),
+        ({"weight_init": ["auto", raise_runtime_error]}, RuntimeError, 4),
+        ({"device": ["cpu", "abacus"]}, ValueError, 4),
+        ({"hidden_layer_sizes": [(3,), (0,), 2.5]}, ValueError, 8),
+        ({"batch_size": ["auto", "all"]}, ValueError, 4),
+        ({"loss": ["log_loss", raise_key_error]}, TypeError, 4),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_candidates_that_fail_leave_the_others_alone(iris, grid, error, n_failed):
+    X, y = iris
+    estimator = classifier(early_stopping=True, validation_fraction=0.2)
+    grid = {**grid, "alpha": [0.1, 1.0]}
+    searches, told = [], []
+    for search in (BatchedGridSearchCV, GridSearchCV):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            searches.append(search(estimator, grid, cv=2).fit(X, y))
+        failures = [str(one.message) for one in caught if one.category is FitFailedWarning]
+        assert len(failures) == 1
+        told.append((failures[0].split(".")[0], error.__name__ in failures[0]))
+    assert told[0] == told[1]
+    assert told[0][0].strip().startswith(f"{n_failed} fits failed")
+    assert_same_results(*searches)
+    assert np.isnan(searches[0].cv_results_["mean_test_score"]).sum() == n_failed // 2
+    for search in (BatchedGridSearchCV, GridSearchCV):
+        with pytest.raises(error):
+            search(estimator, grid, cv=2, error_score="raise").fit(X, y)
+
+
 def test_preprocessing_that_fails(iris):
     X, y = iris
     estimator = Pipeline([("reduce", PCA()), ("mlp", classifier())])
