@@ -20,7 +20,13 @@ from sklearn_mlp.inputs import as_tensor
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.sklearn_internals import validate_parameter_constraints
-from sklearn_mlp.stackable import FitRequest, equal_parameters, plan_stacks, why_not_stacked
+from sklearn_mlp.stackable import (
+    FitRequest,
+    equal_parameters,
+    plan_stacks,
+    value_key,
+    why_not_stacked,
+)
 from sklearn_mlp.threads import shared_threads
 
 _MISSING = object()
@@ -263,13 +269,14 @@ def prepare_together(
     """Prepare estimators that are fitted on the same samples, which are checked once."""
     checked: dict[Hashable, tuple[CheckedSamples, dict[str, Any]]] = {}
     tensors: dict[torch.dtype, torch.Tensor] = {}
-    valid: set[tuple[str, str]] = set()
+    valid: set[Hashable] = set()
     ready: list[PreparedFit | Exception] = []
     for estimator in estimators:
         try:
             _validate_parameters(estimator, valid)
             # The targets, and what they count, depend on these.
-            key = (equal_parameters(estimator), repr(getattr(estimator, "class_weight", None)))
+            class_weight = getattr(estimator, "class_weight", None)
+            key = (equal_parameters(estimator), value_key(class_weight))
             if key in checked:
                 estimator._check_settings()
                 samples, learned = checked[key]
@@ -291,7 +298,7 @@ def prepare_together(
     return ready
 
 
-def _validate_parameters(estimator: BaseTorchMLP, valid: set[tuple[str, str]]) -> None:
+def _validate_parameters(estimator: BaseTorchMLP, valid: set[Hashable]) -> None:
     """Check parameters as `fit` does, but for values that others of its type have had.
 
     ``valid`` knows these, and is added to.
@@ -300,10 +307,10 @@ def _validate_parameters(estimator: BaseTorchMLP, valid: set[tuple[str, str]]) -
     values = {
         name: value
         for name, value in estimator.get_params(deep=False).items()
-        if (f"{kind}.{name}", repr(value)) not in valid
+        if (f"{kind}.{name}", value_key(value)) not in valid
     }
     validate_parameter_constraints(estimator._parameter_constraints, values, kind)
-    valid.update((f"{kind}.{name}", repr(value)) for name, value in values.items())
+    valid.update((f"{kind}.{name}", value_key(value)) for name, value in values.items())
 
 
 def _with_tensor(

@@ -97,7 +97,20 @@ def equal_parameters(estimator: BaseTorchMLP) -> Hashable:
     """Return the parameters that networks of one stack share."""
     parameters = estimator.get_params(deep=False)
     names = sorted(parameters.keys() - _DIFFERING)
-    return type(estimator), tuple((name, repr(parameters[name])) for name in names)
+    return type(estimator), tuple((name, value_key(parameters[name])) for name in names)
+
+
+def value_key(value: Any) -> Hashable:
+    """Return what is equal for two values of a parameter that mean the same."""
+    if isinstance(value, list | tuple):
+        return type(value), tuple(map(value_key, value))
+    if isinstance(value, dict):
+        return type(value), tuple((value_key(key), value_key(one)) for key, one in value.items())
+    if hasattr(value, "__array__"):
+        # An array, or a Series, prints no more than some digits of some of its numbers.
+        return type(value), np.asarray(value).dtype.str, value_key(np.asarray(value).tolist())
+    # Of a function, or a scorer, its name: each network calls its own.
+    return repr(value)
 
 
 @cache
@@ -131,11 +144,7 @@ class FitRequest:
     @property
     def key(self) -> Hashable:
         """What has to be equal for two fits to be stacked."""
-        parameters = self.estimator.get_params(deep=False)
-        equal = tuple(
-            (name, repr(parameters[name])) for name in sorted(parameters.keys() - _DIFFERING)
-        )
-        return type(self.estimator), equal, self.n_samples, self.n_features
+        return equal_parameters(self.estimator), self.n_samples, self.n_features
 
     @property
     def footprint(self) -> tuple[int, int]:

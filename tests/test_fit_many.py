@@ -5,6 +5,7 @@ it does between scikit-learn and a single fit.
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -365,6 +366,34 @@ def test_stacks_are_bounded_and_shared_out_evenly():
     assert sum(map(len, halves[::2])) == sum(map(len, halves[1::2]))
     needed = requests[0].footprint[1]
     assert max(map(len, plan_stacks(requests, 1, 3.5 * needed))) == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.array([0.1, 0.5]), np.array([0.1, 0.5 + 1e-10])),
+        (np.linspace(0.1, 0.9, 2000), np.r_[0.05, np.linspace(0.1, 0.9, 2000)[1:]]),
+        (np.arange(2000) / 2000, np.where(np.arange(2000) == 999, 0.4996, np.arange(2000) / 2000)),
+        (pd.Series([0.1, 0.5]), pd.Series([0.1, 0.5 + 1e-10])),
+        ([0.1, 0.5], [0.1, np.nextafter(0.5, 1)]),
+        (np.array([0.1, 0.5]), np.array([[0.1], [0.5]])),
+        (0.5, (0.5,)),
+    ],
+    ids=["array", "long", "longer", "series", "list", "shape", "number"],
+)
+def test_settings_are_compared_by_value(one, other):
+    estimators = [make("regression", loss="quantile", quantile=value) for value in (one, other)]
+    keys = [FitRequest(each, 0, 100, 5, 1).key for each in estimators]
+    assert keys[0] != keys[1]
+    assert keys[0] == FitRequest(clone(estimators[0]), 0, 100, 5, 1).key
+
+
+def test_quantiles_that_print_alike_are_trained_apart():
+    X, y = make_task("regression")
+    levels = [np.array([0.11, 0.5]), np.array([0.14, 0.5])]
+    with np.printoptions(precision=1):
+        assert repr(levels[0]) == repr(levels[1])
+        assert_as_alone([make("regression", loss="quantile", quantile=q) for q in levels], X, y)
 
 
 def test_samples_are_checked_once_and_shared():
