@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sklearn_mlp.batches import Batch
+from sklearn_mlp.input_major import copied_in_order
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.state import OptimizerState, map_tensors
@@ -161,11 +162,13 @@ class SolverOptimizer(torch.optim.Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the parameter groups and the solver's memory."""
-        if self._solver is not None:
-            self._solver.remember()
+        """Return the parameter groups and the solver's memory, in the order of the layers."""
         memory = self._memory
-        saved = {} if memory is None else {"step": memory.step, **memory.moments}
+        moments = {} if memory is None else memory.moments
+        if self._solver is not None:
+            layout = self._solver.parameters.layout
+            moments = copied_in_order(self._solver.remember().moments, layout, to_layers=True)
+        saved = {} if memory is None else {"step": memory.step, **moments}
         return {**super().state_dict(), "memory": saved}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -175,6 +178,7 @@ class SolverOptimizer(torch.optim.Optimizer):
         if self._memory is not None and saved:
             self._memory.step = saved.pop("step")
             if self._solver is not None:
-                self._solver.take_over(saved)
+                layout = self._solver.parameters.layout
+                self._solver.take_over(copied_in_order(saved, layout, to_layers=False))
             else:
                 self._memory.moments = map_tensors(torch.clone, saved)

@@ -225,8 +225,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         networks may repay. The closed form has nothing to compile.
     backend : {'torch', 'skorch'}, default='torch'
         What trains the network: this package's own engine, which is the faster one by far, or
-        skorch, for its callbacks and its ecosystem. Both follow the same numbers. skorch has no
-        ``'lbfgs'``.
+        skorch, for its callbacks and its ecosystem. Both follow the same numbers, in float64 up
+        to rounding. skorch has no ``'lbfgs'``.
     backend_params : dict, default=None
         With ``backend='skorch'``, what goes to the constructor of skorch's net as it is, such as
         ``{'callbacks': [...]}``, ``{'compile': True}`` or ``{'iterator_train__num_workers': 2}``.

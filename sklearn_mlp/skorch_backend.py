@@ -24,15 +24,16 @@ from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer, mixed_precision
 from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batch, Batches
 from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.input_major import input_major
 from sklearn_mlp.inputs import take_over
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.monitor import EpochMonitor
-from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.normalization import lone_samples_spared
 from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.solvers import Solver
-from sklearn_mlp.sparse import SparseRows
+from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import ColumnsCodec, LabelCodec, TargetCodec
 from sklearn_mlp.threads import rebalance_threads
@@ -79,15 +80,27 @@ def train(
     net.lr, net.max_epochs = config.learning_rate_init, config.max_iter
     net.batch_size = config.batch_size
     net.codec_, net.loss_, net.criterion_.loss = config.codec, config.loss, config.loss
-    run = _Run.of(network, data, config, state)
-    net.run_ = run
-    net.optimizer_.bind(run.solver, state.learning_rate)
-    try:
-        net.partial_fit(run.samples)
-    finally:
-        net.run_ = None
-        net.optimizer_.release()
+    if isinstance(data.inputs, SparseRows) and not _takes_sparse(net, network, config):
+        data = replace(data, inputs=data.inputs.made_dense())
+    is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
+    parameters = ParameterVector.of(network, is_input_major=is_sparse)
+    with input_major(state, parameters.layout):
+        run = _Run.of(network, parameters, data, config, state)
+        net.run_ = run
+        net.optimizer_.bind(run.solver, state.learning_rate)
+        try:
+            net.partial_fit(run.samples)
+        finally:
+            net.run_ = None
+            net.optimizer_.release()
     return net
+
+
+def _takes_sparse(net: "_Net", network: nn.Module, config: TrainingConfig) -> bool:
+    """Tell whether a network can be given sparse tensors: its first layer has to take them."""
+    # Neither a mask, nor bfloat16, nor torch's compiler goes with them.
+    is_masked = isinstance(network, MLP) and network.input_dropout > 0
+    return isinstance(network, MLP) and not (is_masked or config.is_mixed or net.compile)
 
 
 def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
@@ -204,8 +217,6 @@ class _Batches:
             # The batches consist of row numbers, which the loader's workers then read.
             numbers = torch.arange(len(data.inputs), dtype=torch.float64).unsqueeze(1)
             data = replace(data, inputs=numbers, targets=data.targets.cpu())
-        elif isinstance(data.inputs, SparseRows):
-            data = replace(data, inputs=data.inputs.made_dense())
         self._batches = Batches(data, config, config.random_state)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Labels]]:
@@ -222,27 +233,28 @@ class _Batches:
     def _inputs_and_batches(self) -> Iterable[tuple[Tensor, Batch]]:
         """Pair each batch with its samples, from skorch's loader if there is one."""
         if self._loader is None:
-            return ((_dense(batch), batch) for batch in self._batches)
+            return ((_tensor(batch), batch) for batch in self._batches)
         batches = []
         self._order.clear()
         for batch in self._batches:
-            self._order.append(_dense(batch)[:, 0].numpy().astype(np.int64))
+            self._order.append(_tensor(batch)[:, 0].numpy().astype(np.int64))
             shares = None if batch.shares is None else batch.shares.to(self._device)
             batches.append(replace(batch, targets=batch.targets.to(self._device), shares=shares))
         return zip(self._loader, batches, strict=True)
 
 
-def _dense(batch: Batch) -> Tensor:
-    """Return a batch's samples, of which none are sparse here."""
-    assert isinstance(batch.inputs, Tensor)
-    return batch.inputs
+def _tensor(batch: Batch) -> Tensor:
+    """Return a batch's samples as a tensor, which may be sparse."""
+    inputs = batch.inputs
+    return inputs.tensor() if isinstance(inputs, SparseBatch) else inputs
 
 
 class _Rows(torch.utils.data.Dataset):
-    """Samples without targets, read some rows at a time."""
+    """Samples without targets, read some rows at a time, which are dense."""
 
     def __init__(self, inputs: Tensor | SparseRows) -> None:
-        self.inputs = inputs
+        # So its chunks have as many rows as memory has place for.
+        self.inputs = inputs.made_dense() if isinstance(inputs, SparseRows) else inputs
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -317,19 +329,26 @@ class _Run:
 
     @classmethod
     def of(
-        cls, network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
+        cls,
+        network: nn.Module,
+        parameters: ParameterVector,
+        data: TrainingData,
+        config: TrainingConfig,
+        state: TrainingState,
     ) -> "_Run":
         """Make ready for a fit."""
-        parameters = ParameterVector.of(network)
         average = make_average(parameters.memory, config, state)
         solver = make_solver(parameters, parameters.empty_like(), config, state, average)
         held_out, part = None, data.validation
         if part is not None:
             targets = part.targets.to(data.targets.device)
             weights = None if part.sample_weight is None else part.sample_weight.numpy()
-            size = chunk_rows(part.inputs, targets.device)
+            inputs = part.inputs
+            if isinstance(inputs, SparseRows) and not parameters.layout.is_input_major:
+                inputs = inputs.made_dense()
+            size = chunk_rows(inputs, targets.device)
             settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
-            held_out = _Samples(TrainingData(part.inputs, targets, weights), settings)
+            held_out = _Samples(TrainingData(inputs, targets, weights), settings)
         monitor = EpochMonitor(config, state, network, parameters.memory, part, average=average)
         return cls(_Samples(data, config), held_out, solver, monitor)
 

@@ -85,6 +85,16 @@ class SparseBatch:
         """Return itself: there is one form for both."""
         return self
 
+    def tensor(self) -> Tensor:
+        """Return the samples as a sparse tensor, which autograd can multiply by weights."""
+        counts = self.starts.diff()
+        return torch.sparse_coo_tensor(
+            torch.stack([torch.repeat_interleave(counts), self.columns]),
+            self.values,
+            (len(counts), self.n_features),
+            check_invariants=False,
+        )
+
     def times(self, weight_t: Tensor) -> Tensor:
         """Return the product with a weight: (n, n_in) by (n_in, n_out) to (n, n_out).
 

@@ -57,6 +57,13 @@ def with_callbacks(*callbacks, **parameters):
 
 
 @pytest.fixture
+def documents():
+    """Sparse samples, few of whose values are stored, in three classes."""
+    X = scipy.sparse.random_array((240, 300), density=0.03, rng=0, format="csr")
+    return X, np.arange(240) % 3
+
+
+@pytest.fixture
 def letters(digits):
     """Images whose labels are strings."""
     X, y = digits
@@ -469,6 +476,74 @@ def test_default_callbacks_can_be_switched_off_and_set(letters):
     ).fit(*letters)
     assert "print_log" not in dict(estimator.net_.callbacks_)
     assert "accuracy" in estimator.net_.history[-1]
+
+
+# Sparse samples.
+
+
+class LastBatch(Callback):
+    """Keep the last batch's samples, and the optimizer's memory as it is before a fit ends."""
+
+    def on_batch_end(self, net, batch, training, **kwargs):
+        self.inputs = batch[0]
+
+    def on_train_end(self, net, **kwargs):
+        self.memory = copy.deepcopy(net.optimizer_.state_dict()["memory"])
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "sgd"}])
+def test_sparse_samples_are_multiplied_as_they_are(documents, options):
+    X, y = documents
+    last = LastBatch()
+    estimator = with_callbacks(last, dtype="float64", **options).fit(X, y)
+    assert last.inputs.layout == torch.sparse_coo
+    native = TorchMLPClassifier(dtype="float64", **{**SMALL, **options}).fit(X, y)
+    dense = with_callbacks(dtype="float64", **options).fit(X.toarray(), y)
+    for other in (native, dense):
+        assert_allclose(estimator.loss_curve_, other.loss_curve_, rtol=RTOL)
+    assert_allclose(estimator.predict_proba(X), dense.predict_proba(X.toarray()), rtol=RTOL)
+    # What training remembers is in the order that dense samples go on from.
+    for one in (estimator, native, dense):
+        one.set_params(early_stopping=False).partial_fit(X.toarray(), y)
+    assert_allclose(estimator.coefs_[0], dense.coefs_[0], rtol=RTOL, atol=1e-12)
+    assert_allclose(estimator.coefs_[0], native.coefs_[0], rtol=RTOL, atol=1e-12)
+
+
+def linear(n_features_in, n_outputs):
+    """A user's network."""
+    return torch.nn.Linear(n_features_in, n_outputs)
+
+
+@pytest.mark.parametrize(
+    "options", [{"input_dropout": 0.1}, {"dtype": "bfloat16"}, {"module": linear}]
+)
+def test_what_cannot_multiply_sparse_samples_is_given_dense_ones(documents, options):
+    X, y = documents
+    last = LastBatch()
+    with_callbacks(last, **options).fit(X, y)
+    assert last.inputs.layout == torch.strided
+
+
+def test_an_optimizer_saved_in_a_sparse_fit_is_in_the_order_of_the_layers(documents):
+    X, y = documents
+    last = LastBatch()
+    estimator = with_callbacks(last, dtype="float64").fit(X, y)
+    after = estimator.net_.optimizer_.state_dict()["memory"]
+    assert last.memory.keys() == after.keys()
+    for name, moment in after.items():
+        assert_array_equal(last.memory[name], moment)
+    # Loaded within a sparse fit, it is brought into that fit's order.
+    estimator.set_params(backend_params=None, max_iter=1)
+    again = copy.deepcopy(estimator)
+
+    class Reload(Callback):
+        def on_train_begin(self, net, **kwargs):
+            net.optimizer_.load_state_dict(net.optimizer_.state_dict())
+
+    again.net_.callbacks_.append(("reload", Reload()))
+    estimator.partial_fit(X, y)
+    again.partial_fit(X, y)
+    assert_array_equal(again.coefs_[0], estimator.coefs_[0])
 
 
 # backend_params.

@@ -12,12 +12,12 @@ from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.autograd_step import AutogradStep
 from sklearn_mlp.engine.general_step import make_closed_form
 from sklearn_mlp.engine.graphs import EpochGraph, can_capture
-from sklearn_mlp.engine.input_major import input_major
 from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
 from sklearn_mlp.engine.loop import EpochLoss, run_epochs, take_steps
 from sklearn_mlp.engine.mixed_layers import MixedLayers
 from sklearn_mlp.engine.step import ClosedFormStep, Step
+from sklearn_mlp.input_major import input_major
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.normalization import settle_statistics
