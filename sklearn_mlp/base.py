@@ -20,9 +20,11 @@ from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
+    exact_dtype,
     first_rows,
     fitted_dtype,
     on_host,
+    prediction_dtype,
 )
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.module_parameters import module_parameters_of
@@ -267,6 +269,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             inputs,
             targets.cpu(),
             None if weights is None else torch.from_numpy(weights),
+            exact_dtype(prediction_dtype(watched.X, view._fit_dtype)),
             None if self.scoring == "loss" else metric,
             rescore,
         )

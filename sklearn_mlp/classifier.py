@@ -20,7 +20,9 @@ from sklearn_mlp.class_weights import asks_for_balance, weigh_classes
 from sklearn_mlp.inputs import on_host, validate_training_data
 from sklearn_mlp.losses import Loss, choose_classifier_loss
 from sklearn_mlp.losses.choice import CLASSIFIER_LOSSES
+from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.prediction import widened
 from sklearn_mlp.sklearn_internals import (
     Interval,
     StrOptions,
@@ -518,7 +520,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         self._check_is_fitted()
         if isinstance(self._codec, ClassCodec) and self.out_activation_ == "softmax":
             # The largest logit is the largest probability; only codes leave the device.
-            codes, _ = self._predict(X, lambda logits: logits.argmax(1))
+            codes, _ = self._predict(X, lambda logits, dtype: logits.argmax(1))
             return self._codec.classes[codes]
         probabilities, _ = self._predict(X, self._activate)
         return self._codec.decode(probabilities)
@@ -553,8 +555,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         ``exp``       the output, clipped to [0, 1]       the outputs over their sum
         ============  ==================================  =======================================
         """
-        probabilities, dtype = self._predict(X, self._activate)
-        return self._codec.probabilities(probabilities.astype(dtype, copy=False))
+        probabilities, dtype = self._predict(X, self._probabilities)
+        return self._codec.by_column(probabilities.astype(dtype, copy=False))
 
     @follow_samples
     def predict_log_proba(self, X: Any) -> Any:
@@ -568,12 +570,16 @@ or a subclass of torch.optim.Optimizer, default='adam'
         Returns
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes), or a list of them
-            ``log(predict_proba(X))``.
+            ``log(predict_proba(X))``, computed in float64.
         """
-        probabilities = self.predict_proba(X)
-        if isinstance(probabilities, list):
-            return [np.log(of_column) for of_column in probabilities]
-        return np.log(probabilities, out=probabilities)
+
+        def finish(logits: Tensor, dtype: torch.dtype) -> Tensor:
+            """Return logarithms of what is in float64, which has far smaller numbers."""
+            probabilities = self._probabilities(logits, torch.float64).cpu().numpy()
+            return torch.from_numpy(np.log(probabilities, out=probabilities)).to(dtype)
+
+        logarithms, dtype = self._predict(X, finish)
+        return self._codec.by_column(logarithms.astype(dtype, copy=False))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy.
@@ -599,6 +605,13 @@ or a subclass of torch.optim.Optimizer, default='adam'
         if y.shape != predictions.shape:
             raise ValueError(f"y must have the shape {predictions.shape}, got {y.shape}.")
         return float(np.average((predictions == y).all(axis=1), weights=sample_weight))
+
+    def _probabilities(self, logits: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return a column per class; in multilabel tasks a column per label."""
+        if self._codec.kind != "binary":
+            return self._activate(logits, dtype)
+        is_rounded = logits.dtype != torch.float64
+        return both_classes(self._loss, widened(logits, dtype), is_rounded=is_rounded)
 
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
         X, y = validate_training_data(self, X, y, y_numeric=False, reset=reset)

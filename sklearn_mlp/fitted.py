@@ -15,12 +15,12 @@ from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.config import TrainingConfig, is_stochastic
 from sklearn_mlp.hidden import HiddenFeaturesMixin, up_to_layer
-from sklearn_mlp.inputs import prediction_dtype, validate_samples
+from sklearn_mlp.inputs import exact_dtype, prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters
 from sklearn_mlp.parameterized import Parameterized
 from sklearn_mlp.persistence import PackedNetwork, device_here
-from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.prediction import predict_in_chunks, widened
 from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.state import History, TrainingState
 from sklearn_mlp.summary import WithNetworkTable, network_table
@@ -111,7 +111,7 @@ class FittedNetwork(HiddenFeaturesMixin, Parameterized):
     # Predicting.
 
     def _predict(
-        self, X: Any, finish: Callable[[Tensor], Tensor], layer: int | None = None
+        self, X: Any, finish: Callable[[Tensor, torch.dtype], Tensor], layer: int | None = None
     ) -> tuple[np.ndarray, np.dtype]:
         """Run the network over ``X``.
 
@@ -120,14 +120,15 @@ class FittedNetwork(HiddenFeaturesMixin, Parameterized):
         X : array-like of shape (n_samples, n_features)
             As the user passed it.
         finish : callable
-            As in `predict_in_chunks`.
+            ``finish(logits, dtype)`` is as in `predict_in_chunks`; ``dtype`` is what the result's
+            type is in torch.
         layer : int or None
             The hidden layer to end with; None is the output layer.
 
         Returns
         -------
         result : ndarray
-            In the type computed in.
+            What ``finish`` has made.
         dtype : dtype
             The type that scikit-learn's result would have.
         """
@@ -136,13 +137,19 @@ class FittedNetwork(HiddenFeaturesMixin, Parameterized):
         network = self.module_
         if layer is not None:
             network = up_to_layer(self._own_network("hidden_activations"), layer)
+        dtype = prediction_dtype(X, self._fit_dtype)
+        exact = exact_dtype(dtype)
         with shared_threads(count_parameters(network) * X.shape[0]):
-            result = predict_in_chunks(network, X, finish).numpy()
-        return result, prediction_dtype(X, self._fit_dtype)
+            result = predict_in_chunks(network, X, lambda logits: finish(logits, exact))
+        return result.numpy(), dtype
 
-    def _activate(self, logits: Tensor) -> Tensor:
-        """Apply the output activation to logits of shape (n_samples, n_outputs)."""
-        return self._loss.activate_(logits, dim=1)
+    def _activate(self, logits: Tensor, dtype: torch.dtype) -> Tensor:
+        """Apply the output activation to logits of shape (n_samples, n_outputs).
+
+        In the type of the result: probabilities rounded to float32 do not sum to 1 in float64,
+        and some of them would be 0.
+        """
+        return self._loss.activate_(widened(logits, dtype), dim=1)
 
     # Fitted attributes that are views of the network and the state.
 

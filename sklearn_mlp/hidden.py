@@ -69,7 +69,7 @@ class HiddenFeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         (150, 16)
         """
         predict: Any = self
-        activations, dtype = predict._predict(X, lambda values: values, layer)
+        activations, dtype = predict._predict(X, lambda values, dtype: values, layer)
         result: np.ndarray = activations.astype(dtype, copy=False)
         return result
 

@@ -88,6 +88,11 @@ def prediction_dtype(X: Any, fitted: np.dtype) -> np.dtype:
     return np.result_type(on_host(X[:0]).dtype, fitted)
 
 
+def exact_dtype(dtype: np.dtype) -> torch.dtype:
+    """Return the type of torch that predictions of a type are computed in."""
+    return torch.float32 if dtype == np.float32 else torch.float64
+
+
 def take_over(X: Any, dtype: torch.dtype, device: torch.device) -> "Tensor | SparseRows":
     """Bring checked samples into the training type and onto the device, copying only if needed."""
     if scipy.sparse.issparse(X):

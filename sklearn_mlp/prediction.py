@@ -78,6 +78,14 @@ class _ModuleForward:
         return logits.clone()
 
 
+def widened(logits: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return logits in float64 if that is the type asked for; they are few next to the samples."""
+    if dtype != torch.float64 or logits.dtype == dtype:
+        return logits
+    # MPS has no float64.
+    return (logits.cpu() if logits.device.type == "mps" else logits).double()
+
+
 def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Tensor]) -> Tensor:
     """Run the network over checked samples, chunk by chunk.
 

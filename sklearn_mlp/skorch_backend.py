@@ -27,6 +27,7 @@ from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.input_major import input_major
 from sklearn_mlp.inputs import take_over
 from sklearn_mlp.losses import Loss
+from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.normalization import lone_samples_spared
@@ -527,7 +528,11 @@ class _Net(NeuralNet):
 
     def _get_predict_nonlinearity(self) -> Callable[[Tensor], Tensor]:
         # A copy: the logits may be what a callback keeps.
-        return lambda logits: self.loss_.activate_(logits.detach().clone(), dim=1)
+        return lambda logits: self._activate(logits.detach().clone())
+
+    def _activate(self, logits: Tensor) -> Tensor:
+        """Return the outputs that predictions are made from; the logits may be used up."""
+        return self.loss_.activate_(logits, dim=1)
 
     # Persistence, as a part of the estimator.
 
@@ -579,14 +584,14 @@ class SkorchClassifier(_Net, NeuralNetClassifier):
 
     codec_: LabelCodec
 
-    def predict_proba(self, X: Any) -> Any:
-        """Predict probabilities, (n_samples, n_classes), as the estimator does."""
-        return self.codec_.probabilities(super().predict_proba(X))
-
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels, as the estimator does."""
-        probabilities = super().predict_proba(X)
-        return self.codec_.decode(probabilities)
+        return self.codec_.decode(self.predict_proba(X))
+
+    def _activate(self, logits: Tensor) -> Tensor:
+        if self.codec_.kind != "binary":
+            return super()._activate(logits)
+        return both_classes(self.loss_, logits, is_rounded=logits.dtype != torch.float64)
 
 
 class SkorchColumnsClassifier(_Net):
@@ -596,7 +601,7 @@ class SkorchColumnsClassifier(_Net):
 
     def predict_proba(self, X: Any) -> Any:
         """Predict a list of probabilities, (n_samples, n_classes), as the estimator does."""
-        return self.codec_.probabilities(super().predict_proba(X))
+        return self.codec_.by_column(super().predict_proba(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels, (n_samples, n_columns), as the estimator does."""

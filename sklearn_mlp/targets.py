@@ -120,8 +120,8 @@ class LabelCodec(TargetCodec):
         return sum(self.sizes)
 
     @abstractmethod
-    def probabilities(self, outputs: np.ndarray) -> Any:
-        """Return what `predict_proba` returns for outputs of shape (n_samples, n_outputs)."""
+    def by_column(self, probabilities: np.ndarray) -> Any:
+        """Return probabilities as they are, or as a list with an array per column of labels."""
 
     @abstractmethod
     def columns(self, targets: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -201,7 +201,10 @@ class ClassCodec(LabelCodec):
         return self.classes[targets[:, 0]] if self.is_coded else self._labels(targets)
 
     def decode(self, outputs: np.ndarray) -> Any:
-        """Return the labels that probabilities of shape (n_samples, n_outputs) stand for."""
+        """Return the labels that probabilities of shape (n_samples, n_outputs) stand for.
+
+        Of two classes those of the second are enough.
+        """
         labels = self._labels(outputs)
         return scipy.sparse.csr_matrix(labels) if self.is_sparse else labels
 
@@ -214,11 +217,11 @@ class ClassCodec(LabelCodec):
             return is_positive.astype(int)
         if len(self.classes) == 1:
             return np.repeat(self.classes, len(outputs))
-        return self.classes[is_positive[:, 0].astype(np.intp)]
+        return self.classes[is_positive[:, -1].astype(np.intp)]
 
-    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Return a column per class."""
-        return np.hstack([1 - outputs, outputs]) if self.kind == "binary" else outputs
+    def by_column(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the probabilities, of the only column there is."""
+        return probabilities
 
     def columns(self, targets: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return classes and codes; of an indicator matrix, 0 and 1 for each column."""
@@ -275,12 +278,12 @@ class ColumnsCodec(LabelCodec):
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Return the most probable label of each column."""
-        codes = [block.argmax(axis=1) for block in self.probabilities(outputs)]
+        codes = [block.argmax(axis=1) for block in self.by_column(outputs)]
         return self.restore(np.column_stack(codes))
 
-    def probabilities(self, outputs: np.ndarray) -> list[np.ndarray]:
+    def by_column(self, probabilities: np.ndarray) -> list[np.ndarray]:
         """Return an array per column of labels, with a column per class."""
-        return np.split(outputs, np.cumsum(self.sizes)[:-1], axis=1)
+        return np.split(probabilities, np.cumsum(self.sizes)[:-1], axis=1)
 
     def columns(self, targets: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return classes and codes of each column."""

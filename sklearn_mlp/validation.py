@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.prediction import predict_in_chunks, widened
 from sklearn_mlp.sparse import SparseRows
 
 # Of predictions, targets and weights, or of a fitted estimator, samples, labels and weights.
@@ -38,6 +38,8 @@ class ValidationData:
         Class codes or values, on the CPU.
     sample_weight : Tensor of shape (n_samples,) or None
         float64 on the CPU.
+    output_dtype : torch.dtype
+        The type that the estimator's predictions for the samples are computed in.
     score : callable or None
         ``score(predictions, targets, sample_weight)`` with predictions of shape
         (n_samples, n_outputs) after the output activation, on the CPU; larger is better.
@@ -49,6 +51,7 @@ class ValidationData:
     inputs: Tensor | SparseRows
     targets: Tensor
     sample_weight: Tensor | None
+    output_dtype: torch.dtype
     score: Metric | None
     rescore: Callable[[], float] | None = None
 
@@ -204,5 +207,5 @@ class Validator:
                 return loss, data.rescore()
             if data.score is None:
                 return loss, -loss
-            predictions = self._loss.activate_(logits, dim=1)
+            predictions = self._loss.activate_(widened(logits, data.output_dtype), dim=1)
             return loss, data.score(predictions, data.targets, weights)

@@ -12,7 +12,7 @@ from sklearn_mlp.engine.stacked_batches import StackedBatches
 from sklearn_mlp.engine.stacked_solvers import StackedSolver
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.prediction import chunk_rows
+from sklearn_mlp.prediction import chunk_rows, widened
 from sklearn_mlp.validation import ValidationData
 
 
@@ -200,7 +200,7 @@ class StackedValidator:
             return [(value, math.nan) for value in values]
         if data.score is None:
             return [(value, -value) for value in values]
-        predictions = loss.activate_(logits, dim=-2)
+        predictions = loss.activate_(widened(logits, data.output_dtype), dim=-2)
         is_codes = not targets.is_floating_point()
         if data.score is metrics.accuracy and weights is None and is_codes:
             counts = (predictions.argmax(1) == targets[:, 0]).count_nonzero(1).tolist()

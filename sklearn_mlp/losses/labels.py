@@ -93,6 +93,32 @@ def _probabilities(logits: Tensor, out_activation: str, is_exclusive: bool, dim:
     return _nearest_on_simplex(outputs, dim) if is_exclusive else outputs.clamp(0, 1)
 
 
+def both_classes(loss: Loss, logits: Tensor, *, is_rounded: bool) -> Tensor:
+    """Return the probabilities of two classes that a single output tells apart.
+
+    Parameters
+    ----------
+    loss : Loss
+        For the output activation.
+    logits : Tensor of shape (n_samples, 1)
+        In the type of the result; may be used up.
+    is_rounded : bool
+        Whether they come from a network with less precision than float64.
+
+    Returns
+    -------
+    probabilities : Tensor of shape (n_samples, 2)
+        Those of the first class and of the second.
+    """
+    is_symmetric = OUTPUT_ACTIVATIONS[loss.out_activation].is_symmetric
+    # Where p is within rounding of 1, 1 - p is 0; the logit knows better. In float64 it has to be
+    # scikit-learn's formula, whose rounding is then part of the number.
+    opposite = -logits if is_rounded and is_symmetric else None
+    second = loss.activate_(logits, dim=1)
+    first = 1 - second if opposite is None else loss.activate_(opposite, dim=1)
+    return torch.cat([first, second], 1)
+
+
 def _nearest_on_simplex(values: Tensor, dim: int) -> Tensor:
     """Return the nearest points with coordinates that are not negative and sum to 1.
 

@@ -22,6 +22,8 @@ class OutputActivation:
         ``(..., n_outputs, n_samples)``, into that with respect to the logits.
     low, high : float
         The outputs that stand for no and for yes, where a class is an output.
+    is_symmetric : bool
+        Whether the negated logit has the probability of the opposite.
     """
 
     name: str
@@ -29,6 +31,7 @@ class OutputActivation:
     backward: Callable[[Tensor, Tensor], Tensor]
     low: float = 0.0
     high: float = 1.0
+    is_symmetric: bool = False
 
 
 def _softmax_backward(slope: Tensor, outputs: Tensor) -> Tensor:
@@ -44,6 +47,7 @@ OUTPUT_ACTIVATIONS = {
             "logistic",
             lambda logits, _: torch.sigmoid(logits),
             lambda slope, outputs: slope * (outputs * (1 - outputs)),
+            is_symmetric=True,
         ),
         OutputActivation("softmax", torch.softmax, _softmax_backward),
         OutputActivation(
@@ -51,6 +55,7 @@ OUTPUT_ACTIVATIONS = {
             lambda logits, _: torch.tanh(logits),
             lambda slope, outputs: slope * (1 - outputs * outputs),
             low=-1.0,
+            is_symmetric=True,
         ),
         OutputActivation(
             "exp", lambda logits, _: torch.exp(logits), lambda slope, outputs: slope * outputs
