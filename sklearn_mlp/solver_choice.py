@@ -113,13 +113,45 @@ def _check_solver_params(solver: Any, given: Mapping[str, Any]) -> None:
                 f"solver_params has {key!r}, which the estimator sets itself; use its own "
                 f"parameter instead: {ours[key]}."
             )
-    make = optimizer_class(solver)
-    matrix = torch.zeros(1, 1)
-    matrix.grad = torch.zeros(1, 1)
+    try:
+        optimizer = _on_trial(solver, given)
+    except Exception as error:
+        if given:
+            raise _unusable(solver, given, error) from error
+        raise ValueError(
+            f"solver={solver!r} must take parameters and lr, and what else it needs by "
+            f"solver_params: {error}"
+        ) from error
     try:
         # A step shows, too, what an optimizer asks for that it does not get here.
-        make([{"params": [matrix]}], lr=1e-3, **given).step()
+        optimizer.step()
     except Exception as error:
+        if given and _steps(solver):
+            raise _unusable(solver, given, error) from error
         raise ValueError(
-            f"solver_params={dict(given)} cannot be used with solver={solver!r}: {error}"
+            f"solver={solver!r} must take its steps by dense gradients and without a closure, "
+            f"which would evaluate the loss again: {error}"
         ) from error
+
+
+def _on_trial(solver: Any, given: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """Return an optimizer of one weight that has a gradient."""
+    matrix = torch.zeros(1, 1)
+    matrix.grad = torch.zeros(1, 1)
+    return optimizer_class(solver)([{"params": [matrix]}], lr=1e-3, **given)
+
+
+def _steps(solver: Any) -> bool:
+    """Tell whether an optimizer takes a step if it is given nothing besides."""
+    try:
+        _on_trial(solver, {}).step()
+    except Exception:
+        return False
+    return True
+
+
+def _unusable(solver: Any, given: Mapping[str, Any], error: Exception) -> ValueError:
+    """Return the error for parameters that an optimizer does not take."""
+    return ValueError(
+        f"solver_params={dict(given)} cannot be used with solver={solver!r}: {error}"
+    )

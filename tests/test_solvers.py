@@ -188,6 +188,13 @@ def test_another_solver_begins_with_a_memory_of_its_own(make_classifier, digits)
         assert estimator._state.optimizer.step == steps
 
 
+class WithRequiredMomentum(torch.optim.SGD):
+    """An optimizer that cannot be made without a parameter of its own."""
+
+    def __init__(self, params, *, momentum, **settings):
+        super().__init__(params, momentum=momentum, **settings)
+
+
 @pytest.mark.parametrize(
     ("parameters", "kind", "sentence"),
     [
@@ -206,8 +213,33 @@ def test_another_solver_begins_with_a_memory_of_its_own(make_classifier, digits)
             ValueError,
             "cannot be used with solver=.*SGD.*Invalid momentum",
         ),
-        ({"solver": torch.optim.LBFGS}, ValueError, "closure"),
-        ({"solver": torch.optim.SparseAdam}, ValueError, "does not support dense gradients"),
+        (
+            {"solver": torch.optim.LBFGS},
+            ValueError,
+            r"^solver=<.*LBFGS'> must take its steps by dense gradients and without a closure, "
+            r"which would evaluate the loss again: .* argument: 'closure'",
+        ),
+        (
+            {"solver": torch.optim.LBFGS, "solver_params": {"max_iter": 3}},
+            ValueError,
+            "^solver=<.*LBFGS'> must take its steps by dense gradients and without a closure",
+        ),
+        (
+            {"solver": torch.optim.SparseAdam},
+            ValueError,
+            "^solver=<.*SparseAdam'> must take its steps by .* does not support dense gradients",
+        ),
+        (
+            {"solver": WithRequiredMomentum},
+            ValueError,
+            "^solver=<.*> must take parameters and lr, and what else it needs by solver_params: "
+            ".* argument: 'momentum'",
+        ),
+        (
+            {"solver": "adamw", "solver_params": {"capturable": True}, "device": "cpu"},
+            ValueError,
+            r"^solver_params={'capturable': True} cannot be used with solver='adamw': ",
+        ),
     ],
     ids=str,
 )
