@@ -60,8 +60,8 @@ def fit_many(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The targets.
     indices : sequence of array-like of int, default=None
-        For each estimator the rows of ``X`` that it is fitted on, as often as they are named. By
-        default each is fitted on all.
+        For each estimator the rows of ``X`` that it is fitted on, at least one, as often as they
+        are named; or a mask of them. By default each is fitted on all.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows of ``X``.
     n_jobs : int, default=None
@@ -95,8 +95,8 @@ def fit_many(
     5
     """
     estimators = _checked(estimators)
-    index_sets, samples = _index_sets(indices, len(estimators))
     X = X if hasattr(X, "shape") else np.asarray(X)
+    index_sets, samples = _index_sets(indices, len(estimators), X.shape[0])
     reasons = _why_alone(estimators, X)
     if verbose:
         for place, reason in enumerate(reasons):
@@ -355,7 +355,9 @@ def _checked(estimators: Iterable[Any]) -> list[BaseTorchMLP]:
     return estimators
 
 
-def _index_sets(indices: Sequence[Any] | None, n_fits: int) -> tuple[list[Any], list[int]]:
+def _index_sets(
+    indices: Sequence[Any] | None, n_fits: int, n_samples: int
+) -> tuple[list[Any], list[int]]:
     """Return the different sets of rows, and the place of each estimator's among them."""
     if indices is None:
         return [None], [0] * n_fits
@@ -364,14 +366,32 @@ def _index_sets(indices: Sequence[Any] | None, n_fits: int) -> tuple[list[Any], 
     places: dict[Hashable, int] = {}
     sets: list[Any] = []
     samples = []
-    for rows in indices:
-        array = np.asarray(rows)
+    for place, rows in enumerate(indices):
+        array = _row_numbers(f"indices[{place}]", rows, n_samples)
         key = (array.dtype.str, array.tobytes())
         if key not in places:
             places[key] = len(sets)
             sets.append(array)
         samples.append(places[key])
     return sets, samples
+
+
+def _row_numbers(name: str, rows: Any, n_samples: int) -> np.ndarray:
+    """Return one estimator's rows as an array, if they are some of those that there are."""
+    array = np.asarray(rows)
+    is_fine = array.ndim == 1
+    if array.dtype.kind == "b":
+        is_fine = is_fine and len(array) == n_samples and bool(array.any())
+    else:
+        is_fine = is_fine and array.dtype.kind in "iu" and array.size > 0
+        is_fine = is_fine and -n_samples <= array.min() and array.max() < n_samples
+    if not is_fine:
+        raise ValueError(
+            f"{name} must be numbers of rows of X, 0 to {n_samples - 1}, or a mask of its "
+            f"{n_samples} rows, and name at least one, got an array of shape {array.shape} and "
+            f"type {array.dtype}: {np.array2string(array, threshold=10)}."
+        )
+    return array
 
 
 def _why_alone(estimators: Sequence[BaseTorchMLP], X: Any) -> list[str | None]:

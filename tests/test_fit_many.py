@@ -355,6 +355,34 @@ def test_errors():
         fit_many([one], X, y, max_memory=2000)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [[], [0, 1000], [-151], [0.0, 1.0], [[0, 1]], 5, ["a"], slice(9), [False] * 150, [True] * 3],
+    ids=str,
+)
+def test_indices_that_are_no_rows(rows):
+    X, y = make_task("binary", 150)
+    sentence = (
+        r"^indices\[1\] must be numbers of rows of X, 0 to 149, or a mask of its 150 rows, and "
+        r"name at least one, got an array of shape \(.*\) and type .*: "
+    )
+    estimators = [make("binary"), make("binary", alpha=0.5)]
+    with pytest.raises(ValueError, match=sentence):
+        fit_many(estimators, X, y, indices=[[0, 1], rows])
+    assert not hasattr(estimators[0], "module_")
+
+
+def test_indices_may_be_a_mask_or_count_from_the_end():
+    X, y = make_task("binary", 150)
+    mask = np.arange(150) >= 100
+    one, other, third = fit_many(
+        [make("binary") for _ in range(3)], X, y, indices=[mask, range(-50, 0), range(100, 150)]
+    )
+    assert one.t_ == other.t_
+    assert_same_fit(one, other)
+    assert_same_fit(one, third)
+
+
 def test_stacks_are_bounded_and_shared_out_evenly():
     estimators = [make("binary", alpha=alpha) for alpha in range(12)]
     requests = [FitRequest(one, fold, 150, 64, 1) for fold in range(5) for one in estimators]
