@@ -246,7 +246,12 @@ def test_a_function_may_return_a_column(make_regressor, diabetes):
     [
         (lambda output, target: (output - target).square().mean(), r"got shape \(\)"),
         (lambda output, target: output - target, r"got shape \(200, 2\)"),
-        (lambda output, target: 0.5, r"got 0\.5"),
+        (lambda output, target: 0.5, r"got float"),
+        (
+            lambda output, target: np.ones(len(output)),
+            r"got numpy\.ndarray of shape \(200,\)\. Do not average",
+        ),
+        (lambda output, target: [output, target], r"got list\. Do"),
     ],
 )
 def test_a_function_that_returns_no_value_per_sample(make_regressor, function, sentence):

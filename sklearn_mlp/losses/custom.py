@@ -58,10 +58,20 @@ class FunctionLoss(Loss):
         rows, target_rows = outputs.mT.flatten(0, -2), targets.mT.flatten(0, -2)
         losses = self.function(rows, target_rows)
         if not isinstance(losses, Tensor) or losses.shape not in ((len(rows),), (len(rows), 1)):
-            got = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else repr(losses)
             raise ValueError(
                 f"loss={self.function!r} must return a tensor with a value per sample, of shape "
-                f"({len(rows)},) for outputs of shape {tuple(rows.shape)}, got {got}. Do not "
-                "average over the samples, and sum or average over the outputs."
+                f"({len(rows)},) for outputs of shape {tuple(rows.shape)}, got "
+                f"{_form_of(losses)}. Do not average over the samples, and sum or average over "
+                "the outputs."
             )
         return losses.reshape(*logits.shape[:-2], logits.shape[-1])
+
+
+def _form_of(value: Any) -> str:
+    """Say what a function has returned, without its numbers."""
+    shape = f"shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
+    if isinstance(value, Tensor):
+        return shape
+    kind = type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    return f"{name} of {shape}" if shape else name
