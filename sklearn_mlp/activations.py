@@ -1,5 +1,6 @@
 """The hidden layers' activations: each as a function, in place, and backwards."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +108,64 @@ def _check_entry(name: str, entry: Any) -> None:
             f"{name} must be a str among {sorted(ACTIVATIONS)} or a callable. Got {entry!r} "
             "instead."
         )
+
+
+def try_activations(
+    activation: Any, widths: Sequence[int], dtype: torch.dtype, device: torch.device
+) -> None:
+    """Call those of the user's once, as training will, before there is anything to lose.
+
+    Parameters
+    ----------
+    activation : str, callable, or list of these
+        The parameter, checked by `activation_per_layer`.
+    widths : sequence of int
+        The units of each hidden layer.
+    dtype, device
+        What is trained in.
+
+    Raises
+    ------
+    ValueError
+        If one fails, or returns something else than a tensor like the one that it is given.
+    """
+    is_single = not isinstance(activation, list | tuple)
+    per_layer = activation_per_layer(activation, len(widths))
+    for index, (entry, width) in enumerate(zip(per_layer, widths, strict=True)):
+        if not isinstance(entry, str):
+            name = "activation" if is_single else f"activation[{index}]"
+            _try_entry(f"{name}={entry!r}", entry, (2, width), dtype, device)
+
+
+def _try_entry(
+    name: str,
+    entry: Callable[[Tensor], Any],
+    shape: tuple[int, int],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> None:
+    """Call one activation on zeros of a shape."""
+    if isinstance(entry, nn.Module):
+        entry = copy.deepcopy(entry).to(device, dtype).eval()
+    # A product, since a leaf could not be changed in place.
+    values = torch.zeros(shape, dtype=dtype, device=device, requires_grad=True) * 1
+    try:
+        result = entry(values)
+    except Exception as error:
+        raise ValueError(
+            f"{name} must take tensors of shape (n_samples, n_units) by operations of torch, so "
+            f"that autograd can follow them; for one of shape {shape} and type {dtype} it raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if isinstance(result, Tensor) and result.shape == shape and result.dtype == dtype:
+        return
+    got = type(result).__name__
+    if isinstance(result, Tensor):
+        got = f"{tuple(result.shape)} and {result.dtype}"
+    raise ValueError(
+        f"{name} must return a tensor of the shape and type that it is given, {shape} and "
+        f"{dtype}, got {got}."
+    )
 
 
 def gain_of(activation: LayerActivation) -> float:

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.activations import activation_per_layer
+from sklearn_mlp.activations import activation_per_layer, try_activations
 from sklearn_mlp.config import is_stochastic
 from sklearn_mlp.dropout import dropout_per_layer
 from sklearn_mlp.initial_weights import draw_weights
 from sklearn_mlp.network import MLP
 from sklearn_mlp.parameters import hidden_units
-from sklearn_mlp.user_module import check_module, make_module
+from sklearn_mlp.randomness import seeded_torch
+from sklearn_mlp.user_module import make_module
 
 MODULE_PREFIX = "module__"
 
@@ -135,26 +136,30 @@ class Architecture:
         random_state : RandomState
             Settles the initial weights; advanced.
         """
-        n_features = samples.shape[1]
+        n_features, device, dtype = samples.shape[1], samples.device, samples.dtype
         if self.module is not None:
             arguments = {"n_features_in": n_features, "n_outputs": n_outputs}
             arguments |= self.module_parameters
             return make_module(self.module, arguments, samples, n_outputs, random_state)
+        self._try_activations(dtype, device)
         network = MLP(
             (n_features, *self.hidden_units, n_outputs),
             self.activation,
-            samples.dtype,
+            dtype,
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             normalization=self.normalization,
             residual=self.residual,
         )
         draw_weights(network, self.weight_init, random_state)
-        if not network.is_plain:
-            # A callable may return another shape, or no tensor.
-            network.to(samples.device, samples.dtype)
-            check_module(network, samples, n_outputs, "activation")
         return network
+
+    def _try_activations(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Try the activations that are the user's own; what they draw leaves no trace."""
+        per_layer = activation_per_layer(self.activation, len(self.hidden_units))
+        if any(callable(entry) for entry in per_layer):
+            with seeded_torch(0, device):
+                try_activations(self.activation, self.hidden_units, dtype, device)
 
     def go_on(self, network: nn.Module, earlier: "Architecture") -> None:
         """Bring a network that was made by earlier parameters up to these.
@@ -179,6 +184,7 @@ class Architecture:
         if isinstance(network, MLP):
             if self.activation is not earlier.activation and self.activation != earlier.activation:
                 like: torch.Tensor = next(network.parameters())
+                self._try_activations(like.dtype, like.device)
                 network.use_activation(self.activation)
                 network.to(like.device, like.dtype)
             if (self.dropout, self.input_dropout) != (earlier.dropout, earlier.input_dropout):

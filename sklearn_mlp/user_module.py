@@ -70,10 +70,23 @@ def check_module(network: nn.Module, samples: Tensor, n_outputs: int, name: str)
         How many outputs it must have.
     name : str
         What the user knows it by.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
     """
     network.eval()
-    with torch.no_grad():
-        logits = network(samples)
+    try:
+        # As in training: some operations fail only where autograd follows them.
+        with torch.enable_grad():
+            logits = network(samples)
+    except Exception as error:
+        raise ValueError(
+            f"{name} must take a tensor of shape (n_samples, n_features_in), but for one of shape "
+            f"{tuple(samples.shape)} and type {samples.dtype} it raised {type(error).__name__}: "
+            f"{error}"
+        ) from error
     network.train()
     expected = (len(samples), n_outputs)
     got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -81,6 +94,11 @@ def check_module(network: nn.Module, samples: Tensor, n_outputs: int, name: str)
         raise ValueError(
             f"{name} must return a tensor of shape (n_samples, n_outputs), which is {expected} "
             f"for {len(samples)} samples, got {got}."
+        )
+    if trained_parameters(network)[0] and not logits.requires_grad:
+        raise ValueError(
+            f"{name} must compute its outputs from its parameters by operations of torch, so that "
+            "autograd can follow them."
         )
 
 

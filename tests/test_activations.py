@@ -1,5 +1,7 @@
 """Activations beyond scikit-learn's: the same numbers in closed form and by autograd."""
 
+import re
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -148,7 +150,58 @@ def test_a_class_is_no_activation(make_classifier, iris):
         make_classifier(activation=nn.GELU).fit(*iris)
 
 
-def test_a_callable_of_another_shape(make_classifier, iris):
-    message = r"activation must return a tensor of shape .* got \(1, 3\)"
-    with pytest.raises((ValueError, RuntimeError), match=message):
-        make_classifier(activation=lambda values: values.sum(0, keepdim=True)).fit(*iris)
+SHAPE = "must return a tensor of the shape and type that it is given, "
+UNUSABLE = [
+    (lambda values: values[:, :2], SHAPE + "(2, 3) and torch.float64, got (2, 2) and "),
+    (lambda values: values.sum(), SHAPE + "(2, 3) and torch.float64, got () and "),
+    (lambda values: values.sum(1), SHAPE + "(2, 3) and torch.float64, got (2,) and "),
+    (lambda values: values[:1], SHAPE + "(2, 3) and torch.float64, got (1, 3) and torch.float64."),
+    (lambda values: values > 0, SHAPE + "(2, 3) and torch.float64, got (2, 3) and torch.bool."),
+    (lambda values: [values], SHAPE + "(2, 3) and torch.float64, got list."),
+    (nn.GLU(), "GLU(dim=-1) must take tensors of shape (n_samples, n_units) by operations of "),
+    (np.tanh, "must take tensors of shape (n_samples, n_units) by operations of torch, so that "),
+    (nn.PReLU(7), "it raised RuntimeError: Mismatch of parameter numbers"),
+    (lambda values: values.no_such_thing(), "it raised AttributeError: 'Tensor' object has no"),
+]
+
+
+@pytest.mark.parametrize(("function", "sentence"), UNUSABLE)
+def test_a_callable_that_cannot_be_trained_through(make_classifier, iris, function, sentence):
+    settings = {"hidden_layer_sizes": (3,), "dtype": "float64", "device": "cpu"}
+    with pytest.raises(ValueError, match=re.escape(sentence)) as error:
+        make_classifier(activation=function, **settings).fit(*iris)
+    assert str(error.value).startswith(f"activation={function!r} must ")
+    if "it raised" in str(error.value):
+        assert type(error.value.__cause__).__name__ in str(error.value)
+    settings["hidden_layer_sizes"] = (5, 3)
+    with pytest.raises(ValueError, match=re.escape(sentence)) as error:
+        make_classifier(activation=["relu", function], **settings).fit(*iris)
+    assert str(error.value).startswith(f"activation[1]={function!r} must ")
+
+
+def test_an_activation_that_cannot_go_on_leaves_the_network_as_it_was(make_classifier, iris):
+    X, y = iris
+    estimator = make_classifier().fit(X, y)
+    expected = estimator.predict_proba(X)
+    for function, _ in UNUSABLE[:2]:
+        estimator.set_params(activation=function)
+        with pytest.raises(ValueError, match="must return a tensor of the shape and type that"):
+            estimator.partial_fit(X, y)
+        assert_array_equal(estimator.predict_proba(X), expected)
+
+
+def test_a_callable_may_change_what_it_is_given(make_classifier, iris):
+    X, y = iris
+    in_place = make_classifier(activation=lambda values: values.relu_(), dtype="float64").fit(X, y)
+    assert_allclose(
+        in_place.predict_proba(X),
+        make_classifier(dtype="float64").fit(X, y).predict_proba(X),
+        rtol=1e-9,
+    )
+
+
+def test_trying_an_activation_draws_nothing(make_classifier, iris):
+    found = torch.get_rng_state()
+    noisy = make_classifier(activation=lambda values: values + torch.randn_like(values))
+    noisy.fit(*iris)
+    assert torch.equal(torch.get_rng_state(), found)

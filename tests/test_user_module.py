@@ -3,6 +3,7 @@
 import copy
 import functools
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -262,6 +263,45 @@ def test_outputs_of_another_shape(make_classifier, iris, make, got):
         make_classifier(
             module=lambda n_features_in, n_outputs: make(n_features_in, n_outputs)
         ).fit(*iris)
+
+
+class Wide(nn.Module):
+    """A network for another number of features than there are."""
+
+    def __init__(self, n_features_in, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(n_features_in + 3, n_outputs)
+
+    def forward(self, inputs):
+        return self.layer(inputs)
+
+
+class ByNumPy(nn.Module):
+    """A network that autograd cannot follow."""
+
+    def __init__(self, n_features_in, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(n_features_in, n_outputs)
+
+    def forward(self, inputs):
+        return torch.from_numpy(np.tanh(self.layer(inputs).detach().numpy()))
+
+
+def test_a_module_for_other_samples(make_classifier, iris):
+    message = (
+        "module=Wide must take a tensor of shape (n_samples, n_features_in), but for one of shape "
+        "(2, 4) and type torch.float64 it raised RuntimeError: mat1 and mat2 shapes cannot be"
+    )
+    estimator = make_classifier(module=Wide, dtype="float64", device="cpu")
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        estimator.fit(*iris)
+    assert isinstance(error.value.__cause__, RuntimeError)
+
+
+def test_a_module_that_autograd_cannot_follow(make_classifier, iris):
+    message = "module=ByNumPy must compute its outputs from its parameters by operations of torch"
+    with pytest.raises(ValueError, match=message):
+        make_classifier(module=ByNumPy, device="cpu").fit(*iris)
 
 
 def test_nothing_to_train(make_classifier, iris):
