@@ -436,7 +436,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
             sparse, or several columns of labels, which are predicted by one network, each column
             with a block of outputs of its own.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts as the sample twice.
+            Weights. As in scikit-learn each batch is averaged by its own: a weight of 2 counts as
+            the sample twice where one batch holds all samples, nearly so in large batches, and
+            for nothing with ``batch_size=1``.
         X_val, y_val, sample_weight_val
             A validation set, in the same forms: the network is watched on it (`history_`), and
             with ``early_stopping`` it takes the place of the part held out. In a

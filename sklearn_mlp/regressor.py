@@ -425,7 +425,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
         y : array-like or Tensor of shape (n_samples,) or (n_samples, n_outputs)
             The numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts as the sample twice.
+            Weights. As in scikit-learn each batch is averaged by its own: a weight of 2 counts as
+            the sample twice where one batch holds all samples, nearly so in large batches, and
+            for nothing with ``batch_size=1``.
         X_val, y_val, sample_weight_val
             A validation set, in the same forms: the network is watched on it (`history_`), and
             with ``early_stopping`` it takes the place of the part held out. In a
