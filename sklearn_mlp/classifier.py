@@ -246,10 +246,12 @@ or a subclass of torch.optim.Optimizer, default='adam'
     classes_ : ndarray of shape (n_classes,), or a list of them
         The labels; of several columns of labels, those of each.
     coefs_ : list of ndarray of shape (n_in, n_out)
-        The weights of each layer. Can be assigned, and is then what predicts. Not with
+        The weights of each layer. Can be assigned, all or one (``coefs_[0] = ...``), and is then
+        what predicts. An array can be changed in place where it is the network's own memory: on
+        the CPU, trained in the array's type. Elsewhere it is a copy, and read-only. Not with
         ``module``; nor are ``intercepts_`` and ``n_layers_``.
     intercepts_ : list of ndarray of shape (n_out,)
-        The biases of each layer. Can be assigned.
+        The biases of each layer, likewise.
     module_ : torch.nn.Module
         The network, in eval mode. It returns, for a tensor of shape
         (n_samples, n_features), the values before the output activation: their softmax (three
