@@ -9,7 +9,6 @@ import numpy as np
 import scipy.sparse
 import torch
 from joblib import effective_n_jobs
-from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mlp.base import BaseTorchMLP
@@ -19,7 +18,7 @@ from sklearn_mlp.engine.stacked_train import stack_key, train_stack
 from sklearn_mlp.inputs import as_tensor
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
-from sklearn_mlp.sklearn_internals import validate_parameter_constraints
+from sklearn_mlp.sklearn_internals import safe_indexing, validate_parameter_constraints
 from sklearn_mlp.stackable import (
     FitRequest,
     equal_parameters,
@@ -337,8 +336,8 @@ def take_samples(X: Any, y: Any, sample_weight: Any, rows: Any) -> tuple[Any, An
     """Return some rows of the samples; all for None."""
     if rows is None:
         return X, y, sample_weight
-    weight = None if sample_weight is None else _safe_indexing(sample_weight, rows)
-    return _safe_indexing(X, rows), _safe_indexing(y, rows), weight
+    weight = None if sample_weight is None else safe_indexing(sample_weight, rows)
+    return safe_indexing(X, rows), safe_indexing(y, rows), weight
 
 
 def _checked(estimators: Iterable[Any]) -> list[BaseTorchMLP]:

@@ -1,6 +1,5 @@
 """The hidden layers' activations, as features for another model."""
 
-import copy
 import operator
 from typing import Any
 
@@ -110,9 +109,17 @@ def up_to_layer(network: MLP, layer: int) -> nn.Module:
             f"layer={layer} is not among the network's {n_hidden} hidden layers"
             + (f", 0 to {n_hidden - 1} or -{n_hidden} to -1." if n_hidden else ".")
         )
-    last = number % n_hidden
-    part = copy.copy(network)
-    part._modules = dict(network._modules)
-    # What follows a network's hidden layers is its last layer, whatever that is.
-    part.layers = nn.ModuleList([*network.layers[: last + 1], nn.Identity()])
-    return nn.Sequential(part)
+    return _HiddenLayers(network, number % n_hidden + 1)
+
+
+class _HiddenLayers(nn.Module):
+    """The first hidden layers of a network, so many."""
+
+    def __init__(self, network: MLP, n_layers: int) -> None:
+        super().__init__()
+        self.network = network
+        self.n_layers = n_layers
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the last one's values."""
+        return self.network.hidden_values(inputs, self.n_layers)

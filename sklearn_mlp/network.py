@@ -148,10 +148,14 @@ class MLP(nn.Module):
             Softmax (several classes), logistic (two classes, or labels), exp (``poisson``) or
             nothing (``squared_error``) turns them into what the estimator predicts.
         """
-        *hidden, last = self.linear_layers
+        logits: Tensor = self.layers[-1](self.hidden_values(inputs, len(self.layers) - 1))
+        return logits
+
+    def hidden_values(self, inputs: Tensor, n_layers: int) -> Tensor:
+        """Return the values of the last of the first hidden layers, so many; none: the inputs."""
         if self.dropouts is not None:
             inputs = self.dropouts[0](inputs)
-        for index, layer in enumerate(hidden):
+        for index, layer in enumerate(self.linear_layers[:n_layers]):
             values = layer(inputs)
             if self.normalization is not None:
                 values = self.normalizations[index](values)
@@ -159,8 +163,7 @@ class MLP(nn.Module):
             if self.dropouts is not None:
                 values = self.dropouts[index + 1](values)
             inputs = values + inputs if self.is_skipped[index] else values
-        logits: Tensor = last(inputs)
-        return logits
+        return inputs
 
     def _function(self, layer: int) -> Callable[[Tensor], Tensor]:
         """Return a hidden layer's activation as a function."""

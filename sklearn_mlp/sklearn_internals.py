@@ -1,8 +1,11 @@
 """The private parts of scikit-learn that this package uses, all in one place.
 
 Each has no public counterpart: the parameter table and its error sentences, the check of sample
-weights, the first-call logic of `partial_fit`, and the reading of SciPy's optimisation result.
+weights, the first-call logic of `partial_fit`, the reading of SciPy's optimisation result, taking
+rows of whatever a user passes, and what the batched searches are made of.
 They have been stable since scikit-learn 1.4; the package requires 1.9, against which it is tested.
+No other module imports a private name of scikit-learn's; what its classes ask of ours, such as
+``_parameter_constraints``, is named where ours define it.
 
 `sklearn.callback` is public in 1.9, as is `CallbackSupportMixin` with `_init_callback_context`,
 the way in for estimators of others. Where it keeps the callbacks is not: `has_callbacks` looks
@@ -11,20 +14,25 @@ asks an estimator for when it shows it in HTML.
 
 The batched searches run scikit-learn's own `fit` and `cross_validate` with another `Parallel`
 (`with_parallel`). What these hand to it, calls of `_fit_and_score`, and what they expect back, is
-that of 1.9; `tests/test_search.py` compares every column and message.
+that of 1.9; `tests/test_search.py` compares every column and message. Where a scikit-learn does it
+in another way, the fits are made one by one, by scikit-learn alone, with a warning.
 """
 
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
+import sklearn
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._scorer import _BaseScorer as BaseScorer
 from sklearn.metrics._scorer import _MultimetricScorer as MultimetricScorer
 from sklearn.metrics._scorer import _PassthroughScorer as PassthroughScorer
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.model_selection._validation import _score as score_estimator
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     Interval,
     Options,
@@ -43,6 +51,7 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "BaseScorer",
+    "BaseSearchCV",
     "Interval",
     "MultimetricScorer",
     "Options",
@@ -53,15 +62,30 @@ __all__ = [
     "check_optimize_result",
     "check_partial_fit_first_call",
     "check_sample_weight",
+    "constraints_of",
     "fit_and_score",
     "fit_context",
     "has_callbacks",
+    "is_fit_and_score",
+    "safe_indexing",
     "safe_split",
     "score_estimator",
+    "scorers_of",
     "validate_parameter_constraints",
     "validate_params",
+    "warn_of_other_search",
     "with_parallel",
 ]
+
+# The parameters of `_fit_and_score` in 1.9 that a stack reads, and those that it need not find.
+_NEEDED = {
+    *("scorer", "train", "test", "verbose", "parameters", "fit_params", "score_params"),
+    *("return_train_score", "error_score"),
+}
+_KNOWN = _NEEDED | {
+    *("return_parameters", "return_n_test_samples", "return_times", "return_estimator"),
+    *("split_progress", "candidate_progress", "caller", "callback_ctx"),
+}
 
 
 def has_callbacks(estimator: Any) -> bool:
@@ -69,10 +93,46 @@ def has_callbacks(estimator: Any) -> bool:
     return bool(getattr(estimator, "_skl_callbacks", None))
 
 
+def constraints_of(described: Any) -> dict[str, Any]:
+    """Return the parameter table of a class or of a function of scikit-learn's."""
+    name = (
+        "_parameter_constraints" if isinstance(described, type) else "_skl_parameter_constraints"
+    )
+    return dict(getattr(described, name, {}))
+
+
+def scorers_of(scorer: MultimetricScorer) -> Mapping[str, Any]:
+    """Return the scorers, by name, that make up one of several metrics."""
+    scorers: Mapping[str, Any] = scorer._scorers
+    return scorers
+
+
+def is_fit_and_score(task: Any) -> bool:
+    """Tell whether a task is a call of `_fit_and_score` with nothing but what is known here."""
+    try:
+        function, (_, _, _), options = task
+    except (TypeError, ValueError):
+        return False
+    is_called = getattr(function, "function", function) is fit_and_score
+    return is_called and options.keys() >= _NEEDED and options.keys() <= _KNOWN
+
+
+def warn_of_other_search() -> None:
+    """Say that a search is scikit-learn's own, because it has changed."""
+    warnings.warn(
+        f"scikit-learn {sklearn.__version__} runs the fits of a search in a way that this version "
+        "of sklearn_mlp does not know. They are made one by one, not in stacks: the results are "
+        "the same, and take longer.",
+        stacklevel=1,
+    )
+
+
 def with_parallel(
     function: Callable[..., Any], parallel: Callable[..., Any]
 ) -> Callable[..., Any]:
     """Return a function of scikit-learn's as it is, but for what it runs its tasks with.
+
+    Where it does not name what it runs them with, it is returned as it is, with a warning.
 
     Parameters
     ----------
@@ -83,8 +143,9 @@ def with_parallel(
         Takes that class's place. The original is not changed, nor what others call.
     """
     plain = inspect.unwrap(function)
-    assert isinstance(plain, FunctionType)
-    assert "Parallel" in plain.__code__.co_names, "scikit-learn has changed"
+    if not isinstance(plain, FunctionType) or "Parallel" not in plain.__code__.co_names:
+        warn_of_other_search()
+        return function
     names = {**plain.__globals__, "Parallel": parallel}
     changed = FunctionType(
         plain.__code__, names, plain.__name__, plain.__defaults__, plain.__closure__

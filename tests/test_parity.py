@@ -1,8 +1,8 @@
 """The same numbers as scikit-learn, from the same random_state.
 
 Relative 1e-9 over 20 epochs: both sides round in float64, in another order, and what that grows
-to in the settings tried here has been at most 1.2e-12. It is no bound for any setting: the README's
-limits name those in which rounding grows beyond it.
+to in the settings tried here has been at most 1.2e-12. It is no bound for any setting: the limits
+in the README name some in which rounding grows beyond it.
 """
 
 import warnings

@@ -14,7 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mlp.fit_many import count_outputs
 from sklearn_mlp.search.stack import FoldFit, Settings, fit_and_score_stack
-from sklearn_mlp.sklearn_internals import fit_and_score, has_callbacks
+from sklearn_mlp.sklearn_internals import has_callbacks, is_fit_and_score, warn_of_other_search
 from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
 
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
@@ -27,6 +27,8 @@ class StackingParallel:
     ----------
     n_jobs, pre_dispatch, verbose
         As scikit-learn passes them to its own; ``verbose`` is joblib's.
+    **others
+        What else it passes, which 1.9 does not: then nothing is stacked.
     max_memory : float or int
         As for `fit_many`.
     report : bool
@@ -41,11 +43,15 @@ class StackingParallel:
         *,
         max_memory: float,
         report: bool,
+        **others: Any,
     ) -> None:
         self._n_jobs = n_jobs
         self._max_memory = max_memory
         self._report = report
-        self._parallel = Parallel(n_jobs=n_jobs, verbose=verbose, pre_dispatch=pre_dispatch)
+        self._is_known = not others
+        self._parallel = Parallel(
+            n_jobs=n_jobs, verbose=verbose, pre_dispatch=pre_dispatch, **others
+        )
 
     def __enter__(self) -> Self:
         self._parallel.__enter__()
@@ -57,6 +63,10 @@ class StackingParallel:
     def __call__(self, tasks: Iterable[Task]) -> list[dict[str, Any]]:
         """Run tasks, each a fit of a candidate on a fold; return their results in order."""
         tasks = list(tasks)
+        if not (self._is_known and all(map(is_fit_and_score, tasks))):
+            warn_of_other_search()
+            alone: list[dict[str, Any]] = self._parallel(tasks)
+            return alone
         folds: dict[int, int] = {}
         fits: dict[int, FoldFit] = {}
         reasons: Counter[str] = Counter()
@@ -69,7 +79,7 @@ class StackingParallel:
         if self._report:
             for reason, count in reasons.items():
                 print(f"[stack] {count} of {len(tasks)} fits are not stacked: {reason}")
-        alone = [place for place in range(len(tasks)) if place not in fits]
+        rest = [place for place in range(len(tasks)) if place not in fits]
         stacks = self._plan(fits, tasks)
         results: dict[int, dict[str, Any]] = {}
         outputs = self._parallel(
@@ -77,9 +87,9 @@ class StackingParallel:
                 _stack_task([fits[place] for place in stack], tasks[stack[0]], number)
                 for number, stack in enumerate(stacks)
             ]
-            + [tasks[place] for place in alone]
+            + [tasks[place] for place in rest]
         )
-        for stack, output in zip([*stacks, *([place] for place in alone)], outputs, strict=True):
+        for stack, output in zip([*stacks, *([place] for place in rest)], outputs, strict=True):
             results.update(zip(stack, output if type(output) is list else [output], strict=True))
         return [results[place] for place in range(len(tasks))]
 
@@ -111,8 +121,7 @@ def _read(task: Task, folds: dict[int, int]) -> tuple[FoldFit | None, str | None
 
     ``folds`` numbers the folds, by the identity of their rows.
     """
-    function, (estimator, X, y), options = task
-    assert getattr(function, "function", function) is fit_and_score, "scikit-learn has changed"
+    _, (estimator, X, y), options = task
     parameters = options["parameters"]
     if parameters is not None:
         # As in scikit-learn: a candidate may be an estimator itself.

@@ -15,6 +15,7 @@ from sklearn_mlp.sklearn_internals import (
     PassthroughScorer,
     check_method_params,
     score_estimator,
+    scorers_of,
 )
 from sklearn_mlp.threads import shared_threads
 
@@ -44,7 +45,8 @@ class Scorer:
         self._is_of_predictions = isinstance(scorer, PassthroughScorer | BaseScorer) or (
             isinstance(scorer, MultimetricScorer)
             and all(
-                isinstance(one, PassthroughScorer | BaseScorer) for one in scorer._scorers.values()
+                isinstance(one, PassthroughScorer | BaseScorer)
+                for one in scorers_of(scorer).values()
             )
         )
 
@@ -66,7 +68,7 @@ class Scorer:
     def of_failure(self) -> Any:
         """Return what stands for the score of a fit that has failed."""
         if isinstance(self._scorer, MultimetricScorer):
-            return dict.fromkeys(self._scorer._scorers, self._error_score)
+            return dict.fromkeys(scorers_of(self._scorer), self._error_score)
         return self._error_score
 
     def _is_plain_accuracy(self, network: BaseTorchMLP, y: Any, params: Any) -> bool:

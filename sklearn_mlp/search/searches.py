@@ -6,12 +6,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_validate
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.search.parallel import StackingParallel
-from sklearn_mlp.sklearn_internals import Interval, fit_context, validate_params, with_parallel
+from sklearn_mlp.sklearn_internals import (
+    BaseSearchCV,
+    Interval,
+    constraints_of,
+    fit_context,
+    validate_params,
+    with_parallel,
+)
 
 _MAX_MEMORY = [
     Interval(Real, 0, 1, closed="right"),
@@ -104,7 +110,7 @@ class BatchedGridSearchCV(_StackingSearch, GridSearchCV):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GridSearchCV._parameter_constraints,
+        **constraints_of(GridSearchCV),
         "max_memory": _MAX_MEMORY,
     }
 
@@ -177,7 +183,7 @@ error_score, return_train_score
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **RandomizedSearchCV._parameter_constraints,
+        **constraints_of(RandomizedSearchCV),
         "max_memory": _MAX_MEMORY,
     }
 
@@ -263,9 +269,7 @@ return_estimator, return_indices, error_score
     _check_estimator(estimator, "cross_validate_batched")
     parallel = partial(StackingParallel, max_memory=max_memory, report=bool(verbose))
     plain = with_parallel(cross_validate, parallel)
-    check = validate_params(
-        {**cross_validate._skl_parameter_constraints}, prefer_skip_nested_validation=False
-    )
+    check = validate_params(constraints_of(cross_validate), prefer_skip_nested_validation=False)
     results: dict[str, Any] = check(plain)(
         estimator,
         X,
