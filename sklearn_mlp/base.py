@@ -260,7 +260,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
 
     def _validation_data(self, watched: Samples, view: Self) -> ValidationData:
         """Prepare what the network is watched on, by what ``scoring`` names."""
-        inputs, targets = watched.tensors(view.dtype_, view.device_)
+        with of_validation_set():
+            inputs, targets = watched.tensors(view.dtype_, view.device_)
         weights = watched.sample_weight
         metric, rescore = self._validation_metric, None
         if self.scoring not in (None, "loss"):

@@ -15,7 +15,7 @@ from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.config import resolve_batch_size
 from sklearn_mlp.devices import resolve_device, resolve_dtype
 from sklearn_mlp.engine.stacked_train import stack_key, train_stack
-from sklearn_mlp.inputs import as_tensor
+from sklearn_mlp.inputs import as_finite_tensor
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.sklearn_internals import safe_indexing, validate_parameter_constraints
@@ -328,7 +328,7 @@ def _with_tensor(
         resolve_batch_size(estimator.batch_size, n_samples),
     )
     if dtype not in tensors:
-        tensors[dtype] = as_tensor(samples.X, dtype, torch.device("cpu"))
+        tensors[dtype] = as_finite_tensor(samples.X, dtype, torch.device("cpu"), "X")
     return replace(samples, samples=replace(samples.samples, X=tensors[dtype]))
 
 

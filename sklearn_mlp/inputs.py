@@ -16,6 +16,9 @@ from torch import Tensor
 
 from sklearn_mlp.sparse import SparseRows
 
+# Below so many numbers torch does not divide a conversion among threads.
+_FEW_NUMBERS = 32768
+
 # Types that torch reads straight into a floating type; the rest goes through float64.
 _READABLE = frozenset("?bBhHiIlLqQfde")
 
@@ -100,17 +103,98 @@ def exact_dtype(dtype: np.dtype) -> torch.dtype:
 
 
 def take_over(X: Any, dtype: torch.dtype, device: torch.device) -> "Tensor | SparseRows":
-    """Bring checked samples into the training type and onto the device, copying only if needed."""
+    """Bring checked samples into the training type and onto the device, copying only if needed.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large for the type.
+    """
     if scipy.sparse.issparse(X):
         values = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
-        return SparseRows(X.tocsr().astype(values, copy=False), dtype, device)
-    return as_tensor(X, dtype, device)
+        # NumPy would warn.
+        with np.errstate(over="ignore"):
+            rows = SparseRows(X.tocsr().astype(values, copy=False), dtype, device)
+        is_narrower = X.dtype.itemsize > values.itemsize
+        if is_narrower and not torch.from_numpy(rows.matrix.data).sum().isfinite():
+            check_range(X, dtype, "X")
+        return rows
+    return as_finite_tensor(X, dtype, device, "X")
 
 
 def first_rows(X: Any, dtype: torch.dtype, device: torch.device, n_rows: int = 2) -> Tensor:
     """Return the first of some checked samples as a dense tensor."""
     taken = take_over(X[:n_rows], dtype, device)
     return taken.dense(slice(None)) if isinstance(taken, SparseRows) else taken
+
+
+def as_finite_tensor(array: Any, dtype: torch.dtype, device: torch.device, name: str) -> Tensor:
+    """Return finite numbers as `as_tensor` does, if they are finite in the type, too.
+
+    Parameters
+    ----------
+    array : ndarray or Tensor
+        The numbers.
+    dtype, device : torch.dtype, torch.device
+        As for `as_tensor`.
+    name : str
+        What the user calls the numbers.
+
+    Raises
+    ------
+    ValueError
+        If one is too large for the type.
+    """
+    converted, may_overflow = convert(array, dtype, device)
+    # One pass over the narrower type: about a hundredth of an epoch.
+    if may_overflow and not converted.sum().isfinite():
+        check_range(array, dtype, name)
+    return converted
+
+
+def convert(array: Any, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, bool]:
+    """Return an array or tensor as `as_tensor` does, and whether it may have become infinite."""
+    kind = array.dtype
+    is_floating = kind.is_floating_point if isinstance(kind, torch.dtype) else kind.kind == "f"
+    if not is_floating or kind.itemsize <= dtype.itemsize:
+        return as_tensor(array, dtype, device), False
+    if isinstance(array, np.ndarray) and array.size < _FEW_NUMBERS:
+        # NumPy notices an overflow at no cost, but has no threads.
+        try:
+            with np.errstate(over="raise"):
+                converted = torch.from_numpy(array.astype(np.float32, "C"))
+            return converted.to(device=device, dtype=dtype), False
+        except FloatingPointError:
+            pass
+    return as_tensor(array, dtype, device), True
+
+
+def check_range(values: Any, dtype: torch.dtype, name: str) -> None:
+    """Check that finite numbers are finite in a type of torch, too.
+
+    Parameters
+    ----------
+    values : ndarray, sparse matrix or Tensor
+        The numbers.
+    dtype : torch.dtype
+        The type.
+    name : str
+        What the user calls the numbers.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    values = values.detach() if isinstance(values, Tensor) else values
+    largest = max(float(values.max()), -float(values.min()))
+    if torch.tensor(largest, dtype=dtype).isinf():
+        kind = str(dtype).removeprefix("torch.")
+        raise ValueError(
+            f"{name} must fit into {kind}, which the network computes in and whose largest number "
+            f"is {torch.finfo(dtype).max:.3g}, but {name} has {largest:.3g}. Scale {name} first, "
+            "or set dtype='float64'."
+        )
 
 
 def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -1,5 +1,6 @@
 """Predicting with a trained network, a bounded number of samples at a time."""
 
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mlp.activations import ACTIVATIONS
-from sklearn_mlp.inputs import as_tensor, take_over
+from sklearn_mlp.inputs import check_range, convert, take_over
 from sklearn_mlp.network import MLP
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 
@@ -102,6 +103,11 @@ def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Ten
     -------
     result : Tensor
         What ``finish`` returned, joined along the samples, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If logits are not finite because samples are too large for the network's type.
     """
     forward = _forward_of(network)
     dtype, device = forward.like.dtype, forward.like.device
@@ -115,8 +121,14 @@ def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Ten
         for start in range(0, n_samples, step):
             rows = slice(start, start + step)
             part = X.batch(rows) if isinstance(X, SparseRows) else X[rows]
-            inputs = part if isinstance(part, SparseBatch) else as_tensor(part, dtype, device)
-            kept = finish(forward(inputs))
+            inputs, may_overflow = (
+                (part, False) if isinstance(part, SparseBatch) else convert(part, dtype, device)
+            )
+            logits = forward(inputs)
+            # The logits are few, and say as much.
+            if may_overflow and not math.isfinite(logits.sum()):
+                check_range(part, dtype, "X")
+            kept = finish(logits)
             if n_samples <= step:
                 return kept.cpu()
             if result is None:

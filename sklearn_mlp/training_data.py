@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.devices import home_of_samples
-from sklearn_mlp.inputs import as_tensor, take_over
+from sklearn_mlp.inputs import as_finite_tensor, take_over
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.validation import ValidationData
 
@@ -44,13 +44,19 @@ class Samples:
     def tensors(
         self, dtype: torch.dtype, device: torch.device
     ) -> tuple[Tensor | SparseRows, Tensor]:
-        """Return inputs and targets in the training type, on the device if they fit there."""
+        """Return inputs and targets in the training type, on the device if they fit there.
+
+        Raises
+        ------
+        ValueError
+            If a number is too large for the type.
+        """
         n_bytes = self.X.shape[0] * self.X.shape[1] * dtype.itemsize
         is_sparse = scipy.sparse.issparse(self.X)
         home = device if is_sparse else home_of_samples(n_bytes, device)
         target_dtype = torch.int64 if self.targets.dtype.kind == "i" else dtype
         inputs = take_over(self.X, dtype, home)
-        return inputs, as_tensor(self.targets, target_dtype, device)
+        return inputs, as_finite_tensor(self.targets, target_dtype, device, "y")
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,24 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from conftest import SMALL
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_mlp import BatchedGridSearchCV, TorchMLPClassifier
+from sklearn_mlp.inputs import take_over
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 # The rounding of a sum of a few probabilities in float64.
 SUM_ATOL = 1e-14
+CPU = torch.device("cpu")
 KINDS = ["binary", "multiclass", "multilabel", "multioutput"]
 
 
@@ -187,3 +191,77 @@ def test_early_stopping_watches_what_score_returns(make_classifier, kind):
     clf = make_classifier(max_iter=1).fit(X, y, X_val=X, y_val=y)
     assert clf.dtype_ == torch.float32
     assert clf.validation_scores_ == [clf.score(X, y)]
+
+
+# What float32 cannot hold.
+
+TOO_LARGE = r"{} must fit into float32.* is 3.4e\+38, but {} has 1e\+39. Scale {} first, or set"
+
+
+def too_large(name):
+    """Expect the error about X or y."""
+    return pytest.raises(ValueError, match=TOO_LARGE.replace("{}", name))
+
+
+@pytest.mark.parametrize(
+    "container", [np.asarray, torch.tensor, scipy.sparse.csr_array, scipy.sparse.csc_matrix]
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_samples_too_large_for_float32(make_classifier, make_regressor, container, sign):
+    X, y = make_task("multiclass", spread=1.0)
+    huge = X.copy()
+    huge[123, 4] = sign * 1e39
+    for estimator in (make_classifier(), make_regressor()):
+        with too_large("X"):
+            estimator.fit(container(huge), y)
+        with too_large("X"):
+            estimator.fit(container(X), y, X_val=container(huge), y_val=y)
+        estimator.fit(container(X), y)
+        with too_large("X"):
+            estimator.partial_fit(container(huge), y)
+        methods = ["predict", "predict_proba", "predict_log_proba", "transform"]
+        for method in methods if hasattr(estimator, "classes_") else ["predict", "transform"]:
+            for rows in (slice(None), slice(123, 124)):
+                with too_large("X"):
+                    getattr(estimator, method)(container(huge[rows]))
+        in_float64 = clone(estimator).set_params(dtype="float64").fit(container(X), y)
+        assert np.isfinite(in_float64.transform(container(huge))).all()
+
+
+def test_the_message_names_the_validation_set(make_classifier):
+    X, y = make_task("multiclass")
+    with pytest.raises(ValueError, match="In the validation set, X_val and y_val: X must fit"):
+        make_classifier().fit(X, y, X_val=1e39 * X, y_val=y)
+
+
+def test_targets_too_large_for_float32(make_regressor):
+    X, y = make_task("binary")
+    with too_large("y"):
+        make_regressor().fit(X, 1e39 * y)
+    fitted = make_regressor(scale_target="standard").fit(X, 1e39 * y)
+    assert 0.1e39 < fitted.target_mean_ < 0.9e39
+
+
+def test_samples_too_large_for_some_candidates():
+    X, y = make_task("multiclass", spread=1e39)
+    search = BatchedGridSearchCV(
+        TorchMLPClassifier(**SMALL), {"alpha": [0.1, 0.01]}, cv=2, error_score="raise"
+    )
+    with pytest.raises(ValueError, match="X must fit into float32"):
+        search.fit(X, y)
+
+
+@pytest.mark.parametrize("n_rows", [3, 20_000])
+@pytest.mark.parametrize("container", [np.asarray, torch.tensor])
+def test_large_is_not_too_large(n_rows, container):
+    # Their sum overflows; what is a little larger than float32's largest number is rounded to it.
+    values = np.full((n_rows, 2), 3.4028235e38)
+    converted = take_over(container(values), torch.float32, CPU)
+    assert converted.sum().isinf()
+    assert (converted == torch.finfo(torch.float32).max).all()
+
+
+@pytest.mark.parametrize("n_rows", [3, 20_000])
+def test_few_samples_are_laid_out_as_many(n_rows):
+    values = np.asfortranarray(np.ones((n_rows, 2)))
+    assert take_over(values, torch.float32, CPU).is_contiguous()
