@@ -76,6 +76,12 @@ def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
     """Check ``X`` of a prediction against what the estimator was fitted on."""
     if isinstance(X, Tensor):
         return _validate_tensor(estimator, X, reset=False)
+    if type(X) is np.ndarray and not hasattr(estimator, "feature_names_in_"):
+        # An array among arrays has no names to compare, the search for which would take a sixth
+        # of a prediction for one row.
+        checked = check_array(X, input_name="X", estimator=estimator)
+        if checked.shape[1] == estimator.n_features_in_:
+            return checked
     return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
 
 
