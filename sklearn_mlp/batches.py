@@ -193,12 +193,15 @@ class _TargetsInOrder(_Unmoved):
 
     def __init__(self, data: TrainingData) -> None:
         super().__init__(data)
-        self._all_targets = data.targets
         self.targets = data.targets.new_empty((data.n_train, *data.targets.shape[1:]))
+        # Numbers are picked three times as fast as rows of one number.
+        place = (slice(None), 0) if self.targets.shape[1] == 1 else ...
+        self._picked = data.targets[place], self.targets[place]
 
     def begin_epoch(self, rows: np.ndarray) -> None:
-        self._rows = torch.from_numpy(rows).to(self._all_targets.device)
-        torch.index_select(self._all_targets, 0, self._rows, out=self.targets)
+        all_targets, targets = self._picked
+        self._rows = torch.from_numpy(rows).to(targets.device)
+        torch.index_select(all_targets, 0, self._rows, out=targets)
 
 
 class _EpochGather(_TargetsInOrder):
