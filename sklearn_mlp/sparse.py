@@ -85,14 +85,15 @@ class SparseBatch:
         """Return itself: there is one form for both."""
         return self
 
-    def tensor(self) -> Tensor:
+    def tensor(self, *, is_transposed: bool = False) -> Tensor:
         """Return the samples as a sparse tensor, which autograd can multiply by weights."""
         counts = self.starts.diff()
+        places = [torch.repeat_interleave(counts), self.columns]
+        shape = (len(counts), self.n_features)
+        if is_transposed:
+            places, shape = places[::-1], shape[::-1]
         return torch.sparse_coo_tensor(
-            torch.stack([torch.repeat_interleave(counts), self.columns]),
-            self.values,
-            (len(counts), self.n_features),
-            check_invariants=False,
+            torch.stack(places), self.values, shape, check_invariants=False
         )
 
     def times(self, weight_t: Tensor) -> Tensor:
@@ -114,12 +115,5 @@ class SparseBatch:
         if not len(self.values):
             # torch would multiply what is in out by 0, which a NaN there survives.
             return out.zero_() if beta == 0 else out
-        counts = self.starts.diff()
-        rows = torch.repeat_interleave(counts)
-        transposed = torch.sparse_coo_tensor(
-            torch.stack([self.columns, rows]),
-            self.values,
-            (self.n_features, len(counts)),
-            check_invariants=False,
-        )
+        transposed = self.tensor(is_transposed=True)
         return torch.addmm(out, transposed, delta_t.contiguous(), beta=beta, out=out)
