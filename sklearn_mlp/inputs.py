@@ -123,7 +123,7 @@ def take_over(X: Any, dtype: torch.dtype, device: torch.device) -> "Tensor | Spa
             rows = SparseRows(X.tocsr().astype(values, copy=False), dtype, device)
         is_narrower = X.dtype.itemsize > values.itemsize
         if is_narrower and not torch.from_numpy(rows.matrix.data).sum().isfinite():
-            check_range(X, dtype, "X")
+            check_overflow(X, dtype, "X")
         return rows
     return as_finite_tensor(X, dtype, device, "X")
 
@@ -154,7 +154,7 @@ def as_finite_tensor(array: Any, dtype: torch.dtype, device: torch.device, name:
     converted, may_overflow = convert(array, dtype, device)
     # One pass over the narrower type: about a hundredth of an epoch.
     if may_overflow and not converted.sum().isfinite():
-        check_range(array, dtype, name)
+        check_overflow(array, dtype, name)
     return converted
 
 
@@ -175,7 +175,7 @@ def convert(array: Any, dtype: torch.dtype, device: torch.device) -> tuple[Tenso
     return as_tensor(array, dtype, device), True
 
 
-def check_range(values: Any, dtype: torch.dtype, name: str) -> None:
+def check_overflow(values: Any, dtype: torch.dtype, name: str) -> None:
     """Check that finite numbers are finite in a type of torch, too.
 
     Parameters

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mlp.activations import ACTIVATIONS
-from sklearn_mlp.inputs import check_range, convert, take_over
+from sklearn_mlp.inputs import check_overflow, convert, take_over
 from sklearn_mlp.network import MLP
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 
@@ -127,7 +127,7 @@ def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Ten
             logits = forward(inputs)
             # The logits are few, and say as much.
             if may_overflow and not math.isfinite(logits.sum()):
-                check_range(part, dtype, "X")
+                check_overflow(part, dtype, "X")
             kept = finish(logits)
             if n_samples <= step:
                 return kept.cpu()
