@@ -199,6 +199,7 @@ class _TargetsInOrder(_Unmoved):
         self._picked = data.targets[place], self.targets[place]
 
     def begin_epoch(self, rows: np.ndarray) -> None:
+        """Bring the targets into the order of the rows."""
         all_targets, targets = self._picked
         self._rows = torch.from_numpy(rows).to(targets.device)
         torch.index_select(all_targets, 0, self._rows, out=targets)
@@ -220,6 +221,7 @@ class _EpochGather(_TargetsInOrder):
         self.inputs: Tensor = self._ordered.t() if self._dim else self._ordered
 
     def begin_epoch(self, rows: np.ndarray) -> None:
+        """Bring targets and inputs into the order of the rows."""
         super().begin_epoch(rows)
         torch.index_select(self._all_inputs, self._dim, self._rows, out=self._ordered)
 
@@ -267,10 +269,12 @@ class _StreamedGather(_TargetsInOrder):
         self._turn = 0
 
     def begin_epoch(self, rows: np.ndarray) -> None:
+        """Bring the targets into order; the inputs follow by batch."""
         super().begin_epoch(rows)
         self._host_rows = torch.from_numpy(rows)
 
     def batch(self, start: int, stop: int) -> tuple[Tensor | SparseBatch, Tensor]:
+        """Copy one batch to the device, which may still be computing on the last."""
         assert isinstance(self.inputs, Tensor)
         self._turn = 1 - self._turn
         copied = self._copied[self._turn]
@@ -289,10 +293,12 @@ class _SparseGather(_TargetsInOrder):
     """Takes the rows of one sparse batch at a time."""
 
     def begin_epoch(self, rows: np.ndarray) -> None:
+        """Bring the targets into order; the inputs follow by batch."""
         super().begin_epoch(rows)
         self._host_rows = rows
 
     def batch(self, start: int, stop: int) -> tuple[Tensor | SparseBatch, Tensor]:
+        """Return the rows of one batch, cut out anew."""
         assert isinstance(self.inputs, SparseRows)
         return self.inputs.batch(self._host_rows[start:stop]), self.targets[start:stop]
 

@@ -61,6 +61,7 @@ def _transpose(vectors: Any, layout: Layout, *, to_layers: bool) -> None:
     shape = layout.weights[0][::-1] if to_layers else layout.weights[0]
 
     def transposed(tensor: Tensor) -> Tensor:
+        """Return a tensor, changed if it has a number for every weight."""
         # Anything shorter is of a single layer, whose shape it has.
         if tensor.ndim == 1 and len(tensor) >= layout.n_weights:
             first = tensor[: math.prod(shape)]
