@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -10,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mlp.activations import activation_per_layer, try_activations
-from sklearn_mlp.config import is_stochastic
 from sklearn_mlp.dropout import dropout_per_layer
 from sklearn_mlp.initial_weights import draw_weights
 from sklearn_mlp.network import MLP
-from sklearn_mlp.parameters import hidden_units
+from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.randomness import seeded_torch
 from sklearn_mlp.user_module import make_module
 
@@ -189,3 +189,21 @@ class Architecture:
                 network.to(like.device, like.dtype)
             if (self.dropout, self.input_dropout) != (earlier.dropout, earlier.input_dropout):
                 network.use_dropout(self.dropout, self.input_dropout)
+
+
+def hidden_units(hidden_layer_sizes: Any) -> tuple[int, ...]:
+    """Turn the parameter ``hidden_layer_sizes`` into a tuple of numbers of units.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not a positive whole number.
+    """
+    sizes = hidden_layer_sizes if hasattr(hidden_layer_sizes, "__iter__") else [hidden_layer_sizes]
+    sizes = list(sizes)
+    if not all(isinstance(size, Integral) for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
+    units = [int(size) for size in sizes]
+    if any(size <= 0 for size in units):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {units}.")
+    return tuple(units)

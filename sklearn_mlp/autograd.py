@@ -4,7 +4,6 @@ For loops other than the engine's, which call ``loss.backward()`` and ``optimize
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,13 +15,6 @@ from sklearn_mlp.input_major import copied_in_order
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.state import OptimizerState, map_tensors
-
-
-def mixed_precision(device: torch.device, is_mixed: bool) -> AbstractContextManager[Any]:
-    """Return what a forward pass runs in: products in bfloat16, or nothing special."""
-    if not is_mixed:
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 class LogitsLoss(nn.Module):

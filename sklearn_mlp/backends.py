@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from sklearn_mlp.config import TrainingConfig, is_stochastic
+from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.train import train as train_torch
+from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.callbacks import EpochTasks
-from sklearn_mlp.config import TrainingConfig, is_stochastic, resolve_batch_size
-from sklearn_mlp.devices import resolve_device, resolve_dtype
+from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.devices import resolve_device
 from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
@@ -29,6 +29,7 @@ from sklearn_mlp.inputs import (
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.module_parameters import module_parameters_of
 from sklearn_mlp.network import count_parameters
+from sklearn_mlp.placement import is_stochastic, resolve_batch_size, resolve_dtype
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.progress import epoch_bar
 from sklearn_mlp.randomness import settled_training
@@ -38,10 +39,9 @@ from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
-from sklearn_mlp.training_data import Samples, TrainingData
+from sklearn_mlp.training_data import Samples, TrainingData, ValidationData
 from sklearn_mlp.validation import (
     NO_VALIDATION_SET,
-    ValidationData,
     ValidationSet,
     check_given,
     check_some_weight,

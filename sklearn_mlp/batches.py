@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.devices import epoch_copy_bytes
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.training_data import TrainingData
@@ -58,25 +57,32 @@ class Batches:
     ----------
     data : TrainingData
         The samples; never copied as a whole unless they are small.
-    config : TrainingConfig
-        For ``batch_size`` and ``shuffle``.
     random_state : RandomState
         The source of the order; advanced once per epoch.
+    batch_size : int
+        The most samples of a batch.
+    shuffle : bool
+        Whether each epoch has an order of its own.
     """
 
     def __init__(
-        self, data: TrainingData, config: TrainingConfig, random_state: np.random.RandomState
+        self,
+        data: TrainingData,
+        random_state: np.random.RandomState,
+        *,
+        batch_size: int,
+        shuffle: bool,
     ) -> None:
         self.n_samples = data.n_train
-        self.bounds = [*range(0, self.n_samples, config.batch_size), self.n_samples]
-        self.shuffle = config.shuffle
+        self.bounds = [*range(0, self.n_samples, batch_size), self.n_samples]
+        self.shuffle = shuffle
         self._data = data
         self._random_state = random_state
         self._order = np.arange(self.n_samples)
         # Within a single batch the order changes nothing but the rounding.
         self._is_single = len(self.bounds) == 2
         is_moved = data.rows is not None or (self.shuffle and not self._is_single)
-        self._gather = self._make_gather(config.batch_size) if is_moved else _Unmoved(data)
+        self._gather = self._make_gather(batch_size) if is_moved else _Unmoved(data)
         self._weights = _Shares.of(data, self.bounds)
         self._kept: list[Batch] | None = None
 

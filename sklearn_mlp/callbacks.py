@@ -4,17 +4,10 @@ The hooks are called only if callbacks are set, on the estimator or on one that 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from sklearn.callback import CallbackContext, CallbackSupportMixin
-
-
-class Observer(Protocol):
-    """Looks on while a network is trained."""
-
-    def epoch_ended(self, *, is_last: bool) -> bool:
-        """Take note of the end of an epoch; return whether training is to stop."""
 
 
 class EpochTasks:

@@ -1,14 +1,14 @@
 """The settings of one fit, checked and resolved, as the backends take them."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from sklearn_mlp.callbacks import Observer
 from sklearn_mlp.losses import Loss
+from sklearn_mlp.observers import Observer
+from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.targets import NumberCodec, TargetCodec
 
 # Those that shrink the weights by themselves: Loshchilov and Hutter (2019).
@@ -92,20 +92,3 @@ class TrainingConfig:
         """The strength of the L2 penalty; 0 where ``alpha`` is a decoupled weight decay."""
         is_decoupled = isinstance(self.solver, str) and self.solver in DECOUPLED_SOLVERS
         return 0.0 if is_decoupled else self.alpha
-
-
-def is_stochastic(solver: Any) -> bool:
-    """Tell whether a solver trains in epochs of mini-batches: all do but one."""
-    return not (isinstance(solver, str) and solver == "lbfgs")
-
-
-def resolve_batch_size(batch_size: int | str, n_samples: int, *, warn: bool = False) -> int:
-    """Turn the parameter ``batch_size`` into a number of samples, at most all there are."""
-    if isinstance(batch_size, str):
-        return min(200, n_samples)
-    if warn and batch_size > n_samples:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=2,
-        )
-    return min(int(batch_size), n_samples)

@@ -12,11 +12,11 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mlp.base import BaseTorchMLP
-from sklearn_mlp.config import resolve_batch_size
-from sklearn_mlp.devices import resolve_device, resolve_dtype
+from sklearn_mlp.devices import resolve_device
 from sklearn_mlp.engine.stacked_train import stack_key, train_stack
 from sklearn_mlp.inputs import as_finite_tensor
 from sklearn_mlp.network import count_parameters
+from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.sklearn_internals import safe_indexing, validate_parameter_constraints
 from sklearn_mlp.stackable import (

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.coefficients import ParameterList
-from sklearn_mlp.config import TrainingConfig, is_stochastic
+from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.hidden import HiddenFeaturesMixin, up_to_layer
 from sklearn_mlp.inputs import exact_dtype, prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters
 from sklearn_mlp.parameterized import Parameterized
 from sklearn_mlp.persistence import PackedNetwork, device_here
+from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.prediction import predict_in_chunks, widened
 from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.state import History, TrainingState

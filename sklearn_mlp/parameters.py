@@ -76,21 +76,3 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "backend": [StrOptions(set(BACKENDS))],
     "backend_params": [dict, None],
 }
-
-
-def hidden_units(hidden_layer_sizes: Any) -> tuple[int, ...]:
-    """Turn the parameter ``hidden_layer_sizes`` into a tuple of numbers of units.
-
-    Raises
-    ------
-    ValueError
-        If an entry is not a positive whole number.
-    """
-    sizes = hidden_layer_sizes if hasattr(hidden_layer_sizes, "__iter__") else [hidden_layer_sizes]
-    sizes = list(sizes)
-    if not all(isinstance(size, Integral) for size in sizes):
-        raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
-    units = [int(size) for size in sizes]
-    if any(size <= 0 for size in units):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {units}.")
-    return tuple(units)

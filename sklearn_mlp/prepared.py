@@ -11,8 +11,8 @@ import numpy as np
 from torch import nn
 
 from sklearn_mlp.architecture import Architecture
-from sklearn_mlp.callbacks import Observer
 from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.observers import Observer
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import Samples, TrainingData
 

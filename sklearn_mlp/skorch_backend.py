@@ -20,7 +20,7 @@ from skorch.history import History
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer, mixed_precision
+from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
 from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batch, Batches
 from sklearn_mlp.config import TrainingConfig
@@ -31,6 +31,7 @@ from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.normalization import lone_samples_spared
+from sklearn_mlp.precision import mixed_precision
 from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.solvers import Solver
@@ -218,7 +219,9 @@ class _Batches:
             # The batches consist of row numbers, which the loader's workers then read.
             numbers = torch.arange(len(data.inputs), dtype=torch.float64).unsqueeze(1)
             data = replace(data, inputs=numbers, targets=data.targets.cpu())
-        self._batches = Batches(data, config, config.random_state)
+        self._batches = Batches(
+            data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
+        )
 
     def __iter__(self) -> Iterator[tuple[Tensor, Labels]]:
         self._batches.begin_epoch()

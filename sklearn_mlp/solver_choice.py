@@ -6,9 +6,10 @@ from typing import Any
 import torch
 
 from sklearn_mlp.averaging import WeightAverage
-from sklearn_mlp.config import TrainingConfig, is_stochastic
+from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.elementwise_solvers import Adagrad, AdamW, NAdam, RAdam, RMSprop
 from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.solvers import SGD, Adam, Solver
 from sklearn_mlp.state import OptimizerState, TrainingState
 from sklearn_mlp.torch_solvers import TORCH_SOLVERS, TorchSolver, optimizer_class

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklearn_mlp.architecture import hidden_units
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.classifier import TorchMLPClassifier
-from sklearn_mlp.config import resolve_batch_size
-from sklearn_mlp.devices import free_memory, resolve_device, resolve_dtype
-from sklearn_mlp.parameters import hidden_units
+from sklearn_mlp.devices import free_memory, resolve_device
+from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.regressor import TorchMLPRegressor
 from sklearn_mlp.sklearn_internals import has_callbacks
 

@@ -1,5 +1,6 @@
 """What a backend trains on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from sklearn_mlp.devices import home_of_samples
 from sklearn_mlp.inputs import as_finite_tensor, take_over
 from sklearn_mlp.sparse import SparseRows
-from sklearn_mlp.validation import ValidationData
+
+# Of predictions, targets and weights; larger is better.
+Metric = Callable[[Tensor, Tensor, Tensor | None], float]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,36 @@ class Samples:
         target_dtype = torch.int64 if self.targets.dtype.kind == "i" else dtype
         inputs = take_over(self.X, dtype, home)
         return inputs, as_finite_tensor(self.targets, target_dtype, device, "y")
+
+
+@dataclass(frozen=True)
+class ValidationData:
+    """The samples that the network is watched on: the user's own, or a part held out.
+
+    Attributes
+    ----------
+    inputs : Tensor of shape (n_samples, n_features) or SparseRows
+        On the fit's device, in its type.
+    targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
+        Class codes or values, on the CPU.
+    sample_weight : Tensor of shape (n_samples,) or None
+        float64 on the CPU.
+    output_dtype : torch.dtype
+        The type that the estimator's predictions for the samples are computed in.
+    score : callable or None
+        ``score(predictions, targets, sample_weight)`` with predictions of shape
+        (n_samples, n_outputs) after the output activation, on the CPU; larger is better.
+        None takes the loss, with its sign changed.
+    rescore : callable or None
+        Returns the score of the network as it is, instead of ``score``: a scorer of the user's.
+    """
+
+    inputs: Tensor | SparseRows
+    targets: Tensor
+    sample_weight: Tensor | None
+    output_dtype: torch.dtype
+    score: Metric | None
+    rescore: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,49 +10,15 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.prediction import predict_in_chunks, widened
-from sklearn_mlp.sparse import SparseRows
-
-# Of predictions, targets and weights, or of a fitted estimator, samples, labels and weights.
-Metric = Callable[[Tensor, Tensor, Tensor | None], float]
-Scorer = Callable[..., float]
+from sklearn_mlp.training_data import ValidationData
 
 # The arguments X_val, y_val and sample_weight_val of fit.
 ValidationSet = tuple[Any, Any, Any]
 NO_VALIDATION_SET: ValidationSet = (None, None, None)
-
-
-@dataclass(frozen=True)
-class ValidationData:
-    """The samples that the network is watched on: the user's own, or a part held out.
-
-    Attributes
-    ----------
-    inputs : Tensor of shape (n_samples, n_features) or SparseRows
-        On the fit's device, in its type.
-    targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
-        Class codes or values, on the CPU.
-    sample_weight : Tensor of shape (n_samples,) or None
-        float64 on the CPU.
-    output_dtype : torch.dtype
-        The type that the estimator's predictions for the samples are computed in.
-    score : callable or None
-        ``score(predictions, targets, sample_weight)`` with predictions of shape
-        (n_samples, n_outputs) after the output activation, on the CPU; larger is better.
-        None takes the loss, with its sign changed.
-    rescore : callable or None
-        Returns the score of the network as it is, instead of ``score``: a scorer of the user's.
-    """
-
-    inputs: Tensor | SparseRows
-    targets: Tensor
-    sample_weight: Tensor | None
-    output_dtype: torch.dtype
-    score: Metric | None
-    rescore: Callable[[], float] | None = None
 
 
 def split_rows(

@@ -47,7 +47,9 @@ def make_data(**changes):
 def epochs_of(data, n_epochs=2, **changes):
     """Return inputs, targets, sizes and shares of each batch, all epochs in a row, as lists."""
     config = replace(CONFIG, **changes, random_state=np.random.RandomState(3))
-    batches = Batches(data, config, config.random_state)
+    batches = Batches(
+        data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
+    )
     seen = []
     for _ in range(n_epochs):
         batches.begin_epoch()

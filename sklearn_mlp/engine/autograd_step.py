@@ -8,12 +8,12 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.autograd import mixed_precision
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.engine.step import Step
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import ParameterVector, trained_parameters
 from sklearn_mlp.normalization import lone_samples_spared
+from sklearn_mlp.precision import mixed_precision
 from sklearn_mlp.sparse import SparseBatch
 
 

@@ -6,79 +6,13 @@ matrix with a row per network would make the products fall off their fast path.
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.products import choose_products
-
-
-class StackedParameters:
-    """The parameters of k networks, or their gradients or moments, in one piece of memory.
-
-    Parameters
-    ----------
-    values : Tensor of shape (k * n_parameters,)
-        The memory.
-    units : tuple of int
-        Features, units of each hidden layer, outputs; the same for all networks.
-    k : int
-        How many networks.
-
-    Attributes
-    ----------
-    weights : list of Tensor of shape (k, out_features, in_features)
-        One per layer.
-    biases : list of Tensor of shape (k, out_features)
-        One per layer.
-    """
-
-    def __init__(self, values: Tensor, units: tuple[int, ...], k: int) -> None:
-        self.values = values
-        self.units = units
-        self.k = k
-        shapes = [(k, n_out, n_in) for n_in, n_out in pairwise(units)]
-        sizes = [n_out * n_in * k for _, n_out, n_in in shapes]
-        bias_sizes = [k * n_out for n_out in units[1:]]
-        parts = values.split([*sizes, *bias_sizes])
-        self.weights = [
-            part.view(shape) for part, shape in zip(parts[: len(sizes)], shapes, strict=True)
-        ]
-        self.biases = [part.view(k, -1) for part in parts[len(sizes) :]]
-
-    @classmethod
-    def of(cls, vectors: Sequence[ParameterVector], units: tuple[int, ...]) -> Self:
-        """Copy networks' parameters into a stack."""
-        first, k = vectors[0].values, len(vectors)
-        stack = cls(first.new_empty(k * len(first)), units, k)
-        for layer, (weight, bias) in enumerate(zip(stack.weights, stack.biases, strict=True)):
-            torch.stack([vector.weights[layer] for vector in vectors], out=weight)
-            torch.stack([vector.biases[layer] for vector in vectors], out=bias)
-        return stack
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        """The weights and the biases of each layer."""
-        return self.weights + self.biases
-
-    def read(self, index: int, vector: ParameterVector) -> None:
-        """Copy one network's parameters out of the stack."""
-        for mine, other in zip(self.tensors, vector.weights + vector.biases, strict=True):
-            other.copy_(mine[index])
-
-    def zeros_like(self) -> Self:
-        """Return zeros in the same layout."""
-        return type(self)(torch.zeros_like(self.values), self.units, self.k)
-
-    def take(self, kept: Tensor) -> Self:
-        """Return a stack of some of the networks."""
-        size = len(self.values) // self.k * len(kept)
-        smaller = type(self)(self.values.new_empty(size), self.units, len(kept))
-        for mine, other in zip(self.tensors, smaller.tensors, strict=True):
-            torch.index_select(mine, 0, kept, out=other)
-        return smaller
+from sklearn_mlp.stacked_parameters import StackedParameters
 
 
 class StackedLayers:

@@ -13,7 +13,7 @@ from sklearn_mlp.engine.stacked_solvers import StackedSolver
 from sklearn_mlp.engine.step import ClosedFormStep
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.prediction import chunk_rows, widened
-from sklearn_mlp.validation import ValidationData
+from sklearn_mlp.training_data import ValidationData
 
 
 def take_stacked_steps(

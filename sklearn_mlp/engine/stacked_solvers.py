@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sklearn_mlp import kernels
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.engine.stacked_layers import StackedParameters
+from sklearn_mlp.stacked_parameters import StackedParameters
 
 
 class StackedSolver(ABC):

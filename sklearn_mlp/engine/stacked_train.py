@@ -13,7 +13,7 @@ from sklearn_mlp.batches import Batches
 from sklearn_mlp.dropout import StackedMasks
 from sklearn_mlp.engine.general_step import HiddenForm, make_step
 from sklearn_mlp.engine.stacked_batches import StackedBatches, Stream
-from sklearn_mlp.engine.stacked_layers import StackedLayers, StackedParameters
+from sklearn_mlp.engine.stacked_layers import StackedLayers
 from sklearn_mlp.engine.stacked_loop import (
     StackedEpochLoss,
     StackedValidator,
@@ -26,6 +26,7 @@ from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.randomness import draw_seed, draws_in_training
+from sklearn_mlp.stacked_parameters import StackedParameters
 from sklearn_mlp.state import OptimizerState
 from sklearn_mlp.threads import rebalance_threads
 
@@ -190,7 +191,15 @@ class Stack:
         self._solver: StackedSolver = solver(self._parameters, self._gradient, configs)
         streams = [list(group) for _, group in groupby(members, lambda one: stream_key(one.fit))]
         self._streams = [
-            Stream(Batches(first.fit.data, first.config, first.config.random_state), len(group))
+            Stream(
+                Batches(
+                    first.fit.data,
+                    first.config.random_state,
+                    batch_size=first.config.batch_size,
+                    shuffle=first.config.shuffle,
+                ),
+                len(group),
+            )
             for group in streams
             for first in group[:1]
         ]

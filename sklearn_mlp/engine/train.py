@@ -118,7 +118,9 @@ def _train_in_epochs(
     """Train with a first-order solver."""
     average = make_average(parameters.memory, config, state)
     solver = make_solver(parameters, gradient, config, state, average)
-    batches = Batches(data, config, config.random_state)
+    batches = Batches(
+        data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
+    )
     monitor = EpochMonitor(
         config, state, network, parameters.memory, data.validation, average=average
     )
