@@ -13,6 +13,7 @@ from sklearn_mlp.displays import (
     WeightsDisplay,
 )
 from sklearn_mlp.fit_many import fit_many
+from sklearn_mlp.hidden_features import HiddenFeatures
 from sklearn_mlp.regressor import TorchMLPRegressor
 from sklearn_mlp.search import (
     BatchedGridSearchCV,
@@ -25,6 +26,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "BatchedGridSearchCV",
     "BatchedRandomizedSearchCV",
+    "HiddenFeatures",
     "LearningRateDisplay",
     "LossCurveDisplay",
     "TorchMLPClassifier",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.hidden import HiddenFeaturesMixin, up_to_layer
+from sklearn_mlp.hidden import HiddenActivationsMixin, up_to_layer
 from sklearn_mlp.inputs import exact_dtype, prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters
@@ -44,7 +44,7 @@ def predicting_attributes(
     }
 
 
-class FittedNetwork(HiddenFeaturesMixin, Parameterized):
+class FittedNetwork(HiddenActivationsMixin, Parameterized):
     """The half of the estimators that comes after a fit."""
 
     # Set by fit; the rest of the fitted attributes are properties, below.
@@ -251,6 +251,9 @@ class FittedNetwork(HiddenFeaturesMixin, Parameterized):
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         """Return what scikit-learn's HTML representation shows when fitted, with the layers."""
+        if not self.__sklearn_is_fitted__():
+            # Inside another estimator that is fitted.
+            return super()._get_fitted_attr_html(doc_link)
         table = network_table(self.module_, self.out_activation_)
         return WithNetworkTable(super()._get_fitted_attr_html(doc_link), table)
 

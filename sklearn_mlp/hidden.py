@@ -1,10 +1,9 @@
-"""The hidden layers' activations, as features for another model."""
+"""The activations of a fitted network's hidden layers."""
 
 import operator
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
@@ -12,31 +11,20 @@ from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.network import MLP
 
 
-class HiddenFeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """What makes a fitted network a transformer."""
+def _has_hidden_layers(estimator: Any) -> bool:
+    """Make a method unavailable where the network is a module, whose layers are not known."""
+    if estimator.module is not None:
+        raise AttributeError(
+            f"the hidden layers of module={estimator.module!r} are not known here; its own "
+            "methods are in module_."
+        )
+    return True
 
-    def transform(self, X: Any) -> np.ndarray | Tensor:
-        """Return the activations of the last hidden layer, what the output layer is given.
 
-        So the network can be a step of a `~sklearn.pipeline.Pipeline` that another model follows.
+class HiddenActivationsMixin:
+    """What shows a fitted network's hidden layers."""
 
-        Parameters
-        ----------
-        X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
-            The samples.
-
-        Returns
-        -------
-        activations : ndarray of shape (n_samples, n_units)
-            As in a prediction: nothing is dropped, nothing is normalised by the batch.
-
-        Raises
-        ------
-        ValueError
-            If there is no hidden layer.
-        """
-        return self.hidden_activations(X, -1)
-
+    @available_if(_has_hidden_layers)
     @follow_samples
     def hidden_activations(self, X: Any, layer: int = -1) -> np.ndarray | Tensor:
         """Return the activations of a hidden layer.
@@ -72,27 +60,6 @@ class HiddenFeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         result: np.ndarray = activations.astype(dtype, copy=False)
         return result
 
-    @property
-    def _n_features_out(self) -> int:
-        network: Any = self
-        return int(network._own_network("get_feature_names_out").units[-2])
-
-
-def _has_hidden_layers(estimator: Any) -> bool:
-    """Make a method unavailable where the network is a module, whose layers are not known."""
-    if estimator.module is not None:
-        raise AttributeError(
-            f"the hidden layers of module={estimator.module!r} are not known here; its own "
-            "methods are in module_."
-        )
-    return True
-
-
-# Not decorators: scikit-learn's mixin wraps a transform that it finds in the class's body.
-for _name in ("transform", "hidden_activations", "fit_transform", "get_feature_names_out"):
-    _method = getattr(HiddenFeaturesMixin, _name)
-    setattr(HiddenFeaturesMixin, _name, available_if(_has_hidden_layers)(_method))
-
 
 def up_to_layer(network: MLP, layer: int) -> nn.Module:
     """Return a network that ends with a hidden layer of another's, whose parameters it shares.
@@ -102,14 +69,24 @@ def up_to_layer(network: MLP, layer: int) -> nn.Module:
     ValueError
         If there is no such layer.
     """
-    n_hidden = len(network.layers) - 1
+    return _HiddenLayers(network, check_layer(layer, len(network.layers) - 1) + 1)
+
+
+def check_layer(layer: int, n_hidden: int) -> int:
+    """Return the number of a hidden layer, counted from 0.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer.
+    """
     number = operator.index(layer)
     if not -n_hidden <= number < n_hidden:
         raise ValueError(
             f"layer={layer} is not among the network's {n_hidden} hidden layers"
             + (f", 0 to {n_hidden - 1} or -{n_hidden} to -1." if n_hidden else ".")
         )
-    return _HiddenLayers(network, number % n_hidden + 1)
+    return number % n_hidden
 
 
 class _HiddenLayers(nn.Module):

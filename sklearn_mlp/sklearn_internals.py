@@ -33,7 +33,9 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.model_selection._validation import _score as score_estimator
 from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     Options,
     RealNotInt,
@@ -52,6 +54,7 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 __all__ = [
     "BaseScorer",
     "BaseSearchCV",
+    "HasMethods",
     "Interval",
     "MultimetricScorer",
     "Options",
@@ -67,6 +70,7 @@ __all__ = [
     "fit_context",
     "has_callbacks",
     "is_fit_and_score",
+    "routing_enabled",
     "safe_indexing",
     "safe_split",
     "score_estimator",

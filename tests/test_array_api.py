@@ -10,7 +10,7 @@ from sklearn.datasets import make_multilabel_classification
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-PREDICTING = ["predict", "predict_proba", "predict_log_proba", "transform", "hidden_activations"]
+PREDICTING = ["predict", "predict_proba", "predict_log_proba", "hidden_activations"]
 
 
 @pytest.fixture(autouse=True)

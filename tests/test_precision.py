@@ -219,13 +219,15 @@ def test_samples_too_large_for_float32(make_classifier, make_regressor, containe
         estimator.fit(container(X), y)
         with too_large("X"):
             estimator.partial_fit(container(huge), y)
-        methods = ["predict", "predict_proba", "predict_log_proba", "transform"]
-        for method in methods if hasattr(estimator, "classes_") else ["predict", "transform"]:
+        methods = ["predict", "hidden_activations"]
+        if hasattr(estimator, "classes_"):
+            methods += ["predict_proba", "predict_log_proba"]
+        for method in methods:
             for rows in (slice(None), slice(123, 124)):
                 with too_large("X"):
                     getattr(estimator, method)(container(huge[rows]))
         in_float64 = clone(estimator).set_params(dtype="float64").fit(container(X), y)
-        assert np.isfinite(in_float64.transform(container(huge))).all()
+        assert np.isfinite(in_float64.hidden_activations(container(huge))).all()
 
 
 def test_the_message_names_the_validation_set(make_classifier):

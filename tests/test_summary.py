@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from sklearn.ensemble import BaggingClassifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -62,3 +64,11 @@ def test_html(make_classifier, iris):
         assert "<td>250</td>" in page
         assert "<td>403</td>" in page
         assert "loss_curve_" in page
+
+
+def test_html_inside_another_estimator_that_is_fitted(make_classifier, iris):
+    X, y = iris
+    search = GridSearchCV(make_classifier(), {"alpha": [0.1]}, cv=2).fit(X, y)
+    # What it shows is the estimator that it was given.
+    assert "TorchMLPClassifier" in BaggingClassifier(make_classifier(), 2).fit(X, y)._repr_html_()
+    assert "TorchMLPClassifier" in search._repr_html_()
