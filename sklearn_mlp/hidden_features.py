@@ -18,8 +18,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from sklearn_mlp.architecture import hidden_units
 from sklearn_mlp.hidden import check_layer
-from sklearn_mlp.parameters import hidden_units
 from sklearn_mlp.sklearn_internals import HasMethods, fit_context, routing_enabled
 
 
