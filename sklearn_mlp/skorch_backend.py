@@ -1,28 +1,27 @@
-"""The skorch backend: trains a network in skorch's own loop. The only module that imports skorch.
+"""The skorch backend: trains a network in skorch's own loop.
 
+skorch is imported here and in skorch_data.py only.
 The samples' order, the update, the schedules and the stopping are those of the native backend,
 and so are the numbers; forward and backward are autograd's, and the loop with its callbacks is
 skorch's.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse
-import skorch.dataset
 import torch
 from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.exceptions import SkorchTrainingImpossibleError
 from skorch.history import History
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
 from sklearn_mlp.averaging import make_average
-from sklearn_mlp.batches import Batch, Batches
+from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.input_major import input_major
 from sklearn_mlp.inputs import take_over
@@ -33,9 +32,10 @@ from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.normalization import lone_samples_spared
 from sklearn_mlp.precision import mixed_precision
 from sklearn_mlp.prediction import chunk_rows
+from sklearn_mlp.skorch_data import Chunks, EpochBatches, LabelledSamples, Labels, Rows
 from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.solvers import Solver
-from sklearn_mlp.sparse import SparseBatch, SparseRows
+from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import ColumnsCodec, LabelCodec, TargetCodec
 from sklearn_mlp.threads import rebalance_threads
@@ -53,7 +53,7 @@ def train(
           partial_fit                    skorch
             _Net.fit_loop                here         until the monitor says stop
               fit_loop                   skorch       an epoch
-                train_step               skorch       a batch of `_Batches`
+                train_step               skorch       a batch of `EpochBatches`
                   _Net.get_loss          here         forward and backward by autograd
                   SolverOptimizer.step   autograd.py  hands over to
                     Solver.update        solvers.py   the weights change here
@@ -110,8 +110,8 @@ def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
     settings: dict[str, Any] = {
         "criterion": LogitsLoss(config.loss),
         "optimizer": SolverOptimizer,
-        "iterator_train": _Batches,
-        "iterator_valid": _Chunks,
+        "iterator_train": EpochBatches,
+        "iterator_valid": Chunks,
         "train_split": None,
         "verbose": 0,
         "device": str(next(network.parameters()).device),
@@ -133,197 +133,12 @@ def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
     return net.initialize()
 
 
-# What skorch is given: a loss, an optimizer, data sets and iterators.
-
-
-class _Samples(skorch.dataset.Dataset):
-    """Samples with targets: what skorch and its callbacks ask for are ``X``, ``y`` and a length.
-
-    Parameters
-    ----------
-    data : TrainingData
-        Samples and targets, and which rows of them count.
-    config : TrainingConfig
-        How they are cut into batches, and the labels.
-    """
-
-    def __init__(self, data: TrainingData, config: TrainingConfig) -> None:
-        self.data = data
-        self.config = config
-
-    def __len__(self) -> int:
-        return self.data.n_train
-
-    @property
-    def X(self) -> Tensor | SparseRows:
-        """The samples, as the net predicts them."""
-        inputs, rows = self.data.inputs, self.data.rows
-        if rows is None:
-            return inputs
-        return inputs.take(rows) if isinstance(inputs, SparseRows) else inputs[rows]
-
-    @property
-    def y(self) -> np.ndarray:
-        """The labels as the user has them, or the numbers."""
-        targets, rows = self.data.targets, self.data.rows
-        return labels_of(targets if rows is None else targets[rows], self.config.codec)
-
-
-def labels_of(targets: Tensor, codec: TargetCodec) -> np.ndarray:
-    """Return the labels, or numbers, that targets of shape (n_samples, n_outputs) stand for."""
-    return codec.restore(targets.cpu().numpy())
-
-
-class Labels(np.ndarray):
-    """A batch's labels as the user has them; they carry what the loss and the step need.
-
-    Attributes
-    ----------
-    batch : Batch
-        The batch.
-    place : int
-        Its number in the epoch.
-    """
-
-    batch: Batch
-    place: int
-
-    @classmethod
-    def of(cls, values: np.ndarray, batch: Batch, place: int) -> "Labels":
-        """Return the labels with their batch."""
-        labels = values.view(cls)
-        labels.batch, labels.place = batch, place
-        return labels
-
-
-class _Batches:
-    """Samples with targets in our order: iterating gives the batches of one epoch.
-
-    Parameters
-    ----------
-    dataset : _Samples
-        The samples.
-    batch_size : int
-        From skorch; the samples' own settings have it, too.
-    **options
-        Of `DataLoader`, such as ``num_workers``. Without any, no such loader is needed.
-    """
-
-    def __init__(self, dataset: _Samples, batch_size: int, **options: Any) -> None:
-        data, config = dataset.data, dataset.config
-        self._codec = config.codec
-        self._device = data.targets.device
-        self._order: list[np.ndarray] = []
-        self._loader = _load_rows(data.inputs, self._order, options) if options else None
-        if options:
-            # The batches consist of row numbers, which the loader's workers then read.
-            numbers = torch.arange(len(data.inputs), dtype=torch.float64).unsqueeze(1)
-            data = replace(data, inputs=numbers, targets=data.targets.cpu())
-        self._batches = Batches(
-            data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
-        )
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Labels]]:
-        self._batches.begin_epoch()
-        labels = labels_of(self._batches.epoch_targets(), self._codec)
-        start = 0
-        for place, (inputs, batch) in enumerate(self._inputs_and_batches()):
-            stop = start + batch.size
-            # A batch whose weights are all 0 is as if it were not there.
-            if batch.weight_sum:
-                yield inputs, Labels.of(labels[start:stop], batch, place)
-            start = stop
-
-    def _inputs_and_batches(self) -> Iterable[tuple[Tensor, Batch]]:
-        """Pair each batch with its samples, from skorch's loader if there is one."""
-        if self._loader is None:
-            return ((_tensor(batch), batch) for batch in self._batches)
-        batches = []
-        self._order.clear()
-        for batch in self._batches:
-            self._order.append(_tensor(batch)[:, 0].numpy().astype(np.int64))
-            shares = None if batch.shares is None else batch.shares.to(self._device)
-            batches.append(replace(batch, targets=batch.targets.to(self._device), shares=shares))
-        return zip(self._loader, batches, strict=True)
-
-
-def _tensor(batch: Batch) -> Tensor:
-    """Return a batch's samples as a tensor, which may be sparse."""
-    inputs = batch.inputs
-    return inputs.tensor() if isinstance(inputs, SparseBatch) else inputs
-
-
-class _Rows(torch.utils.data.Dataset):
-    """Samples without targets, read some rows at a time, which are dense."""
-
-    def __init__(self, inputs: Tensor | SparseRows) -> None:
-        # So its chunks have as many rows as memory has place for.
-        self.inputs = inputs.made_dense() if isinstance(inputs, SparseRows) else inputs
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    def __getitem__(self, rows: Any) -> Tensor:
-        inputs = self.inputs
-        return inputs.dense(rows) if isinstance(inputs, SparseRows) else inputs[rows]
-
-
-class _Chunks:
-    """Samples without targets, a bounded number at a time, for predictions.
-
-    Parameters
-    ----------
-    dataset : _Rows
-        The samples.
-    batch_size : int
-        How many at a time.
-    **options
-        As for `_Batches`.
-    """
-
-    def __init__(self, dataset: _Rows, batch_size: int, **options: Any) -> None:
-        starts = range(0, len(dataset), batch_size)
-        chunks = [np.arange(start, min(start + batch_size, len(dataset))) for start in starts]
-        self._dataset, self._chunks = dataset, chunks
-        self._loader = _load_rows(dataset.inputs, chunks, options) if options else None
-
-    def __iter__(self) -> Iterator[tuple[Tensor, None]]:
-        if self._loader is not None:
-            return ((inputs, None) for inputs in self._loader)
-        slices = (slice(chunk[0], chunk[-1] + 1) for chunk in self._chunks)
-        return ((self._dataset[rows], None) for rows in slices)
-
-
-def _load_rows(
-    inputs: Tensor | SparseRows, row_sets: list[np.ndarray], options: dict[str, Any]
-) -> Iterable[Tensor]:
-    """Return a loader that reads one set of rows after the other; what it gives is on the CPU."""
-    # Workers cannot read from an accelerator.
-    cpu = torch.device("cpu")
-    readable = (
-        SparseRows(inputs.matrix, inputs.dtype, cpu)
-        if isinstance(inputs, SparseRows)
-        else inputs.to(cpu)
-    )
-    # The generator is its own: torch's global one must not be drawn from.
-    return DataLoader(
-        _Rows(readable),
-        batch_size=None,
-        sampler=row_sets,
-        generator=torch.Generator(),
-        **options,
-    )
-
-
-# The nets.
-
-
 @dataclass
 class _Run:
     """One call of `train`, while it lasts."""
 
-    samples: _Samples
-    held_out: _Samples | None
+    samples: LabelledSamples
+    held_out: LabelledSamples | None
     solver: Solver
     monitor: EpochMonitor
     rates: list[float] | None = None
@@ -352,9 +167,9 @@ class _Run:
                 inputs = inputs.made_dense()
             size = chunk_rows(inputs, targets.device)
             settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
-            held_out = _Samples(TrainingData(inputs, targets, weights), settings)
+            held_out = LabelledSamples(TrainingData(inputs, targets, weights), settings)
         monitor = EpochMonitor(config, state, network, parameters.memory, part, average=average)
-        return cls(_Samples(data, config), held_out, solver, monitor)
+        return cls(LabelledSamples(data, config), held_out, solver, monitor)
 
     def epoch_begins(self) -> None:
         """Plan the epoch's learning rates, where the schedule has a plan."""
@@ -501,7 +316,7 @@ class _Net(NeuralNet):
                 X = np.asarray(X)
             weight = next(self.module_.parameters())
             X = take_over(X, weight.dtype, weight.device)
-        return _Rows(X)
+        return Rows(X)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Return the part to train on, and the part that ``early_stopping`` holds out."""
@@ -512,16 +327,16 @@ class _Net(NeuralNet):
         """Return an iterator over batches; those of a fit are made once."""
         run = self.run_
         if run is not None and dataset is (run.samples if training else run.held_out):
-            assert isinstance(dataset, _Samples)
+            assert isinstance(dataset, LabelledSamples)
             if training not in run.iterators:
-                make = self.iterator_train if training else _Batches
+                make = self.iterator_train if training else EpochBatches
                 options = self.get_params_for("iterator_train" if training else "iterator_valid")
                 options["batch_size"] = dataset.config.batch_size
                 run.iterators[training] = make(dataset, **options)
             return run.iterators[training]
-        if isinstance(dataset, _Samples):
-            dataset = _Rows(dataset.X)
-        if not isinstance(dataset, _Rows):
+        if isinstance(dataset, LabelledSamples):
+            dataset = Rows(dataset.X)
+        if not isinstance(dataset, Rows):
             return super().get_iterator(dataset, training)
         options = self.get_params_for("iterator_valid")
         size = options.pop("batch_size", chunk_rows(dataset.inputs, torch.device(self.device)))
