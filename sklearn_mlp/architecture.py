@@ -15,6 +15,7 @@ from sklearn_mlp.dropout import dropout_per_layer
 from sklearn_mlp.initial_weights import draw_weights
 from sklearn_mlp.network import MLP
 from sklearn_mlp.placement import is_stochastic
+from sklearn_mlp.plain_numbers import plain_number
 from sklearn_mlp.randomness import seeded_torch
 from sklearn_mlp.user_module import make_module
 
@@ -68,7 +69,8 @@ class Architecture:
             If there is no such network; the sentence names the parameters.
         """
         own = {name.removeprefix(MODULE_PREFIX): value for name, value in for_module.items()}
-        same = {name: parameters[name] for name in ("activation", *_ONLY_OURS, "module")}
+        names = ("activation", *_ONLY_OURS, "module")
+        same = {name: plain_number(parameters[name]) for name in names}
         units = hidden_units(parameters["hidden_layer_sizes"])
         architecture = cls(units, module_parameters=own, **same)
         architecture._check(parameters["solver"])

@@ -30,6 +30,7 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.module_parameters import module_parameters_of
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.placement import is_stochastic, resolve_batch_size, resolve_dtype
+from sklearn_mlp.plain_numbers import plain_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.progress import epoch_bar
 from sklearn_mlp.randomness import settled_training
@@ -163,7 +164,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         Architecture.of(vars(self), module_parameters_of(self))
         resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
-        parameters = self.get_params(deep=False)
+        parameters = self._plain_parameters()
         check_solver(parameters)
         check_schedule(parameters)
 
@@ -284,7 +285,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         **resolved: Any,
     ) -> TrainingConfig:
         """Collect what training depends on."""
-        ours = self.get_params(deep=False)
+        ours = self._plain_parameters()
         # Most of its fields are parameters, under the same names.
         settings: dict[str, Any] = {
             field.name: ours[field.name] for field in fields(TrainingConfig) if field.name in ours
@@ -298,6 +299,10 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             **resolved,
         }
         return TrainingConfig(**settings)
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """Return the parameters with numbers as Python's own, whatever numbers the user set."""
+        return plain_parameters(self.get_params(deep=False), self._parameter_constraints)
 
     def _validate_weights(self, sample_weight: Any, X: Any) -> np.ndarray | None:
         """Check the sample weights; return them as float64."""

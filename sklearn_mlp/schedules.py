@@ -100,7 +100,11 @@ class InverseScaling(Schedule):
         """Divide by a power of the samples seen so far."""
         super().epoch_ended()
         samples, config = self.state.samples_seen, self.config
-        self.state.learning_rate = config.learning_rate_init / (samples + 1) ** config.power_t
+        try:
+            divisor = float(samples + 1) ** config.power_t
+        except OverflowError:
+            divisor = math.inf
+        self.state.learning_rate = config.learning_rate_init / divisor
 
 
 class Adaptive(Schedule):

@@ -19,8 +19,10 @@ in another way, the fits are made one by one, by scikit-learn alone, with a warn
 """
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from types import FunctionType
 from typing import Any
 
@@ -36,13 +38,13 @@ from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
 from sklearn.utils._param_validation import (
     HasMethods,
-    Interval,
     Options,
     RealNotInt,
     StrOptions,
     validate_parameter_constraints,
     validate_params,
 )
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call as check_partial_fit_first_call,
@@ -90,6 +92,26 @@ _KNOWN = _NEEDED | {
     *("return_parameters", "return_n_test_samples", "return_times", "return_estimator"),
     *("split_progress", "candidate_progress", "caller", "callback_ctx"),
 }
+
+
+class Interval(_Interval):
+    """scikit-learn's, for any number of Python's numeric tower that float64 can hold.
+
+    scikit-learn's own asks NumPy whether a number is NaN, which fails of a fraction with an error
+    that names no parameter, and lets numbers pass that become infinite with the first operation.
+    """
+
+    def __contains__(self, value: Any) -> bool:
+        """Tell whether a number is in the interval."""
+        if self.type is Integral:
+            return bool(super().__contains__(value))
+        try:
+            number = float(value)
+        except OverflowError:
+            return False
+        if math.isinf(number) and value not in (math.inf, -math.inf):
+            return False
+        return bool(super().__contains__(number))
 
 
 def has_callbacks(estimator: Any) -> bool:

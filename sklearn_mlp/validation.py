@@ -50,9 +50,16 @@ def split_rows(
     ValueError
         If fewer than 2 rows would be held out, or a class has a single member.
     """
-    train, held_out = train_test_split(
-        np.arange(n_samples), test_size=fraction, stratify=stratify, random_state=random_state
-    )
+    # As a boolean, 0 is no fraction to scikit-learn.
+    fraction = float(fraction)
+    try:
+        train, held_out = train_test_split(
+            np.arange(n_samples), test_size=fraction, stratify=stratify, random_state=random_state
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"validation_fraction={fraction} of {n_samples} samples cannot be held out: {error}"
+        ) from error
     if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
