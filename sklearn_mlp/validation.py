@@ -57,9 +57,9 @@ def split_rows(
             np.arange(n_samples), test_size=fraction, stratify=stratify, random_state=random_state
         )
     except ValueError as error:
-        raise ValueError(
-            f"validation_fraction={fraction} of {n_samples} samples cannot be held out: {error}"
-        ) from error
+        if "test_size" not in str(error):
+            raise
+        raise ValueError(f"{error}; it is validation_fraction={fraction}.") from error
     if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
