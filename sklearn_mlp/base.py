@@ -1,7 +1,7 @@
 """What the classifier and the regressor share: the scikit-learn contract around a backend."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
 from typing import Any, Self
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.backends import BACKENDS, check_backend
@@ -21,6 +21,7 @@ from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
     exact_dtype,
+    features_of,
     first_rows,
     fitted_dtype,
     on_host,
@@ -40,7 +41,7 @@ from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
-from sklearn_mlp.training_data import Samples, TrainingData, ValidationData
+from sklearn_mlp.training_data import Metric, Samples, TrainingData, ValidationData
 from sklearn_mlp.validation import (
     NO_VALIDATION_SET,
     ValidationSet,
@@ -59,42 +60,49 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     backend, set the fitted attributes.
     """
 
-    _codec: TargetCodec
-
-    # What the two tasks differ in.
+    # What the two tasks differ in. ``codec`` is a `LabelCodec` or a `NumberCodec`.
 
     @abstractmethod
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
         """Check what the user passed; the targets stay labels or numbers."""
 
     @abstractmethod
+    def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> TargetCodec:
+        """Return what the targets of a first fit stand for."""
+
+    @abstractmethod
+    def _check_known(self, y: np.ndarray, codec: Any) -> None:
+        """Check that targets can be encoded by what was known before."""
+
+    @abstractmethod
     def _encode_targets(
-        self, y: np.ndarray, weights: np.ndarray | None, *, reset: bool, incremental: bool
+        self, y: np.ndarray, weights: np.ndarray | None, codec: Any
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Set ``_codec``; return the targets as the losses take them, and what each counts."""
+        """Return the targets as the losses take them, and what each counts."""
 
     @abstractmethod
-    def _choose_loss(self) -> Loss:
-        """Return the loss for the targets just encoded."""
+    def _check_validation_targets(self, y: np.ndarray, codec: Any) -> None:
+        """Check that the targets of a validation set can be encoded, too."""
+
+    def _learned(self, codec: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fitted attributes that the checks of the samples have found."""
+        return {"_codec": codec, **features}
 
     @abstractmethod
-    def _count_outputs(self, targets: np.ndarray, loss: Loss) -> int:
+    def _choose_loss(self, codec: Any) -> Loss:
+        """Return the loss for encoded targets."""
+
+    @abstractmethod
+    def _count_outputs(self, targets: np.ndarray, loss: Loss, codec: Any) -> int:
         """Return the number of the network's outputs."""
 
     @abstractmethod
-    def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
+    def _stratify(self, targets: np.ndarray, codec: Any) -> np.ndarray | None:
         """Return what the validation split is stratified by, if by anything."""
 
     @abstractmethod
-    def _encode_validation_targets(
-        self, y: np.ndarray, weights: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return targets and weights of a validation set, as `_encode_targets` does."""
-
-    @property
-    @abstractmethod
-    def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
-        """The score that early stopping watches."""
+    def _choose_metric(self, loss: Loss, codec: Any) -> Metric:
+        """Return the score that early stopping watches."""
 
     # Fitting.
 
@@ -106,9 +114,15 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         validation_set: ValidationSet = NO_VALIDATION_SET,
         *,
         incremental: bool,
+        codec: TargetCodec | None = None,
     ) -> Self:
-        """Fit, or with ``incremental`` go on for one epoch."""
-        checked = self._check_fit(X, y, sample_weight, validation_set, incremental=incremental)
+        """Fit, or with ``incremental`` go on for one epoch; ``codec`` is as in `_check_fit`.
+
+        The estimator stays as it was up to `_finish`, which sets all attributes at once.
+        """
+        checked = self._check_fit(
+            X, y, sample_weight, validation_set, incremental=incremental, codec=codec
+        )
         prepared = self._prepare(checked, incremental=incremental)
         tasks = self._begin_tasks(X, sample_weight, checked, prepared)
         with epoch_bar(type(self).__name__, prepared.config, prepared.state) as bars:
@@ -138,8 +152,13 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         validation_set: ValidationSet = NO_VALIDATION_SET,
         *,
         incremental: bool,
+        codec: TargetCodec | None = None,
     ) -> CheckedSamples:
-        """Check parameters and samples; encode the targets."""
+        """Check parameters and samples; encode the targets.
+
+        What is learned on the way is returned: none of it may stay if the fit fails later on.
+        ``codec`` is what the user has said of the targets, if a first fit is not to read them.
+        """
         self._check_settings()
         is_watched = check_given(*validation_set)
         if incremental and self.early_stopping and not is_watched:
@@ -148,16 +167,22 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
                 "pass X_val and y_val"
             )
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
-        X, y = self._validate_data(X, y, reset=is_first)
+        # scikit-learn's checks write the features onto what they are given.
+        double = self._double()
+        X, y = double._validate_data(X, y, reset=is_first)
         weights = self._validate_weights(sample_weight, X)
-        targets, weights = self._encode_targets(
-            y, weights, reset=is_first, incremental=incremental
-        )
-        samples = Samples(X, y, targets, weights)
+        if is_first and codec is None:
+            codec = self._read_codec(y, weights)
+        else:
+            codec = codec or self._codec
+            self._check_known(y, codec)
+        samples = Samples(X, y, *self._encode_targets(y, weights, codec))
         watched = None
         if is_watched:
-            watched = self._check_validation_set(*validation_set, targets.shape[1])
-        return CheckedSamples(samples, watched, fitted_dtype(X), is_first)
+            n_columns = samples.targets.shape[1]
+            watched = double._check_validation_set(*validation_set, codec, n_columns)
+        features = features_of(double)
+        return CheckedSamples(samples, watched, fitted_dtype(X), is_first, codec, features)
 
     def _check_settings(self) -> None:
         """Check what the parameters ask for together, and of this machine."""
@@ -172,8 +197,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """Make the network, or go on with the one there is, and all else that a backend needs."""
         X, targets = checked.X, checked.targets
         architecture = Architecture.of(vars(self), module_parameters_of(self))
-        loss = self._choose_loss()
-        n_outputs = self._count_outputs(targets, loss)
+        loss = self._choose_loss(checked.codec)
+        n_outputs = self._count_outputs(targets, loss, checked.codec)
         device = resolve_device(self.device)
         batch_size = resolve_batch_size(self.batch_size, X.shape[0])
         random_state = _own_random_state(self.random_state)
@@ -193,7 +218,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
                 dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
 
         network.to(device=device, dtype=dtype)
-        view = self._view(network, loss, fit_dtype, n_outputs)
+        learned = self._learned(checked.codec, checked.features)
+        view = self._view(network, loss, fit_dtype, n_outputs, learned)
         data = self._training_data(checked, view, random_state)
         config = self._training_config(
             resolve_batch_size(self.batch_size, data.n_train, warn=is_stochastic(self.solver)),
@@ -202,8 +228,9 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             random_state,
             engine=choose_engine(network, self.backend),
             n_outputs=n_outputs,
+            codec=checked.codec,
         )
-        return PreparedFit(network, data, config, state, fit_dtype, architecture)
+        return PreparedFit(network, data, config, state, fit_dtype, architecture, learned)
 
     def _train(self, prepared: PreparedFit) -> None:
         """Hand everything to the backend."""
@@ -221,15 +248,17 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        self._architecture = prepared.architecture
-        self._set_fitted(network, prepared.state, prepared.config, prepared.fit_dtype)
+        self._set_fitted(prepared)
 
-    def _check_validation_set(self, X: Any, y: Any, sample_weight: Any, n_columns: int) -> Samples:
+    def _check_validation_set(
+        self, X: Any, y: Any, sample_weight: Any, codec: TargetCodec, n_columns: int
+    ) -> Samples:
         """Check what the user passed to be watched on."""
         with of_validation_set():
             X, y = self._validate_data(X, y, reset=False)
             weights = self._validate_weights(sample_weight, X)
-            targets, weights = self._encode_validation_targets(y, weights)
+            self._check_validation_targets(y, codec)
+            targets, weights = self._encode_targets(y, weights, codec)
             check_some_weight(weights, "to be scored")
             if targets.shape[1] != n_columns:
                 raise ValueError(
@@ -246,7 +275,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """Bring everything onto the device, with a part held out if early stopping wants one."""
         samples, watched, rows = checked.samples, checked.watched, None
         if watched is None and self.early_stopping and is_stochastic(self.solver):
-            stratify = self._stratify(samples.targets)
+            stratify = self._stratify(samples.targets, checked.codec)
             n_samples = samples.X.shape[0]
             rows, held_out = split_rows(
                 n_samples, self.validation_fraction, stratify, random_state
@@ -264,7 +293,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         with of_validation_set():
             inputs, targets = watched.tensors(view.dtype_, view.device_)
         weights = watched.sample_weight
-        metric, rescore = self._validation_metric, None
+        metric, rescore = self._choose_metric(view._loss, view._codec), None
         if self.scoring not in (None, "loss"):
             rescore = make_rescore(view, self.scoring, watched.X, watched.y, weights)
         return ValidationData(
@@ -295,7 +324,6 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             "incremental": incremental,
             "loss": loss,
             "random_state": random_state,
-            "codec": self._codec,
             **resolved,
         }
         return TrainingConfig(**settings)

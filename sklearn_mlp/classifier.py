@@ -1,6 +1,6 @@
 """The classifier."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -38,6 +38,7 @@ from sklearn_mlp.targets import (
     read_classes,
     read_labels,
 )
+from sklearn_mlp.training_data import Metric
 
 
 class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):
@@ -503,9 +504,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
                 "to properly estimate the class frequency distributions. Pass the resulting "
                 "weights as the class_weight parameter."
             )
-        self._take_classes(y, classes)
+        codec = self._take_classes(y, classes)
         validation_set = (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation_set, incremental=True)
+        return self._fit(X, y, sample_weight, validation_set, incremental=True, codec=codec)
 
     @follow_samples
     def predict(self, X: Any) -> Any:
@@ -621,66 +622,70 @@ or a subclass of torch.optim.Optimizer, default='adam'
         X, y = validate_training_data(self, X, y, y_numeric=False, reset=reset)
         return X, as_column(y)
 
-    def _take_classes(self, y: Any, classes: Any) -> None:
-        """Set the classes if this is the first call of `partial_fit`, else check them."""
+    def _take_classes(self, y: Any, classes: Any) -> LabelCodec | None:
+        """Return what the classes say if this is the first call of `partial_fit`, or check them.
+
+        They become the estimator's when it has been fitted.
+        """
         has_output_per_class = self.output_activation == "softmax"
         if has_columns(classes):
             codec = read_classes(classes)
             if not hasattr(self, "classes_"):
-                self._codec, self.classes_ = codec, codec.classes
-            elif not _are_equal(codec.classes, self.classes_):
+                return codec
+            if not _are_equal(codec.classes, self.classes_):
                 raise ValueError(
                     f"`classes={classes!r}` is not the same as on last call to partial_fit, "
                     f"was: {self.classes_!r}"
                 )
-        elif check_partial_fit_first_call(self, classes):
-            # Not known before the first call: how many columns, not which classes.
-            is_multilabel = type_of_target(on_host(y)).startswith("multilabel")
-            labels = on_host(y) if is_multilabel else on_host(classes)
-            self._codec = read_labels(labels, has_output_per_class=has_output_per_class)
+            return None
+        # The check writes the classes onto what it is given.
+        if not check_partial_fit_first_call(self._double(), classes):
+            return None
+        # Not known before the first call: how many columns, not which classes.
+        is_multilabel = type_of_target(on_host(y)).startswith("multilabel")
+        labels = on_host(y) if is_multilabel else on_host(classes)
+        return read_labels(labels, has_output_per_class=has_output_per_class)
+
+    def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> LabelCodec:
+        return read_labels(y, has_output_per_class=self.output_activation == "softmax")
+
+    def _check_known(self, y: np.ndarray, codec: LabelCodec) -> None:
+        codec.check_known(y, is_warm_start=self.warm_start)
 
     def _encode_targets(
-        self, y: np.ndarray, weights: np.ndarray | None, *, reset: bool, incremental: bool
+        self, y: np.ndarray, weights: np.ndarray | None, codec: LabelCodec
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        if reset and not incremental:
-            has_output_per_class = self.output_activation == "softmax"
-            self._codec = read_labels(y, has_output_per_class=has_output_per_class)
-            self.classes_ = self._codec.classes
-        else:
-            self._codec.check_known(y, is_warm_start=self.warm_start)
-        targets = self._codec.encode(y)
-        return targets, weigh_classes(self.class_weight, self._codec.columns(targets), weights)
+        targets = codec.encode(y)
+        return targets, weigh_classes(self.class_weight, codec.columns(targets), weights)
 
-    def _encode_validation_targets(
-        self, y: np.ndarray, weights: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        unknown = self._codec.unknown_labels(y)
+    def _check_validation_targets(self, y: np.ndarray, codec: LabelCodec) -> None:
+        unknown = codec.unknown_labels(y)
         if len(unknown):
             raise ValueError(f"y has classes that are not in the training set's y: {unknown}.")
-        targets = self._codec.encode(y)
-        return targets, weigh_classes(self.class_weight, self._codec.columns(targets), weights)
 
-    def _choose_loss(self) -> Loss:
+    def _learned(self, codec: LabelCodec, features: Mapping[str, Any]) -> dict[str, Any]:
+        return {**super()._learned(codec, features), "classes_": codec.classes}
+
+    def _choose_loss(self, codec: LabelCodec) -> Loss:
         return choose_classifier_loss(
             self.loss,
-            self._codec.kind,
-            self._codec.sizes,
+            codec.kind,
+            codec.sizes,
             self.output_activation,
             self.label_smoothing,
             self.focal_gamma,
         )
 
-    def _count_outputs(self, targets: np.ndarray, loss: Loss) -> int:
-        return self._codec.n_outputs
+    def _count_outputs(self, targets: np.ndarray, loss: Loss, codec: LabelCodec) -> int:
+        return codec.n_outputs
 
-    def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
+    def _stratify(self, targets: np.ndarray, codec: LabelCodec) -> np.ndarray | None:
         # scikit-learn stratifies two classes only, and so must the same split.
-        return targets if self._codec.kind == "binary" else None
+        return targets if codec.kind == "binary" else None
 
-    @property
-    def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
-        if self._codec.kind == "multioutput":
-            return partial(metrics.accuracy_of_columns, sizes=self._codec.sizes)
+    def _choose_metric(self, loss: Loss, codec: LabelCodec) -> Metric:
+        if codec.kind == "multioutput":
+            return partial(metrics.accuracy_of_columns, sizes=codec.sizes)
         return metrics.accuracy
 
     def __sklearn_tags__(self) -> Tags:

@@ -28,8 +28,6 @@ from sklearn_mlp.stackable import (
 )
 from sklearn_mlp.threads import shared_threads
 
-_MISSING = object()
-
 
 def fit_many(
     estimators: Iterable[BaseTorchMLP],
@@ -266,7 +264,7 @@ def prepare_together(
     estimators: Sequence[BaseTorchMLP], X: Any, y: Any, sample_weight: Any
 ) -> list[PreparedFit | Exception]:
     """Prepare estimators that are fitted on the same samples, which are checked once."""
-    checked: dict[Hashable, tuple[CheckedSamples, dict[str, Any]]] = {}
+    checked: dict[Hashable, CheckedSamples] = {}
     tensors: dict[torch.dtype, torch.Tensor] = {}
     valid: set[Hashable] = set()
     ready: list[PreparedFit | Exception] = []
@@ -278,20 +276,10 @@ def prepare_together(
             key = (equal_parameters(estimator), value_key(class_weight))
             if key in checked:
                 estimator._check_settings()
-                samples, learned = checked[key]
-                estimator.__dict__.update(learned)
             else:
-                before = dict(vars(estimator))
-                samples = estimator._check_fit(X, y, sample_weight, incremental=False)
-                learned = {
-                    name: value
-                    for name, value in vars(estimator).items()
-                    if before.get(name, _MISSING) is not value
-                }
-                checked[key] = samples, learned
-            ready.append(
-                estimator._prepare(_with_tensor(estimator, samples, tensors), incremental=False)
-            )
+                checked[key] = estimator._check_fit(X, y, sample_weight, incremental=False)
+            samples = _with_tensor(estimator, checked[key], tensors)
+            ready.append(estimator._prepare(samples, incremental=False))
         except Exception as error:
             ready.append(error)
     return ready

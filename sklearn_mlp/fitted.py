@@ -1,7 +1,7 @@
 """What a fitted estimator holds, and what it does with it: attributes, predictions, pickles."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.coefficients import ParameterList
-from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.hidden import HiddenActivationsMixin, up_to_layer
 from sklearn_mlp.inputs import exact_dtype, prediction_dtype, validate_samples
 from sklearn_mlp.losses import Loss
@@ -25,6 +24,7 @@ from sklearn_mlp.prediction import predict_in_chunks, widened
 from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.state import History, TrainingState
 from sklearn_mlp.summary import WithNetworkTable, network_table
+from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
 
 
@@ -41,6 +41,38 @@ def predicting_attributes(
         "_fit_dtype": fit_dtype,
         "n_outputs_": n_outputs,
         "out_activation_": loss.out_activation,
+    }
+
+
+def fitted_attributes(prepared: PreparedFit, *, is_watched: bool) -> dict[str, Any]:
+    """Return all attributes that a fit sets; ``is_watched`` says that it stops early."""
+    network, state, config = prepared.network, prepared.state, prepared.config
+    fitted = {
+        **prepared.learned,
+        **predicting_attributes(network, config.loss, prepared.fit_dtype, config.n_outputs),
+        "_architecture": prepared.architecture,
+        "_state": state,
+        "engine_": config.engine,
+        "n_iter_": state.n_iter,
+        "t_": state.samples_seen,
+        "loss_": state.loss,
+        "converged_": state.is_converged,
+    }
+    if config.is_stochastic:
+        score = state.best_validation_score if state.is_validated else None
+        fitted["_epochs"] = state.history
+        fitted["best_loss_"] = None if is_watched else state.best_loss
+        fitted["best_validation_score_"] = score
+    return fitted
+
+
+def without_names(attributes: Mapping[str, Any], fitted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes without the names of features, where a fit has found none."""
+    has_names = "feature_names_in_" in fitted
+    return {
+        name: value
+        for name, value in attributes.items()
+        if has_names or name != "feature_names_in_"
     }
 
 
@@ -66,48 +98,46 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
     _loss: Loss
     _architecture: Architecture
     _fit_dtype: np.dtype
+    _codec: TargetCodec
 
-    def _set_fitted(
-        self,
-        network: nn.Module,
-        state: TrainingState,
-        config: TrainingConfig,
-        fit_dtype: np.dtype,
-    ) -> None:
-        """Set the fitted attributes."""
-        self.__dict__.update(
-            predicting_attributes(network.eval(), config.loss, fit_dtype, config.n_outputs)
-        )
-        self._state = state
-        self.engine_ = config.engine
-        self.n_iter_ = state.n_iter
-        self.t_ = state.samples_seen
-        self.loss_ = state.loss
-        self.converged_ = state.is_converged
-        if not is_stochastic(self.solver):
-            return
-        self._epochs = state.history
-        self.best_loss_ = None if self.early_stopping else state.best_loss
-        self.best_validation_score_ = state.best_validation_score if state.is_validated else None
+    def _set_fitted(self, prepared: PreparedFit) -> None:
+        """Set the fitted attributes, all at once: an interrupt leaves the old or the new."""
+        prepared.network.eval()
+        fitted = fitted_attributes(prepared, is_watched=self.early_stopping)
+        self.__dict__ = {**without_names(vars(self), fitted), **fitted}
 
     def _reconstruction_attributes(self, prepared: PreparedFit) -> dict[str, Any]:
         """Return what makes a fitted estimator of this one, as if training had ended now."""
         network, state, config = prepared.network, prepared.state, prepared.config
         # The backend's own net is being trained, and cannot be taken apart.
         state = copy.deepcopy(replace(state, trainer=None))
-        view = self._view(network, config.loss, prepared.fit_dtype, config.n_outputs)
-        view._set_fitted(copy.deepcopy(network), state, config, prepared.fit_dtype)
-        view._architecture = prepared.architecture
+        view = self._view(
+            network, config.loss, prepared.fit_dtype, config.n_outputs, prepared.learned
+        )
+        view._set_fitted(replace(prepared, network=copy.deepcopy(network), state=state))
         return vars(view).copy()
 
-    def _view(self, network: nn.Module, loss: Loss, fit_dtype: np.dtype, n_outputs: int) -> Self:
+    def _view(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        fit_dtype: np.dtype,
+        n_outputs: int,
+        learned: Mapping[str, Any],
+    ) -> Self:
         """Return an estimator that predicts with a network while it is being trained."""
-        view = object.__new__(type(self))
+        view = self._double()
         predicting = predicting_attributes(network, loss, fit_dtype, n_outputs)
-        view.__dict__.update(vars(self) | predicting)
+        view.__dict__.update(learned, **predicting)
         # It is given checked samples, which have lost their names.
         view.__dict__.pop("feature_names_in_", None)
         return view
+
+    def _double(self) -> Self:
+        """Return an estimator with the same attributes, which may be set without harm."""
+        double = object.__new__(type(self))
+        double.__dict__.update(vars(self))
+        return double
 
     # Predicting.
 

@@ -72,6 +72,12 @@ def validate_training_data(
     )
 
 
+def features_of(estimator: BaseEstimator) -> dict[str, Any]:
+    """Return the attributes that `validate_training_data` has left on an estimator."""
+    names = ("n_features_in_", "feature_names_in_")
+    return {name: vars(estimator)[name] for name in names if name in vars(estimator)}
+
+
 def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
     """Check ``X`` of a prediction against what the estimator was fitted on."""
     if isinstance(X, Tensor):

@@ -4,6 +4,7 @@ A single fit goes from one to the other and on to the backend; many fits at once
 former and train the latter together.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +15,13 @@ from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.observers import Observer
 from sklearn_mlp.state import TrainingState
+from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.training_data import Samples, TrainingData
 
 
 @dataclass(frozen=True)
 class CheckedSamples:
-    """The samples of a fit, checked, with the targets encoded.
+    """The samples of a fit, checked, with the targets encoded, and what was learned on the way.
 
     Attributes
     ----------
@@ -31,12 +33,19 @@ class CheckedSamples:
         The type that scikit-learn would train in.
     is_first : bool
         Whether training begins anew.
+    codec : TargetCodec
+        What the targets stand for.
+    features : dict
+        What scikit-learn's checks know of the features: ``n_features_in_``, and
+        ``feature_names_in_`` if they have names.
     """
 
     samples: Samples
     watched: Samples | None
     dtype: np.dtype
     is_first: bool
+    codec: TargetCodec
+    features: Mapping[str, Any]
 
     @property
     def X(self) -> Any:
@@ -72,6 +81,8 @@ class PreparedFit:
         The type of what comes out.
     architecture : Architecture
         What the network was made from.
+    learned : dict
+        Attributes of the estimator that the checks of the samples have found.
     """
 
     network: nn.Module
@@ -80,6 +91,7 @@ class PreparedFit:
     state: TrainingState
     fit_dtype: np.dtype
     architecture: Architecture
+    learned: Mapping[str, Any]
 
     def observed_by(self, *observers: Observer) -> "PreparedFit":
         """Return the same with someone to look on."""

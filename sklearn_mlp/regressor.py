@@ -21,6 +21,7 @@ from sklearn_mlp.losses.choice import REGRESSOR_LOSSES
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
 from sklearn_mlp.sklearn_internals import Interval, StrOptions, fit_context
 from sklearn_mlp.targets import NumberCodec, as_column, check_numbers, check_range
+from sklearn_mlp.training_data import Metric
 
 
 class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
@@ -591,29 +592,28 @@ or a subclass of torch.optim.Optimizer, default='adam'
         check_range(y, self.loss)
         return X, as_column(y)
 
-    def _encode_targets(
-        self, y: np.ndarray, weights: np.ndarray | None, *, reset: bool, incremental: bool
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        if reset:
-            self._codec = (
-                NumberCodec()
-                if self.scale_target is None
-                else NumberCodec.from_targets(y.reshape(len(y), -1), weights)
-            )
-        elif (self.scale_target is None) != (self._codec.mean is None):
+    def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> NumberCodec:
+        if self.scale_target is None:
+            return NumberCodec()
+        return NumberCodec.from_targets(y.reshape(len(y), -1), weights)
+
+    def _check_known(self, y: np.ndarray, codec: NumberCodec) -> None:
+        if (self.scale_target is None) != (codec.mean is None):
             raise ValueError(
                 f"scale_target={self.scale_target!r} is not what the network was fitted with; "
                 "training goes on in the scale of the first call. Set warm_start=False and call "
                 "fit to begin anew."
             )
-        return self._codec.encode(y), weights
 
-    def _encode_validation_targets(
-        self, y: np.ndarray, weights: np.ndarray | None
+    def _encode_targets(
+        self, y: np.ndarray, weights: np.ndarray | None, codec: NumberCodec
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        return self._codec.encode(y), weights
+        return codec.encode(y), weights
 
-    def _choose_loss(self) -> Loss:
+    def _check_validation_targets(self, y: np.ndarray, codec: NumberCodec) -> None:
+        """Take any numbers."""
+
+    def _choose_loss(self, codec: NumberCodec) -> Loss:
         loss = choose_regressor_loss(
             self.loss, self.output_activation, self.huber_delta, self.quantile
         )
@@ -631,15 +631,13 @@ or a subclass of torch.optim.Optimizer, default='adam'
             return f"loss={self.loss!r}"
         return f"output_activation={loss.out_activation!r}"
 
-    def _count_outputs(self, targets: np.ndarray, loss: Loss) -> int:
+    def _count_outputs(self, targets: np.ndarray, loss: Loss, codec: NumberCodec) -> int:
         return loss.count_logits(targets.shape[1])
 
-    def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
+    def _stratify(self, targets: np.ndarray, codec: NumberCodec) -> np.ndarray | None:
         return None
 
-    @property
-    def _validation_metric(self) -> Callable[[Tensor, Tensor, Tensor | None], float]:
-        loss = self._choose_loss()
+    def _choose_metric(self, loss: Loss, codec: NumberCodec) -> Metric:
         if isinstance(loss, Quantiles):
             return partial(metrics.d2_pinball, levels=loss.levels)
 
