@@ -330,7 +330,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
 
     def _plain_parameters(self) -> dict[str, Any]:
         """Return the parameters with numbers as Python's own, whatever numbers the user set."""
-        return plain_parameters(self.get_params(deep=False), self._parameter_constraints)
+        return plain_parameters(self._own_parameters(), self._own_constraints)
 
     def _validate_weights(self, sample_weight: Any, X: Any) -> np.ndarray | None:
         """Check the sample weights; return them as float64."""

@@ -346,6 +346,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
+    _own_constraints = _parameter_constraints
 
     focal_gamma: float
     label_smoothing: float

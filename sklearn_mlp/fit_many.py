@@ -249,11 +249,13 @@ def _train_together(estimators: Sequence[BaseTorchMLP], fits: Sequence[PreparedF
 
 
 def _fit_alone(estimator: BaseTorchMLP, samples: tuple[Any, Any, Any]) -> Outcome:
-    """Fit an estimator in place."""
+    """Fit an estimator in place, by its own `fit`, called as scikit-learn's tools call it."""
     began = time.perf_counter()
     outcome = Outcome()
+    X, y, sample_weight = samples
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
     try:
-        estimator.fit(*samples)
+        estimator.fit(X, y, **weights)
     except Exception as error:
         outcome.error = error
     outcome.seconds = time.perf_counter() - began
@@ -291,12 +293,13 @@ def _validate_parameters(estimator: BaseTorchMLP, valid: set[Hashable]) -> None:
     ``valid`` knows these, and is added to.
     """
     kind = type(estimator).__name__
+    table, parameters = estimator._checkable_parameters()
     values = {
         name: value
-        for name, value in estimator.get_params(deep=False).items()
+        for name, value in parameters.items()
         if (f"{kind}.{name}", value_key(value)) not in valid
     }
-    validate_parameter_constraints(estimator._parameter_constraints, values, kind)
+    validate_parameter_constraints(table, values, kind)
     valid.update((f"{kind}.{name}", value_key(value)) for name, value in values.items())
 
 

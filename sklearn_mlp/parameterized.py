@@ -13,6 +13,7 @@ from sklearn_mlp.module_parameters import (
     set_module_parameters,
 )
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.sklearn_internals import validate_parameter_constraints
 
 
 class Parameterized(BaseEstimator):
@@ -75,6 +76,8 @@ class Parameterized(BaseEstimator):
 
     _names: ClassVar[list[str]]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
+    # The table of the package's own class, whatever a subclass makes of the one above.
+    _own_constraints: ClassVar[dict[str, list[Any]]]
 
     def _set_parameters(self, arguments: dict[str, Any]) -> None:
         """Set the parameters, given the ``locals()`` of an estimator's constructor.
@@ -96,6 +99,22 @@ class Parameterized(BaseEstimator):
         if "_names" not in vars(cls):
             cls._names = super()._get_param_names()
         return list(cls._names)
+
+    def _own_parameters(self) -> dict[str, Any]:
+        """Return the parameters of the package's own class, as training reads them.
+
+        They are attributes: the constructor of a subclass may name fewer of them, or others.
+        """
+        return {name: getattr(self, name) for name in self._own_constraints}
+
+    def _checkable_parameters(self) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+        """Return the table of constraints and the values that have to meet them."""
+        table = {**self._own_constraints, **self._parameter_constraints}
+        return table, {**self.get_params(deep=False), **self._own_parameters()}
+
+    def _validate_params(self) -> None:
+        """Check the parameters against the table; `fit` calls it through scikit-learn."""
+        validate_parameter_constraints(*self._checkable_parameters(), type(self).__name__)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters, those set for the module among them.

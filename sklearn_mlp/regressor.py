@@ -339,6 +339,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "scale_target": [StrOptions({"standard"}), None],
     }
+    _own_constraints = _parameter_constraints
 
     huber_delta: float
     quantile: Any
