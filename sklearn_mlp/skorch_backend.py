@@ -7,7 +7,8 @@ skorch's.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import scipy.sparse
 import torch
 from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
+from skorch.callbacks import EarlyStopping, InputShapeSetter
 from skorch.exceptions import SkorchTrainingImpossibleError
 from skorch.history import History
 from torch import Tensor, nn
@@ -33,6 +35,7 @@ from sklearn_mlp.normalization import lone_samples_spared
 from sklearn_mlp.precision import mixed_precision
 from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.skorch_data import Chunks, EpochBatches, LabelledSamples, Labels, Rows
+from sklearn_mlp.skorch_parameters import parameter_of_ours
 from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.sparse import SparseRows
@@ -87,15 +90,48 @@ def train(
     is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
     parameters = ParameterVector.of(network, is_input_major=is_sparse)
     with input_major(state, parameters.layout):
-        run = _Run.of(network, parameters, data, config, state)
-        net.run_ = run
-        net.optimizer_.bind(run.solver, state.learning_rate)
-        try:
-            net.partial_fit(run.samples)
-        finally:
-            net.run_ = None
-            net.optimizer_.release()
+        run = _Run.of(net, network, parameters, data, config, state)
+        with _lent(net, run):
+            net.optimizer_.bind(run.solver, state.learning_rate)
+            try:
+                net.partial_fit(*run.samples.of_all())
+            except KeyboardInterrupt:
+                # From a callback's on_train_begin or on_train_end.
+                _warn_of_interrupt()
+                run.restore_best()
+            run.check_parts(net)
     return net
+
+
+@contextmanager
+def _lent(net: "_Net", run: "_Run") -> Iterator[None]:
+    """Let a net train within the body; an error leaves it with the history that it had."""
+    history, n_epochs = net.history, len(net.history)
+    try:
+        net.run_ = run
+        yield
+    except BaseException:
+        del history[n_epochs:]
+        net.history = history
+        raise
+    finally:
+        net.run_ = None
+        net.optimizer_.release()
+        run.module.eval()
+
+
+def _warn_of_interrupt() -> None:
+    """Say that the user has ended training."""
+    warnings.warn("Training interrupted by user.", stacklevel=1)
+
+
+def _is_early_stopping(interrupt: KeyboardInterrupt) -> bool:
+    """Tell whether it is the interrupt by which skorch's `EarlyStopping` ends training."""
+    traceback = interrupt.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    code = EarlyStopping.on_epoch_end.__code__
+    return traceback is not None and traceback.tb_frame.f_code is code
 
 
 def _takes_sparse(net: "_Net", network: nn.Module, config: TrainingConfig) -> bool:
@@ -135,20 +171,46 @@ def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
 
 @dataclass
 class _Run:
-    """One call of `train`, while it lasts."""
+    """One call of `train`, while it lasts.
+
+    Attributes
+    ----------
+    samples, held_out : LabelledSamples
+        Those to train on, and those that the network is watched on, if any.
+    solver : Solver
+        Takes the steps.
+    monitor : EpochMonitor
+        Decides when to stop.
+    module, optimizer : object
+        The net's, which no callback may put others in the place of.
+    rates : list of float or None
+        Of the steps of an epoch, where the schedule plans them.
+    is_last : bool
+        Whether no epoch is to follow.
+    is_within_epoch : bool
+        Whether the history's last row is of an epoch that has not ended.
+    is_restored : bool
+        Whether the best weights are back in place.
+    iterators : dict
+        Over batches, for training and for validation.
+    """
 
     samples: LabelledSamples
     held_out: LabelledSamples | None
     solver: Solver
     monitor: EpochMonitor
+    module: nn.Module
+    optimizer: SolverOptimizer
     rates: list[float] | None = None
     is_last: bool = False
-    is_stopped_by_callback: bool = False
+    is_within_epoch: bool = False
+    is_restored: bool = False
     iterators: dict[bool, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
+        net: "_Net",
         network: nn.Module,
         parameters: ParameterVector,
         data: TrainingData,
@@ -169,7 +231,8 @@ class _Run:
             settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
             held_out = LabelledSamples(TrainingData(inputs, targets, weights), settings)
         monitor = EpochMonitor(config, state, network, parameters.memory, part, average=average)
-        return cls(LabelledSamples(data, config), held_out, solver, monitor)
+        samples = LabelledSamples(data, config)
+        return cls(samples, held_out, solver, monitor, net.module_, net.optimizer_)
 
     def epoch_begins(self) -> None:
         """Plan the epoch's learning rates, where the schedule has a plan."""
@@ -190,6 +253,32 @@ class _Run:
         self.is_last = self.monitor.epoch_ended(total / n_samples, n_samples)
         if state.learning_rate != learning_rate:
             optimizer.learning_rate = state.learning_rate
+
+    def restore_best(self) -> None:
+        """Put the best weights back in place, once."""
+        if not self.is_restored:
+            self.is_restored = True
+            self.monitor.restore_best()
+
+    def check_parts(self, net: "_Net") -> None:
+        """Check that a net still has what is being trained.
+
+        Raises
+        ------
+        ValueError
+            If a callback has put something else in its place.
+        """
+        for name, part in (("module_", self.module), ("optimizer_", self.optimizer)):
+            if getattr(net, name) is not part:
+                raise ValueError(
+                    f"A callback has put another {name} into the net, but the estimator trains "
+                    f"the one that it has made. Change net.{name} in place, or set the "
+                    "estimator's own parameters."
+                )
+
+
+# What may change while the estimator trains its net.
+_SETTABLE = {"lr", "optimizer__lr", "verbose"}
 
 
 class _Net(NeuralNet):
@@ -225,10 +314,12 @@ class _Net(NeuralNet):
         try:
             while not run.is_last:
                 super().fit_loop(X, y, epochs=1, **fit_params)
-        except KeyboardInterrupt:
-            # skorch's own callbacks raise it to stop.
-            if not run.is_stopped_by_callback:
-                warnings.warn("Training interrupted by user.", stacklevel=1)
+        except KeyboardInterrupt as interrupt:
+            if not _is_early_stopping(interrupt):
+                _warn_of_interrupt()
+            if run.is_within_epoch:
+                # What is not whole would leave columns of the history that cannot be read.
+                self.history.pop()
         return self
 
     def _present_run(self) -> _Run:
@@ -240,16 +331,6 @@ class _Net(NeuralNet):
             )
         return self.run_
 
-    def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Tell the net itself, then the callbacks; note if one of these wants to stop."""
-        getattr(self, method_name)(self, **kwargs)
-        try:
-            for _, callback in self.callbacks_:
-                getattr(callback, method_name)(self, **kwargs)
-        except KeyboardInterrupt:
-            self._present_run().is_stopped_by_callback = True
-            raise
-
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Refuse to train but for the estimator; this comes before the callbacks."""
         self._present_run()
@@ -257,16 +338,26 @@ class _Net(NeuralNet):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Begin an epoch; this comes before the callbacks."""
         rebalance_threads()
-        self._present_run().epoch_begins()
+        run = self._present_run()
+        run.check_parts(self)
+        run.epoch_begins()
         super().on_epoch_begin(net, **kwargs)
+        run.is_within_epoch = True
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the epoch; this comes before the callbacks."""
-        self._present_run().epoch_ended(self)
+        run = self._present_run()
+        run.is_within_epoch = False
+        try:
+            run.epoch_ended(self)
+        except KeyboardInterrupt:
+            # In a scorer: the callbacks are told of the epoch all the same.
+            _warn_of_interrupt()
+            run.is_last = True
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Put the best weights back in place; what callbacks restore comes after."""
-        self._present_run().monitor.restore_best()
+        self._present_run().restore_best()
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the network's logits for a batch, which may be a single sample."""
@@ -298,6 +389,49 @@ class _Net(NeuralNet):
         values = values.to(weight.device, torch.int64 if codec.is_coded else weight.dtype)
         return Batch(values, values.t(), values.t(), len(values), None, float(len(values)))
 
+    # Parameters.
+
+    def initialize(self) -> Any:
+        """Make the parts of the net, which only the estimator does.
+
+        Raises
+        ------
+        ValueError
+            In a callback: what is being trained would be lost.
+        """
+        if self.run_ is not None:
+            raise ValueError(
+                "This net is being trained by an estimator, and cannot be initialized by a "
+                "callback; change its module_ in place."
+            )
+        return super().initialize()
+
+    def set_params(self, **kwargs: Any) -> Any:
+        """Set what is the net's own, or the learning rate.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has a parameter for it, by which it has made the net.
+        """
+        if not self.initialized_:
+            return super().set_params(**kwargs)
+        shapes = {
+            f"{callback.module_name}__{callback.param_name}"
+            for _, callback in self.callbacks_
+            if isinstance(callback, InputShapeSetter)
+        }
+        # The network has been made for the shape of the samples.
+        kwargs = {key: value for key, value in kwargs.items() if key not in shapes}
+        for key in kwargs:
+            ours = parameter_of_ours(key)
+            if ours and key not in _SETTABLE:
+                raise ValueError(
+                    f"{key!r} cannot be set on this net, which belongs to an estimator; set the "
+                    f"estimator's own parameter and fit it: {ours}."
+                )
+        return super().set_params(**kwargs)
+
     # Data.
 
     def check_data(self, X: Any, y: Any = None) -> None:
@@ -314,6 +448,9 @@ class _Net(NeuralNet):
         if not isinstance(X, SparseRows):
             if not (isinstance(X, np.ndarray | Tensor) or scipy.sparse.issparse(X)):
                 X = np.asarray(X)
+            if isinstance(X, Tensor) and X.layout != torch.strided:
+                # A batch of sparse samples, from a callback.
+                X = X.to_dense()
             weight = next(self.module_.parameters())
             X = take_over(X, weight.dtype, weight.device)
         return Rows(X)
@@ -335,7 +472,7 @@ class _Net(NeuralNet):
                 run.iterators[training] = make(dataset, **options)
             return run.iterators[training]
         if isinstance(dataset, LabelledSamples):
-            dataset = Rows(dataset.X)
+            dataset = Rows(dataset.inputs)
         if not isinstance(dataset, Rows):
             return super().get_iterator(dataset, training)
         options = self.get_params_for("iterator_valid")
@@ -352,7 +489,11 @@ class _Net(NeuralNet):
         """Return the outputs that predictions are made from; the logits may be used up."""
         return self.loss_.activate_(logits, dim=1)
 
-    # Persistence, as a part of the estimator.
+    # Persistence, alone and as a part of the estimator.
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A callback may save the net while it is being trained.
+        return {name: value for name, value in super().__getstate__().items() if name != "run_"}
 
     @property
     def is_trimmed(self) -> bool:

@@ -18,7 +18,7 @@ from sklearn_mlp.training_data import TrainingData
 
 
 class LabelledSamples(skorch.dataset.Dataset):
-    """Samples with targets: what skorch and its callbacks ask for are ``X``, ``y`` and a length.
+    """Samples with targets, as skorch's callbacks read them: ``X``, ``y``, a length, an item.
 
     Parameters
     ----------
@@ -35,8 +35,21 @@ class LabelledSamples(skorch.dataset.Dataset):
     def __len__(self) -> int:
         return self.data.n_train
 
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        """Return one sample and its label, or those of several."""
+        places = np.arange(len(self))[np.asarray(index) if isinstance(index, Tensor) else index]
+        rows = np.atleast_1d(places if self.data.rows is None else self.data.rows[places])
+        X, y = Rows(self.data.inputs)[rows], self._labels(rows)
+        return (X[0], y[0]) if places.ndim == 0 else (X, y)
+
     @property
-    def X(self) -> Tensor | SparseRows:
+    def X(self) -> Any:
+        """The samples, a tensor or a sparse matrix."""
+        inputs = self.inputs
+        return inputs.matrix if isinstance(inputs, SparseRows) else inputs
+
+    @property
+    def inputs(self) -> Tensor | SparseRows:
         """The samples, as the net predicts them."""
         inputs, rows = self.data.inputs, self.data.rows
         if rows is None:
@@ -46,7 +59,17 @@ class LabelledSamples(skorch.dataset.Dataset):
     @property
     def y(self) -> np.ndarray:
         """The labels as the user has them, or the numbers."""
-        targets, rows = self.data.targets, self.data.rows
+        return self._labels(self.data.rows)
+
+    def of_all(self) -> tuple[Any, np.ndarray]:
+        """Return samples and labels as the user has passed them, a part held out among them."""
+        inputs = self.data.inputs
+        X = inputs.matrix if isinstance(inputs, SparseRows) else inputs
+        return X, self._labels(None)
+
+    def _labels(self, rows: np.ndarray | None) -> np.ndarray:
+        """Return the labels of some rows."""
+        targets = self.data.targets
         return labels_of(targets if rows is None else targets[rows], self.config.codec)
 
 
