@@ -27,6 +27,7 @@ from sklearn_mlp.inputs import (
     on_host,
     prediction_dtype,
 )
+from sklearn_mlp.isolation import isolated
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.module_parameters import module_parameters_of
 from sklearn_mlp.network import count_parameters
@@ -106,6 +107,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
 
     # Fitting.
 
+    @isolated
     def _fit(
         self,
         X: Any,

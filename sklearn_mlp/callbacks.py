@@ -6,8 +6,9 @@ The hooks are called only if callbacks are set, on the estimator or on one that 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from sklearn.callback import CallbackContext, CallbackSupportMixin
+
+from sklearn_mlp.kernels import inference_mode
 
 
 class EpochTasks:
@@ -44,7 +45,7 @@ class EpochTasks:
         """End the task of an epoch and begin the next; return whether a callback wants to stop."""
         # What a callback makes of the network must not be bound to inference.
         assert self._epoch is not None
-        with torch.inference_mode(False):
+        with inference_mode(False):
             is_stopping: bool = self._epoch.call_on_fit_task_end(
                 **self._arguments, reconstruction_attributes=self._reconstruct
             )

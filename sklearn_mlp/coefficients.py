@@ -60,7 +60,7 @@ class ParameterList(list[np.ndarray]):
         """Put an item's values into the network."""
         parameter = self._parameters[index]
         with torch.no_grad():
-            parameter.copy_(torch.tensor(array))
+            parameter.copy_(torch.tensor(array, device="cpu"))
         super().__setitem__(index, self._as_array(parameter))
 
     def __reduce__(self) -> tuple[Any, ...]:

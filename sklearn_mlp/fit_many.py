@@ -15,6 +15,7 @@ from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.devices import resolve_device
 from sklearn_mlp.engine.stacked_train import stack_key, train_stack
 from sklearn_mlp.inputs import as_finite_tensor
+from sklearn_mlp.isolation import isolated
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
@@ -140,6 +141,7 @@ class Outcome:
     error: Exception | None = None
 
 
+@isolated
 def fit_stacked(
     estimators: Sequence[BaseTorchMLP],
     samples: Sequence[Hashable],

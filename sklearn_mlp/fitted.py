@@ -15,6 +15,7 @@ from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.coefficients import ParameterList
 from sklearn_mlp.hidden import HiddenActivationsMixin, up_to_layer
 from sklearn_mlp.inputs import exact_dtype, prediction_dtype, validate_samples
+from sklearn_mlp.isolation import isolated
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters
 from sklearn_mlp.parameterized import Parameterized
@@ -141,6 +142,7 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
 
     # Predicting.
 
+    @isolated
     def _predict(
         self, X: Any, finish: Callable[[Tensor, torch.dtype], Tensor], layer: int | None = None
     ) -> tuple[np.ndarray, np.dtype]:
@@ -298,6 +300,7 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
             state["_state"] = self._state.packed(can_go_on=can_go_on)
         return state
 
+    @isolated
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "module_" in state:

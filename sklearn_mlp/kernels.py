@@ -5,8 +5,10 @@ internals get; they are used because one pass over memory beats the two to nine 
 need. Where one is missing, its fallback serves.
 """
 
+import ctypes
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import torch
@@ -43,6 +45,77 @@ _MISH_BACKWARD = _find("mish_backward", "default")
 _SOFTPLUS_BACKWARD = _find("softplus_backward", "grad_input")
 
 
+# Not torch's own class, whose methods are Python: an interrupt within them would leave the mode
+# switched. It takes a third of the time, too.
+_INFERENCE_MODE: Callable[[bool], AbstractContextManager[Any]] = getattr(
+    torch._C, "_InferenceMode", torch.inference_mode
+)
+
+
+def inference_mode(mode: bool = True) -> AbstractContextManager[Any]:
+    """Return what `torch.inference_mode` does; False is ordinary mode, with gradients."""
+    return _INFERENCE_MODE(mode)
+
+
+def _thread_functions() -> Any:
+    """Return the library that torch's calls of OpenMP go to, or None where it is out of reach."""
+    try:
+        # Found among what torch is linked with, and called without letting go of the GIL.
+        library = ctypes.PyDLL(torch._C.__file__)
+        library.omp_set_num_threads.argtypes = [ctypes.c_int]
+        library.omp_set_num_threads.restype = None
+    except (AttributeError, OSError, TypeError):
+        return None
+    return library
+
+
+_OPENMP = _thread_functions()
+_HAS_MKL = hasattr(_OPENMP, "MKL_Set_Num_Threads_Local") and hasattr(
+    _OPENMP, "MKL_Get_Max_Threads"
+)
+
+
+def own_threads() -> tuple[int, int]:
+    """Return how many threads torch takes in the calling thread, and how many its MKL."""
+    n_threads = torch.get_num_threads()
+    return n_threads, _OPENMP.MKL_Get_Max_Threads() if _HAS_MKL else n_threads
+
+
+def set_own_threads(n_threads: int, n_mkl: int | None = None) -> None:
+    """Let torch take so many threads in the calling thread.
+
+    `torch.set_num_threads` sets besides what every thread gets that uses torch for the first time,
+    and keeps: it is taken only where OpenMP itself cannot be reached.
+    """
+    if torch.get_num_threads() != n_threads and _OPENMP is not None:
+        _OPENMP.omp_set_num_threads(n_threads)
+    if torch.get_num_threads() != n_threads:
+        torch.set_num_threads(n_threads)
+    # MKL follows OpenMP until a number of its own is set, as `torch.set_num_threads` does.
+    if _HAS_MKL and _OPENMP.MKL_Get_Max_Threads() != (n_mkl or n_threads):
+        _OPENMP.MKL_Set_Num_Threads_Local(n_mkl or n_threads)
+
+
+def is_autocast_on() -> bool:
+    """Tell whether `torch.autocast` is in force, on whichever device."""
+    return _IS_AUTOCAST_ON()
+
+
+_IS_AUTOCAST_ON: Callable[[], bool] = getattr(
+    torch._C, "_is_any_autocast_enabled", lambda: bool(autocast_devices())
+)
+
+
+def autocast_devices() -> list[str]:
+    """Return the types of devices that `torch.autocast` is in force on."""
+    known = ("cpu", "cuda", "xpu", "mps")
+    return [
+        kind
+        for kind in known
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    ]
+
+
 def relu_backward_(delta: Tensor, activated: Tensor) -> Tensor:
     """Set ``delta`` to 0 where the rectified output is 0, in place."""
     return _RELU_BACKWARD(delta, activated, 0, grad_input=delta)
@@ -66,7 +139,7 @@ def backward_by_autograd(
     def backward_(delta: Tensor, values: Tensor) -> Tensor:
         """Multiply ``delta`` by the derivative at ``values``, in place."""
         # Copies: what was made in inference mode is of no use to autograd.
-        with torch.inference_mode(False), torch.enable_grad():
+        with inference_mode(False):
             inputs = values.clone().requires_grad_()
             (result,) = torch.autograd.grad(function(inputs), inputs, delta.clone())
         return delta.copy_(result)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.inputs import check_overflow, convert, take_over
+from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.network import MLP
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 
@@ -46,7 +47,7 @@ class _PlainForward:
         applies = [ACTIVATIONS[cast(str, name)].apply_ for name in network.activations]
         self._hidden = list(zip(hidden, applies, strict=True))
         self.like = self._last[0]
-        self.quiet = torch.inference_mode
+        self.quiet = inference_mode
 
     def __call__(self, inputs: Tensor | SparseBatch) -> Tensor:
         for (weight, bias), apply_ in self._hidden:

@@ -9,14 +9,23 @@ by joblib itself.
 Small networks train on one thread. Their operations take microseconds, a second thread saves
 little of that, and where anything else wants the same core, each operation waits for a thread
 that is not running: measured, steps 4 to 30 times slower beside one other busy process.
+
+What is set here holds for the calling thread only. It is put back in ``finally`` clauses within
+one another: an interrupt may come before the inner one has begun, and twice does no harm.
 """
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
+from threadpoolctl import ThreadpoolController
+
+from sklearn_mlp.kernels import own_threads, set_own_threads
 
 # Multiply-adds of a step (of a chunk, when predicting) from which on more than one thread pays.
 THREADED_WORK = 4_000_000
@@ -25,10 +34,25 @@ THREADED_WORK = 4_000_000
 _TRIVIAL_WORK = 30_000
 
 _lock = threading.Lock()
+# What runs in the calling thread: the work of a step, and the threads that all fits share.
 _local = threading.local()
+# The threads that fit or predict, and how many they are.
+_busy: set[int] = set()
 _running = 0
-_total_threads = 0
 _is_forked = False
+
+# The threads whose fits keep BLAS to one thread, and how many its libraries had before.
+_blas_users: set[int] = set()
+_blas_threads: dict[str, int] = {}
+
+
+class Found(NamedTuple):
+    """How many threads a thread had before a call, and what was running in it."""
+
+    local: threading.local
+    work: float | None
+    n_threads: int
+    n_mkl: int | None = None
 
 
 @contextmanager
@@ -43,25 +67,36 @@ def shared_threads(work: float) -> Iterator[None]:
     if work < _TRIVIAL_WORK and not _is_forked:
         yield
         return
-    global _running, _total_threads
-    with _lock:
-        if _running == 0:
-            _total_threads = torch.get_num_threads()
-        _running += 1
     # A prediction within a fit, by a callback for instance, must not undo the fit's share.
-    outer = getattr(_local, "work", None)
-    _local.work = work
+    found = Found(_local, getattr(_local, "work", None), *own_threads())
     try:
-        rebalance_threads()
-        yield
+        try:
+            _take_share(work, found)
+            yield
+        finally:
+            put_back_threads(found)
     finally:
-        _local.work = outer
-        with _lock:
-            _running -= 1
-        if outer is not None:
-            rebalance_threads()
-        elif torch.get_num_threads() != _total_threads:
-            torch.set_num_threads(_total_threads)
+        put_back_threads(found)
+
+
+def find_threads() -> Found:
+    """Take note of the calling thread's number, for `put_back_threads`."""
+    return Found(_local, getattr(_local, "work", None), torch.get_num_threads())
+
+
+def put_back_threads(found: Found) -> None:
+    """Leave the calling thread as it was found, if it is not."""
+    is_as_found = getattr(_local, "work", None) is found.work
+    if is_as_found and torch.get_num_threads() == found.n_threads:
+        return
+    if found.local is not _local:
+        # A fork since then: the parent's number is of no use here.
+        return
+    set_own_threads(found.n_threads, found.n_mkl)
+    if found.work is None:
+        _count(is_busy=False)
+    # Last, because it tells whether all is done.
+    _local.work = found.work
 
 
 def rebalance_threads() -> None:
@@ -70,18 +105,123 @@ def rebalance_threads() -> None:
     if work is None:
         return
     is_single = _is_forked or work < THREADED_WORK
-    share = 1 if is_single else max(1, _total_threads // max(1, _running))
+    share = 1 if is_single else max(1, _local.n_threads // max(1, _running))
     if torch.get_num_threads() != share:
-        torch.set_num_threads(share)
+        set_own_threads(share)
+
+
+def take_one_if_forked() -> None:
+    """Let torch use one thread, in a forked process: see `_mark_forked`."""
+    if _is_forked and torch.get_num_threads() != 1:
+        set_own_threads(1)
+
+
+def _take_share(work: float, found: Found) -> None:
+    """Count the calling thread among those that are busy, and take its share."""
+    _local.work = work
+    if found.work is None:
+        _local.n_threads = found.n_threads
+        _count(is_busy=True)
+    rebalance_threads()
+
+
+def _count(*, is_busy: bool) -> None:
+    """Count the calling thread among those that are busy, or no longer."""
+    global _running
+    with _lock:
+        (_busy.add if is_busy else _busy.discard)(threading.get_ident())
+        _running = len(_busy)
+
+
+# SciPy's BLAS, whose number is the process's: the first fit sets it, the last one puts it back.
+
+
+@contextmanager
+def single_blas() -> Iterator[None]:
+    """Keep BLAS to one thread within the body.
+
+    SciPy's BLAS has threads of its own, which go on spinning after each of its short calls, on
+    the cores that torch's threads then wait for: measured, a fit five times slower.
+    """
+    is_within = threading.get_ident() in _blas_users
+    try:
+        try:
+            _limit_blas()
+            yield
+        finally:
+            if not is_within:
+                _release_blas()
+    finally:
+        if not is_within:
+            _release_blas()
+
+
+def _limit_blas() -> None:
+    """Count the calling thread among the users, and let BLAS have one thread."""
+    with _lock:
+        for library in _blas_libraries():
+            _blas_threads.setdefault(library.filepath, library.num_threads)
+        _blas_users.add(threading.get_ident())
+        for library in _blas_libraries():
+            library.set_num_threads(1)
+
+
+def _release_blas() -> None:
+    """Put the numbers back if nobody is left; a second time there is nothing to do."""
+    with _lock:
+        _blas_users.discard(threading.get_ident())
+        if _blas_users or not _blas_threads:
+            return
+        for library in _blas_libraries():
+            library.set_num_threads(_blas_threads[library.filepath])
+        _blas_threads.clear()
+
+
+@cache
+def _blas_libraries() -> list[Any]:
+    """Return the libraries loaded; looking for them takes milliseconds."""
+    controllers: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return controllers
+
+
+# Forked processes.
 
 
 def _mark_forked() -> None:
-    """Remember, in a forked child, that it is one; the parent's fits do not run here."""
-    global _is_forked, _running, _lock
+    """Remember, in a forked child, that it is one; the parent's fits do not run here.
+
+    The thread that goes on in the child is the one whose OpenMP threads are missing: it keeps to
+    itself from now on. Threads that the child starts get OpenMP threads of their own.
+    """
+    global _is_forked, _running, _lock, _local
     _is_forked = True
+    _lock, _local = threading.Lock(), threading.local()
     _running = 0
-    _lock = threading.Lock()
+    _busy.clear()
+    _blas_users.clear()
+    set_own_threads(1)
+
+
+def _is_fork_with_torch() -> bool:
+    """Tell whether this process seems to be forked from one that had imported torch already.
+
+    Nothing tells when a process was forked, but Linux whether it is. One that has imported torch
+    since, and before this package, is taken for such a one, too: it uses one thread, where the
+    other would wait for ever.
+    """
+    modules = list(sys.modules)
+    if "sklearn_mlp" not in modules or modules.index("torch") > modules.index("sklearn_mlp"):
+        return False
+    try:
+        with open("/proc/self/stat") as file:
+            flags = int(file.read().rpartition(")")[2].split()[6])
+    except (OSError, ValueError, IndexError):
+        return False
+    # PF_FORKNOEXEC
+    return bool(flags & 0x40)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_mark_forked)
+    if _is_fork_with_torch():
+        _mark_forked()

@@ -12,6 +12,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from torch import nn
 
+from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.prediction import predict_in_chunks, widened
 from sklearn_mlp.training_data import ValidationData
@@ -137,7 +138,7 @@ def make_rescore(
     def rescore() -> float:
         """Return the score of the network as it is now."""
         # A scorer of the user's may do anything with torch.
-        with torch.inference_mode(False), config_context(array_api_dispatch=False):
+        with inference_mode(False), config_context(array_api_dispatch=False):
             return float(scorer(view, X, y, **weights))
 
     return rescore
@@ -169,7 +170,7 @@ class Validator:
         data = self._data
         logits = predict_in_chunks(self._network, data.inputs, lambda logits: logits)
         weights = data.sample_weight
-        with torch.inference_mode():
+        with inference_mode():
             losses = self._loss.per_sample(logits.t(), data.targets.t())
             if weights is None:
                 loss = losses.mean(dtype=torch.float64).item()

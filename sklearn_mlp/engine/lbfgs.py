@@ -3,13 +3,11 @@
 import time
 import warnings
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import scipy.optimize
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
 from sklearn_mlp.batches import Batch
@@ -19,6 +17,7 @@ from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.sklearn_internals import check_optimize_result
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.state import TrainingState
+from sklearn_mlp.threads import single_blas
 from sklearn_mlp.training_data import TrainingData
 from sklearn_mlp.validation import Validator
 
@@ -57,9 +56,7 @@ def run_lbfgs(
     start = parameters.values.cpu().double().numpy()
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
-        # SciPy's BLAS has threads of its own, which go on spinning after each of its short calls,
-        # on the cores that torch's threads then wait for: measured, a fit five times slower.
-        with _thread_pools().limit(limits=1, user_api="blas"):
+        with single_blas():
             result = scipy.optimize.minimize(
                 objective, start, method="L-BFGS-B", jac=True, callback=record, options=options
             )
@@ -74,12 +71,6 @@ def run_lbfgs(
     state.is_converged = result.status == 0
     state.loss = float(result.fun)
     _assign(parameters.values, result.x)
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    """Return the thread pools of the libraries loaded; looking for them takes milliseconds."""
-    return ThreadpoolController()
 
 
 class _Objective:

@@ -20,6 +20,7 @@ from sklearn_mlp.engine.stacked_loop import (
     take_stacked_steps,
 )
 from sklearn_mlp.engine.stacked_solvers import STACKED_SOLVERS, StackedSolver
+from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import ColumnsLoss, LabelLoss
 from sklearn_mlp.monitor import EpochMonitor
@@ -108,7 +109,7 @@ def train_stack(fits: Sequence[PreparedFit]) -> None:
     """
     # Outside inference mode, so that the networks stay trainable by autograd.
     members = _side_by_side([Member(fit) for fit in fits])
-    with torch.inference_mode():
+    with inference_mode():
         stack = Stack(members)
         try:
             while stack.members:

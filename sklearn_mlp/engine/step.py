@@ -5,13 +5,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sklearn_mlp.activations import Activation
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.engine.layers import FlatLayers
 from sklearn_mlp.engine.stacked_layers import StackedLayers
+from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses import Loss
 
 
@@ -87,7 +87,7 @@ class ClosedFormStep(Step):
 
         Neither autograd nor version counters: a small call takes 1 us, of which they are a part.
         """
-        return torch.inference_mode()
+        return inference_mode()
 
     def gradient(self, batch: Batch, logits: Tensor, *, is_first: bool = True) -> None:
         """Write the gradient of the batch's mean loss; as in `Step`."""

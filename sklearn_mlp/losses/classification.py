@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses.base import Loss
 
 # scikit-learn clips probabilities to [eps, 1 - eps] of float64 before it takes their logarithm.
@@ -149,7 +150,7 @@ class LogisticFocal(Loss):
 @lru_cache(maxsize=64)
 def _constant(value: float, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return a tensor of one value, stored once."""
-    with torch.inference_mode(False):
+    with inference_mode(False):
         return torch.full((), value, dtype=dtype, device=device).expand(shape)
 
 

@@ -6,6 +6,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses.base import Loss
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 
@@ -33,7 +34,7 @@ class FunctionLoss(Loss):
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
         """Return what autograd finds."""
         # The engine runs in inference mode, whose tensors autograd does not take.
-        with torch.inference_mode(False), torch.enable_grad():
+        with inference_mode(False):
             leaf = logits.detach().clone().requires_grad_()
             losses = self._losses(leaf, targets.detach().clone())
             if not losses.requires_grad:

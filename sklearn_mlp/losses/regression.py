@@ -6,6 +6,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses.base import Loss
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 
@@ -199,5 +200,5 @@ class GaussianNLL(Loss):
 @lru_cache(maxsize=64)
 def _column_of(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return numbers as a column on a device, made once: a copy there would be waited for."""
-    with torch.inference_mode(False):
+    with inference_mode(False):
         return torch.tensor(values, dtype=dtype, device=device).unsqueeze(1)

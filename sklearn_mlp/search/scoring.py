@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.classifier import TorchMLPClassifier
 from sklearn_mlp.inputs import validate_samples
+from sklearn_mlp.isolation import isolated
 from sklearn_mlp.prediction import predict_in_chunks
 from sklearn_mlp.sklearn_internals import (
     BaseScorer,
@@ -84,6 +85,7 @@ class Scorer:
         )
 
 
+@isolated
 def _accuracy(network: TorchMLPClassifier, fold: "FoldSamples", *, is_train: bool) -> float:
     """Return ``network.score`` of the fold; its samples are checked once for all candidates."""
     samples, y = (fold.X_train, fold.y_train) if is_train else (fold.X_test, fold.y_test)
