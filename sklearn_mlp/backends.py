@@ -7,8 +7,10 @@ from torch import nn
 
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.train import train as train_torch
+from sklearn_mlp.losses import Loss
 from sklearn_mlp.skorch_parameters import check_skorch
 from sklearn_mlp.state import TrainingState
+from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.training_data import TrainingData
 
 # Returns what trained, if that is something a user wants to hold: it becomes ``net_``.
@@ -25,6 +27,19 @@ def _train_skorch(
 
 
 BACKENDS: dict[str, Backend] = {"torch": train_torch, "skorch": _train_skorch}
+
+
+def restore_trainer(
+    saved: Mapping[str, Any],
+    network: nn.Module,
+    loss: Loss,
+    codec: TargetCodec,
+    backend_params: Mapping[str, Any] | None,
+) -> Any:
+    """Return what has trained a network, from what was saved of it."""
+    from sklearn_mlp.skorch_backend import restore_net
+
+    return restore_net(saved, network, loss, codec, backend_params)
 
 
 def check_backend(backend: str, solver: Any, backend_params: Mapping[str, Any] | None) -> None:

@@ -30,7 +30,7 @@ from sklearn_mlp.inputs import (
 from sklearn_mlp.isolation import isolated
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.module_parameters import module_parameters_of
-from sklearn_mlp.network import count_parameters
+from sklearn_mlp.network import count_parameters, own_memory
 from sklearn_mlp.placement import is_stochastic, resolve_batch_size, resolve_dtype
 from sklearn_mlp.plain_numbers import plain_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
@@ -212,7 +212,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             state = TrainingState()
             fit_dtype = checked.dtype
         else:
-            network, state = self.module_, self._state
+            network, state = self.module_, self._state.own()
             dtype, fit_dtype = self.dtype_, self._fit_dtype
             self._check_same_outputs(n_outputs, loss)
             architecture.go_on(network, self._architecture)
@@ -250,6 +250,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
+        own_memory(network)
         self._set_fitted(prepared)
 
     def _check_validation_set(

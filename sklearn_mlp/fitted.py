@@ -19,10 +19,9 @@ from sklearn_mlp.isolation import isolated
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters
 from sklearn_mlp.parameterized import Parameterized
-from sklearn_mlp.persistence import PackedNetwork, device_here
-from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.prediction import predict_in_chunks, widened
 from sklearn_mlp.prepared import PreparedFit
+from sklearn_mlp.saved_state import load_state, save_state
 from sklearn_mlp.state import History, TrainingState
 from sklearn_mlp.summary import WithNetworkTable, network_table
 from sklearn_mlp.targets import TargetCodec
@@ -292,18 +291,8 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
     # Persistence.
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "module_" in state:
-            state["module_"] = PackedNetwork.of(self.module_)
-            is_done = self.early_stopping and self._state.best is None
-            can_go_on = is_stochastic(self.solver) and not is_done
-            state["_state"] = self._state.packed(can_go_on=can_go_on)
-        return state
+        return save_state(super().__getstate__())
 
     @isolated
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "module_" in state:
-            self.device_ = device_here(self.device_)
-            self.module_ = state["module_"].unpack(self.device_)
-            self._state.unpack(self.module_)
+        super().__setstate__(load_state(self, state))

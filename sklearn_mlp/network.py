@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Self, cast
 
 import numpy as np
@@ -327,6 +327,17 @@ class ParameterVector:
     def of_same_layout(self, values: Tensor) -> Self:
         """Return other values, (n_parameters,), as a vector of the same layout."""
         return type(self)(values, self.layout)
+
+
+def own_memory(network: nn.Module) -> None:
+    """Give each parameter and buffer memory of its own; a weight that lies transposed stays so.
+
+    Training leaves them as views of one vector, which whatever saves, shares or counts memory by
+    storages would take as a whole for each of them.
+    """
+    for value in chain(network.parameters(), network.buffers()):
+        if value.untyped_storage().nbytes() != value.nbytes:
+            value.data = value.detach().clone()
 
 
 def trained_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

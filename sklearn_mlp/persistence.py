@@ -1,63 +1,144 @@
-"""How a fitted network is pickled: its values once, as arrays on the CPU."""
+"""How a fitted network is saved: its form as plain values, and its numbers as arrays."""
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sklearn_mlp.devices import available_devices
+from sklearn_mlp.network import MLP
+from sklearn_mlp.plain import plain, restored
+from sklearn_mlp.state import SavedTensor
 
 
-@dataclass(frozen=True)
-class PackedNetwork:
-    """A network without its values, and these as NumPy arrays, which open on any machine.
+class Place:
+    """Stands in a network of the user's own for one of its tensors."""
 
-    Attributes
-    ----------
-    skeleton : Module
-        The network with an empty tensor in the place of each parameter and buffer.
-    arrays : list of ndarray
-        The values of the parameters and buffers.
+
+def pack_network(network: nn.Module) -> dict[str, Any]:
+    """Return a network as plain values; it stays as it is.
+
+    One of ours, as it was made, is what it was made from. Of any other, or one that the user has
+    changed or given a module or function, the object itself is kept, with a `Place` for each
+    tensor.
     """
-
-    skeleton: nn.Module
-    arrays: list[np.ndarray]
-
-    @classmethod
-    def of(cls, network: nn.Module) -> "PackedNetwork":
-        """Pack a network; it stays as it is."""
-        tensors = list(_tensors(network))
-        # A tensor that is in the network twice is copied once, and stays in both places.
-        stand_ins: dict[int, Any] = {id(tensor): _empty_like(tensor) for tensor in tensors}
-        arrays = [tensor.detach().cpu().numpy() for tensor in tensors]
-        # What is a view of one long vector must not take all of it along.
-        arrays = [array.copy() if array.base is not None else array for array in arrays]
-        return cls(copy.deepcopy(network, stand_ins), arrays)
-
-    def unpack(self, device: torch.device) -> nn.Module:
-        """Return the network on a device, in eval mode."""
-        network = copy.deepcopy(self.skeleton)
-        for tensor, array in zip(_tensors(network), self.arrays, strict=True):
-            tensor.data = torch.from_numpy(array.copy())
-        return network.to(device).eval()
+    tensors = _tensors(network)
+    packed: dict[str, Any] = {
+        "tensors": [plain(tensor) for tensor in tensors],
+        "is_trained": [tensor.requires_grad for tensor in tensors],
+    }
+    arguments = _arguments(network)
+    if arguments is not None:
+        return {"mlp": arguments, **packed}
+    places = [Place() for _ in tensors]
+    # A tensor that is in the network twice is copied once, and stays in both places.
+    stand_ins: dict[int, Any] = {
+        id(tensor): place for tensor, place in zip(tensors, places, strict=True)
+    }
+    packed["is_parameter"] = [isinstance(tensor, nn.Parameter) for tensor in tensors]
+    return {"module": copy.deepcopy(network, stand_ins), "places": places, **packed}
 
 
-def _tensors(network: nn.Module) -> Iterator[Tensor]:
-    """Return the parameters and buffers, each once."""
-    return chain(network.parameters(), network.buffers())
+def unpack_network(packed: dict[str, Any], device: torch.device) -> nn.Module:
+    """Return the network on a device, in eval mode, in memory of its own.
+
+    Raises
+    ------
+    ValueError
+        If something is missing, or does not fit.
+    """
+    saved = [restored(tensor) for tensor in packed["tensors"]]
+    if not all(isinstance(tensor, SavedTensor) for tensor in saved):
+        raise ValueError("its numbers are not there")
+    tensors = [each.tensor() for each in saved]
+    network: nn.Module
+    if "mlp" in packed:
+        network = MLP(dtype=torch.float32, **packed["mlp"])
+        for empty, tensor, is_trained in zip(
+            _tensors(network), tensors, packed["is_trained"], strict=True
+        ):
+            if empty.shape != tensor.shape:
+                raise ValueError(f"{tuple(tensor.shape)} is no shape of this network's")
+            empty.data = tensor
+            empty.requires_grad_(is_trained)
+    else:
+        flags = zip(tensors, packed["is_trained"], packed["is_parameter"], strict=True)
+        tensors = [
+            nn.Parameter(tensor, requires_grad=is_trained) if is_parameter else tensor
+            for tensor, is_trained, is_parameter in flags
+        ]
+        places = zip(packed["places"], tensors, strict=True)
+        network = copy.deepcopy(packed["module"], {id(place): one for place, one in places})
+    return network.to(device).eval()
 
 
-def _empty_like(tensor: Tensor) -> Tensor:
-    """Return an empty tensor of the same type and kind, on the CPU."""
-    empty = torch.empty(0, dtype=tensor.dtype)
-    if not isinstance(tensor, nn.Parameter):
-        return empty
-    return nn.Parameter(empty, requires_grad=tensor.requires_grad)
+def _tensors(network: nn.Module) -> list[Tensor]:
+    """Return parameters and buffers, and what else modules hold as attributes, each once."""
+    found: dict[int, Tensor] = {}
+    for tensor in (*network.parameters(), *network.buffers(), *_loose_tensors(network)):
+        found.setdefault(id(tensor), tensor)
+    return list(found.values())
+
+
+def _loose_tensors(network: nn.Module) -> Iterator[Tensor]:
+    """Return tensors that are no parameters, such as what a pruned weight was computed to."""
+    for module in network.modules():
+        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+
+
+def _arguments(network: nn.Module) -> dict[str, Any] | None:
+    """Return what makes a network of ours of the same form, or None if nothing does."""
+    if type(network) is not MLP:
+        return None
+    per_layer = network.activations
+    if not all(isinstance(name, str) for name in per_layer):
+        return None
+    if not all(type(layer) is nn.Linear for layer in network.layers):
+        return None
+    arguments = {
+        "units": network.units,
+        "activation": network.activation,
+        "dropout": network.dropout,
+        "input_dropout": network.input_dropout,
+        "normalization": network.normalization,
+        "residual": any(network.is_skipped),
+    }
+    made = MLP(dtype=torch.float32, **arguments)
+    return arguments if _is_of_same_form(network, made) else None
+
+
+def _is_of_same_form(network: nn.Module, made: nn.Module) -> bool:
+    """Tell whether two networks differ in nothing but their numbers."""
+    modules, others = dict(network.named_modules()), dict(made.named_modules())
+    return modules.keys() == others.keys() and all(
+        type(module) is type(others[name])
+        and vars(module).keys() == vars(others[name]).keys()
+        and all(
+            _is_same_attribute(value, vars(others[name])[attribute])
+            for attribute, value in vars(module).items()
+            if attribute != "training"
+        )
+        for name, module in modules.items()
+    )
+
+
+def _is_same_attribute(value: Any, other: Any) -> bool:
+    """Tell whether an attribute of a module, its hooks and parameters among them, is the same."""
+    if isinstance(value, Tensor):
+        return type(value) is type(other) and value.shape == other.shape
+    if isinstance(value, dict):
+        return value.keys() == other.keys() and all(
+            _is_same_attribute(item, other[key]) for key, item in value.items()
+        )
+    if isinstance(value, nn.Module) or not isinstance(value, _PLAIN):
+        # Modules are compared by themselves, and the rest is of no other kind.
+        return type(value) is type(other)
+    return bool(value == other)
+
+
+_PLAIN = (bool, int, float, str, tuple, list, type(None))
 
 
 def device_here(device: torch.device) -> torch.device:

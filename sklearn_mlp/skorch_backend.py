@@ -81,7 +81,13 @@ def train(
     """
     net = state.trainer
     if net is None or net.is_trimmed or net.is_given_others(config):
-        net = _make_net(network, config)
+        net = _make_net(
+            network,
+            config.loss,
+            config.codec,
+            config.backend_params,
+            is_compiled=config.compile,
+        )
     net.lr, net.max_epochs = config.learning_rate_init, config.max_iter
     net.batch_size = config.batch_size
     net.codec_, net.loss_, net.criterion_.loss = config.codec, config.loss, config.loss
@@ -141,31 +147,38 @@ def _takes_sparse(net: "_Net", network: nn.Module, config: TrainingConfig) -> bo
     return isinstance(network, MLP) and not (is_masked or config.is_mixed or net.compile)
 
 
-def _make_net(network: nn.Module, config: TrainingConfig) -> "_Net":
+def _make_net(
+    network: nn.Module,
+    loss: Loss,
+    codec: TargetCodec,
+    backend_params: Mapping[str, Any] | None,
+    *,
+    is_compiled: bool,
+) -> "_Net":
     """Return an initialized net around a network."""
     settings: dict[str, Any] = {
-        "criterion": LogitsLoss(config.loss),
+        "criterion": LogitsLoss(loss),
         "optimizer": SolverOptimizer,
         "iterator_train": EpochBatches,
         "iterator_valid": Chunks,
         "train_split": None,
         "verbose": 0,
         "device": str(next(network.parameters()).device),
-        "compile": config.compile,
-        **(config.backend_params or {}),
+        "compile": is_compiled,
+        **(backend_params or {}),
     }
     if isinstance(settings.get("callbacks"), list):
         # skorch empties the list when a net is trimmed.
         settings["callbacks"] = list(settings["callbacks"])
     net: _Net
-    if isinstance(config.codec, ColumnsCodec):
+    if isinstance(codec, ColumnsCodec):
         net = SkorchColumnsClassifier(network, **settings)
-    elif isinstance(config.codec, LabelCodec):
-        net = SkorchClassifier(network, classes=config.codec.classes, **settings)
+    elif isinstance(codec, LabelCodec):
+        net = SkorchClassifier(network, classes=codec.classes, **settings)
     else:
         net = SkorchRegressor(network, **settings)
-    net.given_, net.given_compile_ = config.backend_params, config.compile
-    net.codec_, net.loss_ = config.codec, config.loss
+    net.given_, net.given_compile_ = backend_params, is_compiled
+    net.codec_, net.loss_ = codec, loss
     return net.initialize()
 
 
@@ -500,42 +513,48 @@ class _Net(NeuralNet):
         """Whether `trim_for_prediction` has taken away what training needs."""
         return getattr(self, "_trimmed_for_prediction", False)
 
-    def packed(self) -> "_PackedNet":
-        """Return what the estimator's pickle keeps besides the network."""
-        attributes = dict(vars(self))
-        for name in ("module", "module_", "criterion_", "optimizer_", "run_"):
-            attributes.pop(name, None)
-        attributes["history_"] = History({**row, "batches": []} for row in self.history)
-        groups = [
-            {key: value for key, value in group.items() if key != "params"}
-            for group in ([] if self.is_trimmed else self.optimizer_.param_groups)
-        ]
-        return _PackedNet(type(self), attributes, groups)
+    def plain(self, backend_params: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return what a saved estimator keeps of the net: what a new one would not have.
+
+        Without the network, and without the records of batches, which grow with the data.
+        ``backend_params`` is the estimator's parameter, which is saved anyway.
+        """
+        is_same = self.given_ is backend_params
+        groups = [] if self.is_trimmed else self.optimizer_.param_groups
+        return {
+            "given": "backend_params" if is_same else self.given_,
+            "is_compiled": self.given_compile_,
+            "is_trimmed": self.is_trimmed,
+            "history": [{**row, "batches": []} for row in self.history],
+            # The user's own, which may remember something.
+            "callbacks": self.callbacks_ if self.given_ else None,
+            "param_groups": [
+                {key: value for key, value in group.items() if key != "params"} for group in groups
+            ],
+        }
 
 
-@dataclass(frozen=True)
-class _PackedNet:
-    """A net without its network, and without the records of batches, which grow with the data."""
-
-    kind: type
-    attributes: dict[str, Any]
-    param_groups: list[dict[str, Any]]
-
-    def unpack(self, network: nn.Module) -> "_Net":
-        """Return the net with a network."""
-        net: _Net = object.__new__(self.kind)
-        net.__dict__.update(self.attributes)
-        net.module, net.device = network, str(next(network.parameters()).device)
-        net.initialize_module()
-        net.module_ = net.torch_compile(net.module_, "module")
-        if net.is_trimmed:
-            net.criterion_ = net.optimizer_ = None
-            return net
-        net.initialize_criterion().initialize_optimizer()
-        optimizer: SolverOptimizer = net.optimizer_
-        for group, saved in zip(optimizer.param_groups, self.param_groups, strict=True):
-            group.update(saved)
+def restore_net(
+    saved: Mapping[str, Any],
+    network: nn.Module,
+    loss: Loss,
+    codec: TargetCodec,
+    backend_params: Mapping[str, Any] | None,
+) -> _Net:
+    """Return the net that `_Net.plain` was called of, with a network."""
+    given = saved["given"]
+    given = backend_params if isinstance(given, str) else given
+    net = _make_net(network, loss, codec, given, is_compiled=saved["is_compiled"])
+    if saved["is_trimmed"]:
+        net.trim_for_prediction()
         return net
+    net.history_ = History(saved["history"])
+    if saved["callbacks"] is not None:
+        net.callbacks_ = saved["callbacks"]
+    groups = zip(net.optimizer_.param_groups, saved["param_groups"], strict=True)
+    for group, saved_group in groups:
+        group.update(saved_group)
+    return net
 
 
 class SkorchClassifier(_Net, NeuralNetClassifier):

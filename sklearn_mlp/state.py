@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass
@@ -49,7 +49,7 @@ class History:
 
 @dataclass
 class Snapshot:
-    """Copies of a network's parameters and buffers; pickles as NumPy arrays."""
+    """Copies of a network's parameters and buffers."""
 
     tensors: list[Tensor]
 
@@ -64,18 +64,10 @@ class Snapshot:
             for tensor, copy in zip(live, self.tensors, strict=True):
                 tensor.copy_(copy)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"tensors": [tensor.cpu().numpy() for tensor in self.tensors]}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.tensors = [torch.from_numpy(array) for array in state["tensors"]]
-
 
 @dataclass
 class OptimizerState:
     """A solver's memory: its moments and the number of steps taken.
-
-    Pickles as NumPy arrays, so that it opens on a machine without the device it was made on.
 
     Attributes
     ----------
@@ -102,17 +94,10 @@ class OptimizerState:
 
         self.moments = map_tensors(brought, self.moments)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "moments": packed_tensors(self.moments)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.moments = unpacked_tensors(self.moments)
-
 
 @dataclass
 class AverageState:
-    """An average of the weights, and those it is made of; pickles as NumPy arrays.
+    """An average of the weights, and those it is made of.
 
     Attributes
     ----------
@@ -143,28 +128,46 @@ class AverageState:
             weights=None if self.weights is None else self.weights.to(like),
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        packed: dict[str, Any] = packed_tensors(self.__dict__)
-        return packed
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(unpacked_tensors(state))
-
 
 @dataclass(frozen=True)
-class _Array:
-    """A tensor of an optimizer's, as it is pickled; a plain array is the user's own affair."""
+class SavedTensor:
+    """A tensor as it is saved, and as it stays until training goes on after it was loaded.
+
+    Attributes
+    ----------
+    values : ndarray
+        The numbers. Once loaded, they may lie in a file, or in memory that others have, too, and
+        are never written to.
+    dtype : str
+        The type in torch; of one that NumPy lacks, ``values`` are its bits, as integers.
+    """
 
     values: np.ndarray
+    dtype: str
 
     @classmethod
-    def of(cls, tensor: Tensor) -> "_Array":
-        """Pack a tensor, from whichever device it is on."""
-        return cls(tensor.detach().cpu().numpy())
+    def of(cls, tensor: Tensor) -> "SavedTensor":
+        """Copy a tensor, from whichever device it is on."""
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        on_host = tensor.detach().resolve_conj().resolve_neg().cpu()
+        if tensor.dtype in _BITS:
+            on_host = on_host.contiguous().view(_BITS[tensor.dtype])
+        return cls(on_host.numpy().copy(order="K"), dtype)
 
     def tensor(self) -> Tensor:
-        """Return the tensor, on the CPU."""
-        return torch.from_numpy(self.values)
+        """Return a tensor on the CPU, in memory of its own."""
+        # In the order that it has: sparse samples want the first weight transposed.
+        values = self.values.astype(self.values.dtype.newbyteorder("="), order="K", subok=False)
+        dtype = getattr(torch, self.dtype)
+        return torch.from_numpy(values).view(dtype) if dtype in _BITS else torch.from_numpy(values)
+
+
+# Types that NumPy lacks, and those that their bits are kept in.
+_BITS = {
+    torch.bfloat16: torch.int16,
+    torch.float8_e4m3fn: torch.uint8,
+    torch.float8_e5m2: torch.uint8,
+}
 
 
 def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -181,14 +184,9 @@ def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
     return map_leaves(lambda leaf: function(leaf) if isinstance(leaf, Tensor) else leaf, tree)
 
 
-def packed_tensors(tree: Any) -> Any:
-    """Replace all tensors of such a tree by what pickles without their device."""
-    return map_tensors(_Array.of, tree)
-
-
-def unpacked_tensors(tree: Any) -> Any:
-    """Undo `packed_tensors`."""
-    return map_leaves(lambda leaf: leaf.tensor() if isinstance(leaf, _Array) else leaf, tree)
+def owned(tree: Any) -> Any:
+    """Make tensors of what was saved, each in memory of its own."""
+    return map_leaves(lambda leaf: leaf.tensor() if isinstance(leaf, SavedTensor) else leaf, tree)
 
 
 @dataclass
@@ -228,8 +226,8 @@ class TrainingState:
     history : History
         A record per epoch.
     trainer : object or None
-        What the backend wants to find again in the next call, such as skorch's net. Its methods
-        ``packed()`` and ``unpack(network)`` say what is pickled of it, without the network.
+        What the backend wants to find again in the next call, such as skorch's net. Its method
+        ``plain(backend_params)`` says what is saved of it, without the network.
     seed : int or None
         Of what the network draws in the next call, if it draws anything while it trains.
     """
@@ -253,16 +251,14 @@ class TrainingState:
     trainer: Any = None
     seed: int | None = None
 
-    def packed(self, *, can_go_on: bool) -> "TrainingState":
-        """Return a copy to pickle, with what only training needs if it can go on."""
-        return replace(
-            self,
-            optimizer=self.optimizer if can_go_on else None,
-            average=self.average if can_go_on else None,
-            trainer=None if self.trainer is None else self.trainer.packed(),
-        )
-
-    def unpack(self, network: nn.Module) -> None:
-        """Bring what was loaded, and is to go with this network, back into use."""
-        if self.trainer is not None:
-            self.trainer = self.trainer.unpack(network)
+    def own(self) -> "TrainingState":
+        """Make tensors of what was loaded, before it is changed; return itself."""
+        if self.optimizer is not None:
+            self.optimizer.moments = owned(self.optimizer.moments)
+        if self.average is not None:
+            average = self.average
+            average.values, average.count = owned(average.values), owned(average.count)
+            average.weights = owned(average.weights)
+        if self.best is not None:
+            self.best.tensors = owned(self.best.tensors)
+        return self
