@@ -103,7 +103,7 @@ def _check_entry(name: str, entry: Any) -> None:
             f"{name} must be called on tensors, got the class {entry.__name__}; pass an instance "
             f"of it, such as {entry.__name__}()."
         )
-    if not callable(entry) and entry not in ACTIVATIONS:
+    if not callable(entry) and not (isinstance(entry, str) and entry in ACTIVATIONS):
         raise ValueError(
             f"{name} must be a str among {sorted(ACTIVATIONS)} or a callable. Got {entry!r} "
             "instead."

@@ -14,6 +14,7 @@ from sklearn_mlp.activations import activation_per_layer, try_activations
 from sklearn_mlp.dropout import dropout_per_layer
 from sklearn_mlp.initial_weights import draw_weights
 from sklearn_mlp.network import MLP
+from sklearn_mlp.network_memory import check_memory
 from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.plain_numbers import plain_number
 from sklearn_mlp.randomness import seeded_torch
@@ -143,9 +144,11 @@ class Architecture:
             arguments = {"n_features_in": n_features, "n_outputs": n_outputs}
             arguments |= self.module_parameters
             return make_module(self.module, arguments, samples, n_outputs, random_state)
+        units = (n_features, *self.hidden_units, n_outputs)
+        check_memory(units, dtype, device)
         self._try_activations(dtype, device)
         network = MLP(
-            (n_features, *self.hidden_units, n_outputs),
+            units,
             self.activation,
             dtype,
             dropout=self.dropout,
@@ -201,8 +204,12 @@ def hidden_units(hidden_layer_sizes: Any) -> tuple[int, ...]:
     ValueError
         If an entry is not a positive whole number.
     """
-    sizes = hidden_layer_sizes if hasattr(hidden_layer_sizes, "__iter__") else [hidden_layer_sizes]
-    sizes = list(sizes)
+    # An array without axes has the method, too, and cannot be gone through.
+    is_one = np.ndim(hidden_layer_sizes) == 0 if hasattr(hidden_layer_sizes, "ndim") else False
+    if is_one and not isinstance(hidden_layer_sizes, Integral):
+        raise ValueError(f"hidden_layer_sizes must be integers, got {hidden_layer_sizes!r}.")
+    is_several = hasattr(hidden_layer_sizes, "__iter__")
+    sizes = list(hidden_layer_sizes) if is_several else [hidden_layer_sizes]
     if not all(isinstance(size, Integral) for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
     units = [int(size) for size in sizes]

@@ -17,6 +17,7 @@ from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.callbacks import EpochTasks
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.devices import resolve_device
+from sklearn_mlp.divergence import check_trained
 from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.fitted import FittedNetwork
 from sklearn_mlp.inputs import (
@@ -31,6 +32,7 @@ from sklearn_mlp.isolation import isolated
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.module_parameters import module_parameters_of
 from sklearn_mlp.network import count_parameters, own_memory
+from sklearn_mlp.network_memory import naming_memory
 from sklearn_mlp.placement import is_stochastic, resolve_batch_size, resolve_dtype
 from sklearn_mlp.plain_numbers import plain_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
@@ -239,17 +241,14 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         network, data, config, state = prepared.for_backend
         samples = config.batch_size if config.is_stochastic else data.n_train
         settled = settled_training(network, state, config.random_state)
-        with shared_threads(count_parameters(network) * samples), settled:
+        asked = naming_memory(self.hidden_layer_sizes, config.batch_size)
+        with asked, shared_threads(count_parameters(network) * samples), settled:
             state.trainer = BACKENDS[self.backend](network, data, config, state)
 
     def _finish(self, prepared: PreparedFit) -> None:
         """Check what training has left, and set the fitted attributes."""
         network = prepared.network
-        if not all(parameter.isfinite().all() for parameter in network.parameters()):
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may"
-                " contain large values and need to be preprocessed."
-            )
+        check_trained(network, prepared.state, self._plain_parameters())
         own_memory(network)
         self._set_fitted(prepared)
 

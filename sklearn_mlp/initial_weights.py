@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from sklearn_mlp.network import MLP, draw_initial_weights
 from sklearn_mlp.randomness import draw_seed, seeded_torch
@@ -67,4 +68,22 @@ def draw_weights(network: MLP, weight_init: Any, random_state: np.random.RandomS
         if callable(weight_init):
             with seeded_torch(draw_seed(random_state)):
                 for layer in network.linear_layers:
-                    weight_init(layer)
+                    _call_init(weight_init, layer)
+
+
+def _call_init(weight_init: Callable[[nn.Linear], Any], layer: nn.Linear) -> None:
+    """Let a function of the user's change a layer."""
+    # Without an address, which differs in every process.
+    name, before = getattr(weight_init, "__name__", repr(weight_init)), layer.weight.shape
+    try:
+        weight_init(layer)
+    except Exception as error:
+        raise ValueError(
+            f"weight_init={name} must take a torch.nn.Linear and change its weight and "
+            f"bias in place, but for {layer} it raised {type(error).__name__}: {error}"
+        ) from error
+    if layer.weight.shape != before or not all(one.isfinite().all() for one in layer.parameters()):
+        raise ValueError(
+            f"weight_init={name} must leave finite numbers in {layer}, whose weight is "
+            f"of shape {tuple(before)}, got {layer.weight.data} and {layer.bias.data}."
+        )

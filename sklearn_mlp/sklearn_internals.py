@@ -103,15 +103,13 @@ class Interval(_Interval):
 
     def __contains__(self, value: Any) -> bool:
         """Tell whether a number is in the interval."""
-        if self.type is Integral:
-            return bool(super().__contains__(value))
         try:
             number = float(value)
         except OverflowError:
             return False
         if math.isinf(number) and value not in (math.inf, -math.inf):
             return False
-        return bool(super().__contains__(number))
+        return bool(super().__contains__(value if self.type is Integral else number))
 
 
 def has_callbacks(estimator: Any) -> bool:

@@ -179,7 +179,14 @@ def _make_net(
         net = SkorchRegressor(network, **settings)
     net.given_, net.given_compile_ = backend_params, is_compiled
     net.codec_, net.loss_ = codec, loss
-    return net.initialize()
+    try:
+        return net.initialize()
+    except Exception as error:
+        if not backend_params:
+            raise
+        raise ValueError(
+            f"backend_params={dict(backend_params)} cannot be used with backend='skorch': {error}"
+        ) from error
 
 
 @dataclass

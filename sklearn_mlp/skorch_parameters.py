@@ -39,6 +39,8 @@ def check_skorch(solver: Any, backend_params: Mapping[str, Any]) -> None:
 
     Raises
     ------
+    TypeError
+        If a key is no name.
     ValueError
         If it does not, or they do.
     """
@@ -48,6 +50,8 @@ def check_skorch(solver: Any, backend_params: Mapping[str, Any]) -> None:
             "mini-batches; use backend='torch', or another solver, such as 'adam'."
         )
     for key in backend_params:
+        if not isinstance(key, str):
+            raise TypeError(f"backend_params must have names for keys, got {key!r}.")
         name, _, option = key.partition("__")
         ours = parameter_of_ours(key)
         if ours:

@@ -44,7 +44,13 @@ def make_module(
     name = _name_of(module)
     _check_signature(module, name, arguments)
     with seeded_torch(draw_seed(random_state), samples.device):
-        network = module(**arguments)
+        try:
+            network = module(**arguments)
+        except Exception as error:
+            raise ValueError(
+                f"module={name} must make a network of {', '.join(arguments)}, which it is called "
+                f"with by keyword, but it raised {type(error).__name__}: {error}"
+            ) from error
         if not isinstance(network, nn.Module):
             raise TypeError(
                 f"module={name} must return a torch.nn.Module, got {type(network).__name__}."

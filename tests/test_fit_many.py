@@ -263,10 +263,10 @@ class FailsInEpoch3:
     ("failing", "error"),
     [
         # In the network's making, in its first epoch, and in what fits it alone.
-        ({"weight_init": raise_key_error}, KeyError),
+        ({"weight_init": raise_key_error}, ValueError),
         ({"scoring": raise_key_error, "early_stopping": True}, KeyError),
         ({"scoring": "roc_auc", "early_stopping": True}, ValueError),
-        ({"loss": raise_key_error}, KeyError),
+        ({"loss": raise_key_error}, ValueError),
         ({"device": "abacus"}, ValueError),
         ({"hidden_layer_sizes": (0,)}, ValueError),
         ({"hidden_layer_sizes": 2.5}, ValueError),

@@ -226,11 +226,11 @@ def raise_runtime_error(module, nonlinearity=None):
     [
         ({"scoring": [None, "roc_auc"]}, ValueError, 4),
         ({"scoring": [None, raise_key_error]}, KeyError, 4),
-        ({"weight_init": ["auto", raise_runtime_error]}, RuntimeError, 4),
+        ({"weight_init": ["auto", raise_runtime_error]}, ValueError, 4),
         ({"device": ["cpu", "abacus"]}, ValueError, 4),
         ({"hidden_layer_sizes": [(3,), (0,), 2.5]}, ValueError, 8),
         ({"batch_size": ["auto", "all"]}, ValueError, 4),
-        ({"loss": ["log_loss", raise_key_error]}, TypeError, 4),
+        ({"loss": ["log_loss", raise_key_error]}, ValueError, 4),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )

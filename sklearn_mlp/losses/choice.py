@@ -71,6 +71,7 @@ def choose_classifier_loss(
     ValueError
         If loss, output activation and labels do not go together.
     """
+    label_smoothing, focal_gamma = float(label_smoothing), float(focal_gamma)
     is_exclusive = kind in ("multiclass", "multioutput")
     if output_activation == "auto":
         output_activation = "softmax" if is_exclusive else "logistic"
@@ -158,7 +159,9 @@ def quantile_levels(quantile: Any) -> tuple[float, ...]:
     ValueError
         If they are not rising numbers between 0 and 1.
     """
-    levels = (quantile,) if isinstance(quantile, Real) else tuple(quantile)
+    # An array without axes cannot be gone through.
+    is_several = not isinstance(quantile, Real) and getattr(quantile, "ndim", 1) > 0
+    levels = tuple(quantile) if is_several else (quantile,)
     is_fine = levels and all(isinstance(level, Real) and 0 < float(level) < 1 for level in levels)
     if not is_fine or any(low >= high for low, high in pairwise(levels)):
         raise ValueError(

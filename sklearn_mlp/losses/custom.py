@@ -57,7 +57,15 @@ class FunctionLoss(Loss):
         """Call the function row-major, and check what it returns."""
         outputs = OUTPUT_ACTIVATIONS[self.out_activation].function(logits, -2)
         rows, target_rows = outputs.mT.flatten(0, -2), targets.mT.flatten(0, -2)
-        losses = self.function(rows, target_rows)
+        try:
+            losses = self.function(rows, target_rows)
+        except Exception as error:
+            name = getattr(self.function, "__name__", repr(self.function))
+            raise ValueError(
+                f"loss={name} must take the outputs and the targets, two tensors of "
+                f"shape (n_samples, n_outputs); for those of shape {tuple(rows.shape)} it raised "
+                f"{type(error).__name__}: {error}"
+            ) from error
         if not isinstance(losses, Tensor) or losses.shape not in ((len(rows),), (len(rows), 1)):
             raise ValueError(
                 f"loss={self.function!r} must return a tensor with a value per sample, of shape "

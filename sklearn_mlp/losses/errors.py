@@ -3,10 +3,14 @@
 from abc import ABC, abstractmethod
 from typing import final
 
+import torch
 from torch import Tensor
 
 from sklearn_mlp.losses.base import Loss
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
+
+# Of float32.
+_LARGEST = torch.finfo(torch.float32).max
 
 
 class OutputError(ABC):
@@ -99,7 +103,8 @@ class Huber(OutputError):
     """
 
     def __init__(self, delta: float) -> None:
-        self.delta = float(delta)
+        # torch refuses a bound beyond its type's range; no distance in it is larger anyway.
+        self.delta = min(float(delta), _LARGEST)
 
     def value(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return ``r**2 / 2``, and ``delta * (abs(r) - delta / 2)`` beyond ``delta``."""
