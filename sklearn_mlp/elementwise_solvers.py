@@ -15,13 +15,17 @@ from torch import Tensor
 from sklearn_mlp import kernels
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.solver_rules import (
+    ADAGRAD_EPSILON,
+    NADAM_MOMENTUM_DECAY,
+    RMSPROP_DECAY,
+    RMSPROP_EPSILON,
+    AdagradRule,
+    AdamWRule,
+    RMSpropRule,
+)
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.state import OptimizerState
-
-# torch's defaults.
-_RMSPROP_DECAY, _RMSPROP_EPSILON = 0.99, 1e-8
-_ADAGRAD_EPSILON = 1e-10
-_NADAM_MOMENTUM_DECAY = 0.004
 
 
 class ElementwiseSolver(Solver):
@@ -51,6 +55,7 @@ class AdamW(ElementwiseSolver):
     """Adam with a weight decay of its own, Loshchilov and Hutter (2019), as torch's `AdamW`."""
 
     moment_names = ("first", "second")
+    recorded_rule = AdamWRule
 
     def __init__(
         self,
@@ -72,16 +77,6 @@ class AdamW(ElementwiseSolver):
         epsilon = config.epsilon * math.sqrt(1 - config.beta_2**step)
         numbers = (learning_rate, config.beta_1, config.beta_2, epsilon)
         kernels.adam_update_(self._vectors, step, holder, *numbers)
-
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
-        """Take the same step from scalars on the device."""
-        config, values = self.config, self.parameters.values
-        self.parameters.flat_weights.mul_(1 - learning_rate * config.alpha)
-        gradient, first, second = self._moments()
-        correction = (1 - config.beta_2**count).sqrt_()
-        step_size = (learning_rate / (1 - config.beta_1**count)).to(values.dtype)
-        root = second.sqrt().div_(correction.to(values.dtype)).add_(config.epsilon)
-        values.sub_(torch.div(first, root, out=gradient).mul_(step_size))
 
 
 @final
@@ -120,7 +115,7 @@ class NAdam(ElementwiseSolver):
 
     def _momentum(self, step: int) -> float:
         """Return the momentum at a step, which grows to ``beta_1``."""
-        decay: float = 0.96 ** (step * _NADAM_MOMENTUM_DECAY)
+        decay: float = 0.96 ** (step * NADAM_MOMENTUM_DECAY)
         return self.config.beta_1 * (1 - 0.5 * decay)
 
 
@@ -164,28 +159,25 @@ class ScaledGradient(ElementwiseSolver):
         root = self._root()
         self.parameters.values.addcdiv_(self.gradient.values, root, value=-learning_rate)
 
-    @final
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
-        """Take the same step from scalars on the device."""
-        self.gradient.flat_weights.addcmul_(self.parameters.flat_weights, penalty)
-        root = self._root()
-        self.parameters.values.sub_(self.gradient.values.div_(root).mul_(learning_rate))
-
 
 @final
 class RMSprop(ScaledGradient):
     """Tieleman and Hinton (2012), as torch's `RMSprop` without momentum."""
 
+    recorded_rule = RMSpropRule
+
     def _root(self) -> Tensor:
         gradient, square = self.gradient.values, self.state.moments["square"]
-        square.mul_(_RMSPROP_DECAY).addcmul_(gradient, gradient, value=1 - _RMSPROP_DECAY)
-        return square.sqrt().add_(_RMSPROP_EPSILON)
+        square.mul_(RMSPROP_DECAY).addcmul_(gradient, gradient, value=1 - RMSPROP_DECAY)
+        return square.sqrt().add_(RMSPROP_EPSILON)
 
 
 @final
 class Adagrad(ScaledGradient):
     """Duchi, Hazan and Singer (2011), as torch's `Adagrad`."""
 
+    recorded_rule = AdagradRule
+
     def _root(self) -> Tensor:
         gradient, square = self.gradient.values, self.state.moments["square"]
-        return square.addcmul_(gradient, gradient).sqrt().add_(_ADAGRAD_EPSILON)
+        return square.addcmul_(gradient, gradient).sqrt().add_(ADAGRAD_EPSILON)

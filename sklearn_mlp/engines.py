@@ -106,7 +106,7 @@ ROWS: list[Row] = [
     ),
     Row.by_autograd("`normalization`: batch", {"normalization": "batch"}),
     Row.by_autograd("`normalization`: layer", {"normalization": "layer"}),
-    Row("`residual`", {"residual": True}),
+    Row("`residual`", {"residual": True}, is_stacked=True),
     Row("`weight_init`, a name or a callable", {"weight_init": "kaiming"}, is_stacked=True),
     Row.by_autograd("`module`", {"module": _linear}),
 ]

@@ -10,6 +10,7 @@ from torch import Tensor
 from sklearn_mlp import kernels
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.solver_rules import AdamRule, Rule, SGDRule
 from sklearn_mlp.state import OptimizerState
 
 # From so many parameters on, a pass over the weights takes longer than a second call.
@@ -35,9 +36,12 @@ class Solver(ABC):
     ----------
     moment_names : tuple of str
         What the memory consists of: vectors, 0 at first.
+    recorded_rule : type of Rule or None
+        The same step in tensors, where a recorded epoch can repeat it.
     """
 
     moment_names: ClassVar[tuple[str, ...]] = ()
+    recorded_rule: ClassVar[type[Rule] | None] = None
 
     def __init__(
         self,
@@ -57,8 +61,8 @@ class Solver(ABC):
 
     @property
     def can_be_captured(self) -> bool:
-        """Whether the solver has an `update_captured` of its own."""
-        return type(self).update_captured is not Solver.update_captured
+        """Whether a recorded epoch can repeat the steps: the host has no part in them."""
+        return self.recorded_rule is not None
 
     def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
         """Take the same step from scalars on the device, so that a CUDA graph can repeat it.
@@ -66,7 +70,25 @@ class Solver(ABC):
         ``count`` is the number of this step, in float64; the count in the state is the caller's
         to bring up to date. A solver whose steps the host has a part in leaves it as it is here.
         """
-        raise NotImplementedError(f"{type(self).__name__} cannot be captured")
+        if self.recorded_rule is None:
+            raise NotImplementedError(f"{type(self).__name__} cannot be captured")
+        values, gradient, weights = (
+            self.parameters.values,
+            self.gradient,
+            self.parameters.flat_weights,
+        )
+        rule = self.recorded_rule([self.config], values)
+        moments = [self.state.moments[name] for name in self.moment_names]
+
+        def in_type(number: Tensor) -> Tensor:
+            """Return a scalar in the type of the parameters."""
+            return number.to(values.dtype)
+
+        gradient.flat_weights.addcmul_(weights, penalty)
+        rule.begin_step(learning_rate, count)
+        if rule.shrinks:
+            rule.shrink_(weights, in_type)
+        rule.change_(values, gradient.values, moments, in_type)
 
     def remember(self) -> OptimizerState:
         """Return the memory, brought up to date; a fit ends with it."""
@@ -87,6 +109,7 @@ class SGD(Solver):
     """
 
     moment_names = ("velocity",)
+    recorded_rule = SGDRule
 
     def update(self, learning_rate: float, penalty: float) -> None:
         """Take one step; ``penalty`` times a weight is added to its gradient."""
@@ -101,24 +124,13 @@ class SGD(Solver):
         else:
             values.add_(velocity)
 
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
-        """Take the same step from scalars on the device."""
-        values, gradient = self.parameters.values, self.gradient.values
-        velocity, momentum = self.state.moments["velocity"], self.config.momentum
-        self.gradient.flat_weights.addcmul_(self.parameters.flat_weights, penalty)
-        gradient.mul_(learning_rate)
-        velocity.mul_(momentum).sub_(gradient)
-        if self.config.nesterovs_momentum:
-            values.add_(velocity, alpha=momentum).sub_(gradient)
-        else:
-            values.add_(velocity)
-
 
 @final
 class Adam(Solver):
     """Adam, Kingma and Ba (2014), with scikit-learn's place for epsilon."""
 
     moment_names = ("first", "second")
+    recorded_rule = AdamRule
 
     def __init__(
         self,
@@ -150,15 +162,3 @@ class Adam(Solver):
         if penalty:
             self.gradient.flat_weights.add_(self.parameters.flat_weights, alpha=penalty)
         kernels.adam_update_(self._everything, step, holder, *numbers)
-
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
-        """Take the same step from scalars on the device."""
-        config = self.config
-        values, gradient, first, second = self._everything
-        self.gradient.flat_weights.addcmul_(self.parameters.flat_weights, penalty)
-        first.lerp_(gradient, 1 - config.beta_1)
-        second.mul_(config.beta_2).addcmul_(gradient, gradient, value=1 - config.beta_2)
-        correction = (1 - config.beta_2**count).sqrt_() / (1 - config.beta_1**count)
-        step_size = correction.mul_(learning_rate).to(values.dtype)
-        torch.div(first, second.sqrt().add_(config.epsilon), out=gradient)
-        values.sub_(gradient.mul_(step_size))

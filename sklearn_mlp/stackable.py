@@ -16,6 +16,7 @@ from sklearn_mlp.devices import free_memory, resolve_device
 from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.regressor import TorchMLPRegressor
 from sklearn_mlp.sklearn_internals import has_callbacks
+from sklearn_mlp.solver_rules import RULES
 
 # What may differ between the networks of a stack.
 _DIFFERING = {
@@ -34,6 +35,7 @@ _DIFFERING = {
     "lr_step_size",
     "max_fun",
     "max_iter",
+    "max_time",
     "momentum",
     "n_iter_no_change",
     "power_t",
@@ -45,10 +47,11 @@ _DIFFERING = {
 
 # What has to be equal, and may have any value, or one of some.
 _EQUAL = {"hidden_layer_sizes", "batch_size", "device", "early_stopping", "focal_gamma"}
+_EQUAL |= {"gradient_clip", "residual"}
 _EQUAL |= {"huber_delta", "nesterovs_momentum", "output_activation"}
 _EQUAL |= {"quantile", "scale_target", "scoring", "shuffle", "validation_fraction", "weight_init"}
 _EQUAL_AMONG = {
-    "solver": ("sgd", "adam"),
+    "solver": tuple(RULES),
     "dtype": ("auto", "float32", "float64"),
     "backend": ("torch",),
 }

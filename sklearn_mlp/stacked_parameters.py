@@ -74,3 +74,15 @@ class StackedParameters:
         for mine, other in zip(self.tensors, smaller.tensors, strict=True):
             torch.index_select(mine, 0, kept, out=other)
         return smaller
+
+    def norms(self) -> Tensor:
+        """Return the length of each network's vector of numbers, (k,)."""
+        norms = [
+            torch.linalg.vector_norm(tensor.view(self.k, -1), dim=1) for tensor in self.tensors
+        ]
+        return torch.linalg.vector_norm(torch.stack(norms), dim=0)
+
+    def scale_(self, factors: Tensor) -> None:
+        """Multiply each network's numbers by a factor, (k,)."""
+        for tensor in self.tensors:
+            tensor.mul_(factors.view(-1, *(1,) * (tensor.ndim - 1)))

@@ -81,9 +81,13 @@ class ClippedSolver(WrappedSolver):
     def before(self) -> None:
         """Scale the gradient, as `torch.nn.utils.clip_grad_norm_` does."""
         gradient = self.gradient.values
-        # The host must not wait for the length, so a short gradient is multiplied by 1.
-        length = torch.linalg.vector_norm(gradient)
-        gradient.mul_((self._longest / (length + 1e-6)).clamp_(max=1.0))
+        gradient.mul_(shortening(torch.linalg.vector_norm(gradient), self._longest))
+
+
+def shortening(length: Tensor, longest: float | Tensor) -> Tensor:
+    """Return what a gradient of some length is multiplied by, so that it is not too long."""
+    # The host must not wait for the length, so a short gradient is multiplied by 1.
+    return (longest / (length + 1e-6)).clamp_(max=1.0)
 
 
 @final

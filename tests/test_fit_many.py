@@ -15,6 +15,7 @@ from test_parity import make_task
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
 from sklearn_mlp.fit_many import device_of_stack, prepare_together
+from sklearn_mlp.solver_choice import OWN_SOLVERS
 from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
 
 RTOL = 1e-9
@@ -110,6 +111,40 @@ def test_schedules_that_set_a_rate_per_step():
     estimators = [make("regression", learning_rate=name, warmup=2) for name in names]
     assert all(why_not_stacked(estimator) is None for estimator in estimators)
     assert_as_alone(estimators, X, y)
+
+
+@pytest.mark.parametrize("solver", sorted(OWN_SOLVERS))
+@pytest.mark.parametrize("gradient_clip", [None, 0.05])
+def test_all_first_order_solvers(solver, gradient_clip):
+    X, y = make_task("multiclass")
+    numbers = [
+        {"alpha": 0.0, "learning_rate_init": 0.01},
+        {"alpha": 0.3, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-6, "max_iter": 3},
+        {"alpha": 0.1, "learning_rate": "cosine", "momentum": 0.3, "random_state": 3},
+    ]
+    shared = {"solver": solver, "gradient_clip": gradient_clip}
+    estimators = [make("multiclass", **shared, **one) for one in numbers]
+    assert all(why_not_stacked(estimator) is None for estimator in estimators)
+    fitted = assert_as_alone(estimators, X, y)
+    # The memory is the solver's, too: training goes on as it would have.
+    alone = make("multiclass", **shared, **numbers[1]).fit(X, y)
+    assert_same_fit(fitted[1].partial_fit(X, y), alone.partial_fit(X, y))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_skipped_layers(dropout):
+    X, y = make_task("regression")
+    widths = {"hidden_layer_sizes": (8, 8, 8), "residual": True, "dropout": dropout}
+    estimators = [make("regression", **widths, random_state=seed) for seed in range(3)]
+    assert all(why_not_stacked(estimator) is None for estimator in estimators)
+    assert_as_alone(estimators, X, y)
+
+
+def test_time_is_limited_for_each():
+    X, y = make_task("regression")
+    limited, other = make("regression", max_time=1e-9), make("regression", alpha=1)
+    fit_many([limited, other], X, y)
+    assert (limited.n_iter_, other.n_iter_) == (1, 6)
 
 
 def test_weights_of_samples(breast_cancer):

@@ -34,9 +34,7 @@ def take_stacked_steps(
         if penalty is not None:
             epoch_loss.keep_squares(squares)
         step.gradient(batch, logits)
-        if penalty is not None:
-            solver.add_penalty(penalty)
-        solver.update(step_rates)
+        solver.update(step_rates, penalty)
 
 
 class StackedEpochLoss:

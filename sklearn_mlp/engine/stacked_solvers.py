@@ -1,6 +1,5 @@
 """The first-order solvers for k networks at once, each with its own numbers."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import groupby
 from typing import final
@@ -10,11 +9,13 @@ from torch import Tensor
 
 from sklearn_mlp import kernels
 from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.solver_rules import RULES, Shape
 from sklearn_mlp.stacked_parameters import StackedParameters
+from sklearn_mlp.wrapped_solvers import shortening
 
 
-class StackedSolver(ABC):
-    """Updates the parameters of k networks from their gradients.
+class StackedSolver:
+    """Updates the parameters of k networks from their gradients, by the rule of one solver.
 
     The numbers are those of `sklearn_mlp.solvers`, network by network.
 
@@ -26,15 +27,14 @@ class StackedSolver(ABC):
         One per network.
     """
 
-    moment_names: tuple[str, ...]
-
     def __init__(
         self,
         parameters: StackedParameters,
         gradient: StackedParameters,
         configs: Sequence[TrainingConfig],
     ) -> None:
-        self.moments = {name: parameters.zeros_like() for name in self.moment_names}
+        self._kind = RULES[configs[0].solver]
+        self.moments = {name: parameters.zeros_like() for name in self._kind.moment_names}
         self.step = 0
         self._bind(parameters, gradient, configs)
 
@@ -48,6 +48,11 @@ class StackedSolver(ABC):
         self._gradient = gradient
         self._configs = configs
         self._rates: tuple[float, ...] = ()
+        self._longest = configs[0].gradient_clip
+        self._rule = self._kind(configs, parameters.values, self.step)
+        moments = zip(*(moment.tensors for moment in self.moments.values()), strict=True)
+        shapes = [_shape_like(value) for value in parameters.tensors]
+        self._parts = list(zip(parameters.tensors, gradient.tensors, moments, shapes, strict=True))
 
     def keep(
         self,
@@ -60,70 +65,64 @@ class StackedSolver(ABC):
         self.moments = {name: moment.take(kept) for name, moment in self.moments.items()}
         self._bind(parameters, gradient, configs)
 
-    def update(self, rates: tuple[float, ...]) -> None:
-        """Take one step at a learning rate per network."""
+    @final
+    def update(self, rates: tuple[float, ...], penalties: Tensor | None) -> None:
+        """Take one step at a learning rate per network.
+
+        Parameters
+        ----------
+        rates : tuple of float
+            One per network.
+        penalties : Tensor of shape (k, 1, 1) or None
+            What the weights are multiplied by and added to their gradients.
+        """
         self.step += 1
+        if self._longest is not None:
+            self._gradient.scale_(shortening(self._gradient.norms(), self._longest))
+        if penalties is not None:
+            weights, gradients = self._parameters.weights, self._gradient.weights
+            for weight, gradient in zip(weights, gradients, strict=True):
+                gradient.addcmul_(weight, penalties)
         if rates != self._rates:
             self._rates = rates
             self._set_rates(rates)
-        self._update()
+        self._take_step()
 
-    def add_penalty(self, penalties: Tensor) -> None:
-        """Add the penalties' gradients; ``penalties`` are factors of shape (k, 1, 1)."""
-        weights, gradients = self._parameters.weights, self._gradient.weights
-        for weight, gradient in zip(weights, gradients, strict=True):
-            gradient.addcmul_(weight, penalties)
-
-    @abstractmethod
-    def _update(self) -> None:
-        """Take one step."""
-
-    @abstractmethod
     def _set_rates(self, rates: tuple[float, ...]) -> None:
         """Prepare steps at other rates than the last."""
+        values = self._parameters.values
+        exact = torch.float32 if values.device.type == "mps" else torch.float64
+        self._rate = values.new_tensor(rates, dtype=exact)
+        self._count = self._rate.new_zeros(())
 
-    def _column(self, numbers: Sequence[float]) -> Tensor:
-        """Return a number per network, as a vector in the parameters' type."""
-        return self._parameters.values.new_tensor(numbers)
+    def _take_step(self) -> None:
+        """Take one step at the rates that were set."""
+        rule = self._rule
+        rule.begin_step(self._rate, self._count.fill_(self.step))
+        if rule.shrinks:
+            for weight in self._parameters.weights:
+                rule.shrink_(weight, _shape_like(weight))
+        for part in self._parts:
+            rule.change_(*part)
 
 
-@final
-class StackedSGD(StackedSolver):
-    """Gradient descent with (Nesterov's) momentum; see `sklearn_mlp.solvers.SGD`."""
+def _shape_like(value: Tensor) -> Shape:
+    """Return what makes a number per network broadcast with parameters of k networks."""
+    shape, dtype = (-1,) + (1,) * (value.ndim - 1), value.dtype
 
-    moment_names = ("velocity",)
+    def shaped(numbers: Tensor) -> Tensor:
+        """Return numbers, (k,) or a scalar for all, as a factor."""
+        return numbers.to(dtype).view(shape) if numbers.ndim else numbers.to(dtype)
 
-    def _set_rates(self, rates: tuple[float, ...]) -> None:
-        minus_rates = self._column([-rate for rate in rates])
-        momenta = self._column([config.momentum for config in self._configs])
-        self._parts = [
-            (value, gradient, velocity, minus_rates.view(shape), momenta.view(shape))
-            for value, gradient, velocity in zip(
-                self._parameters.tensors,
-                self._gradient.tensors,
-                self.moments["velocity"].tensors,
-                strict=True,
-            )
-            for shape in [(-1,) + (1,) * (value.ndim - 1)]
-        ]
-
-    def _update(self) -> None:
-        for value, gradient, velocity, minus_rate, momentum in self._parts:
-            velocity.mul_(momentum).addcmul_(gradient, minus_rate)
-            if self._configs[0].nesterovs_momentum:
-                value.addcmul_(velocity, momentum).addcmul_(gradient, minus_rate)
-            else:
-                value.add_(velocity)
+    return shaped
 
 
 @final
-class StackedAdam(StackedSolver):
-    """Adam; see `sklearn_mlp.solvers.Adam`.
+class FusedAdam(StackedSolver):
+    """Adam by torch's fused kernel; see `sklearn_mlp.solvers.Adam`.
 
     Neighbours with the same numbers are updated by one call.
     """
-
-    moment_names = ("first", "second")
 
     def _bind(
         self,
@@ -156,10 +155,17 @@ class StackedAdam(StackedSolver):
             self._lists[start, stop] = lists
         return lists
 
-    def _update(self) -> None:
+    def _take_step(self) -> None:
         holder = self._holder.fill_(self.step)
         for lists, numbers in self._groups:
             kernels.adam_update_many_(lists, self.step, holder, *numbers)
 
 
-STACKED_SOLVERS: dict[str, type[StackedSolver]] = {"sgd": StackedSGD, "adam": StackedAdam}
+def make_stacked_solver(
+    parameters: StackedParameters,
+    gradient: StackedParameters,
+    configs: Sequence[TrainingConfig],
+) -> StackedSolver:
+    """Return the solver of networks whose parameter ``solver`` is the same."""
+    kind = FusedAdam if configs[0].solver == "adam" else StackedSolver
+    return kind(parameters, gradient, configs)

@@ -19,7 +19,7 @@ from sklearn_mlp.engine.stacked_loop import (
     StackedValidator,
     take_stacked_steps,
 )
-from sklearn_mlp.engine.stacked_solvers import STACKED_SOLVERS, StackedSolver
+from sklearn_mlp.engine.stacked_solvers import make_stacked_solver
 from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import ColumnsLoss, LabelLoss
@@ -44,6 +44,7 @@ def stack_key(fit: PreparedFit) -> tuple[object, ...]:
     return (
         network.units,
         network.activations,
+        network.is_skipped,
         _loss_key(config.loss),
         config.solver,
         config.batch_size,
@@ -188,8 +189,7 @@ class Stack:
         self._parameters = StackedParameters.of(vectors, network.units)
         self._gradient = self._parameters.zeros_like()
         configs = [member.config for member in members]
-        solver = STACKED_SOLVERS[self._config.solver]
-        self._solver: StackedSolver = solver(self._parameters, self._gradient, configs)
+        self._solver = make_stacked_solver(self._parameters, self._gradient, configs)
         streams = [list(group) for _, group in groupby(members, lambda one: stream_key(one.fit))]
         self._streams = [
             Stream(
