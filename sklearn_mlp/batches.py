@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,34 @@ class Batches:
             for batch, weight_sum in zip(self._kept, self._weights.sums, strict=True):
                 batch.weight_sum = weight_sum
         return self._gather.brought(self._kept, self.sizes)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the samples have weights."""
+        return self._weights is not None
+
+    def epoch_parts(
+        self, start: int, stop: int, size: int
+    ) -> Iterator[tuple[EllipsisType, Tensor, Tensor | None]]:
+        """Go through the targets and shares at some places of the epoch's order.
+
+        They lie in the same memory in every epoch.
+
+        Yields
+        ------
+        rows : ...
+            All networks: there is one.
+        targets : Tensor of shape (n_batches, 1 or n_outputs, size)
+            The targets, in batches of a size.
+        shares : Tensor of shape (n_batches, size) or None
+            Their shares.
+        """
+        targets, shares = self.epoch_targets(), self.epoch_shares()
+        yield (
+            ...,
+            targets[start:stop].view(-1, size, targets.shape[1]).mT,
+            None if shares is None else shares[start:stop].view(-1, size),
+        )
 
     def epoch_targets(self) -> Tensor:
         """Return all targets in the epoch's order, (n_samples, 1) or (n_samples, n_outputs)."""

@@ -103,6 +103,7 @@ ROWS: list[Row] = [
         has_lbfgs=False,
         keeps_sparse=False,
         has_graph=False,
+        is_stacked=True,
     ),
     Row.by_autograd("`normalization`: batch", {"normalization": "batch"}),
     Row.by_autograd("`normalization`: layer", {"normalization": "layer"}),

@@ -1,21 +1,19 @@
 """The scores that early stopping watches, as scikit-learn computes them, without its checks.
 
 `sklearn.metrics` validates its input on every call, which would cost more than an epoch of a
-small network.
+small network. Each takes the predictions of k networks, and returns a score for each.
 """
-
-import math
 
 import torch
 from torch import Tensor
 
 
-def accuracy(predictions: Tensor, targets: Tensor, sample_weight: Tensor | None) -> float:
+def accuracy(predictions: Tensor, targets: Tensor, sample_weight: Tensor | None) -> list[float]:
     """Return the share of samples whose labels are all right.
 
     Parameters
     ----------
-    predictions : Tensor of shape (n_samples, n_outputs)
+    predictions : Tensor of shape (k, n_samples, n_outputs)
         Probabilities.
     targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
         int64 class codes, or 0 and 1 for each output in a floating type.
@@ -23,20 +21,20 @@ def accuracy(predictions: Tensor, targets: Tensor, sample_weight: Tensor | None)
         Weights in float64 on the CPU.
     """
     if not targets.is_floating_point():
-        is_right = predictions.argmax(1) == targets[:, 0]
+        is_right = predictions.argmax(-1) == targets[:, 0]
     else:
-        is_right = ((predictions > 0.5) == (targets > 0.5)).all(1)
+        is_right = ((predictions > 0.5) == (targets > 0.5)).all(-1)
     return _weighted_mean(is_right, sample_weight)
 
 
 def accuracy_of_columns(
     predictions: Tensor, targets: Tensor, sample_weight: Tensor | None, *, sizes: list[int]
-) -> float:
+) -> list[float]:
     """Return the share of samples whose labels are right in every column.
 
     Parameters
     ----------
-    predictions : Tensor of shape (n_samples, n_outputs)
+    predictions : Tensor of shape (k, n_samples, n_outputs)
         Probabilities, a block of outputs for each column.
     targets : Tensor of shape (n_samples, n_columns)
         int64 class codes.
@@ -45,15 +43,16 @@ def accuracy_of_columns(
     sizes : list of int
         How many outputs each block has.
     """
-    codes = torch.stack([block.argmax(1) for block in predictions.split(sizes, 1)], 1)
-    return _weighted_mean((codes == targets.to(codes.device)).all(1), sample_weight)
+    codes = torch.stack([block.argmax(-1) for block in predictions.split(sizes, -1)], -1)
+    return _weighted_mean((codes == targets.to(codes.device)).all(-1), sample_weight)
 
 
-def _weighted_mean(is_right: Tensor, sample_weight: Tensor | None) -> float:
-    """Return the share of what is right."""
+def _weighted_mean(is_right: Tensor, sample_weight: Tensor | None) -> list[float]:
+    """Return the share of what is right, of (k, n_samples)."""
     if sample_weight is None:
-        return is_right.count_nonzero().item() / len(is_right)
-    return (sample_weight @ is_right.cpu().double() / sample_weight.sum()).item()
+        return [count / is_right.shape[-1] for count in is_right.count_nonzero(-1).tolist()]
+    means: list[float] = (is_right.cpu().double() @ sample_weight / sample_weight.sum()).tolist()
+    return means
 
 
 def d2_pinball(
@@ -62,7 +61,7 @@ def d2_pinball(
     sample_weight: Tensor | None,
     *,
     levels: tuple[float, ...],
-) -> float:
+) -> list[float]:
     """Return the share of the pinball loss that the predictions explain, averaged over levels.
 
     What R² is to the squared error: 1 is perfect, 0 as good as the quantiles of the targets, as
@@ -70,7 +69,7 @@ def d2_pinball(
 
     Parameters
     ----------
-    predictions : Tensor of shape (n_samples, n_targets * n_levels)
+    predictions : Tensor of shape (k, n_samples, n_targets * n_levels)
         A target's quantiles next to each other.
     targets : Tensor of shape (n_samples, n_targets)
         In any floating type, on any device.
@@ -79,20 +78,37 @@ def d2_pinball(
     levels : tuple of float
         Of the quantiles.
     """
-    outputs = predictions.cpu().double().unflatten(1, (-1, len(levels)))
-    if not torch.isfinite(outputs).all():
-        return math.nan
+    outputs = predictions.cpu().double().unflatten(-1, (-1, len(levels)))
     values = targets.cpu().double().unsqueeze(2)
     level = torch.tensor(levels, dtype=torch.float64)
     weights = torch.ones(len(values), dtype=torch.float64)
     weights = (weights if sample_weight is None else sample_weight).view(-1, 1, 1)
     best = _quantiles(values[..., 0], weights[:, 0, 0], level)
     loss, least = (
-        (torch.maximum(level * above, (level - 1) * above) * weights).sum(0)
+        (torch.maximum(level * above, (level - 1) * above) * weights).sum(-3)
         for above in (values - outputs, values - best)
     )
+    return _explained(loss, least, predictions)
+
+
+def _explained(loss: Tensor, least: Tensor, predictions: Tensor) -> list[float]:
+    """Return the mean share of what a constant loses that is gained; NaN where not finite.
+
+    Parameters
+    ----------
+    loss : Tensor of shape (k, ...)
+        What the predictions lose.
+    least : Tensor of shape (...)
+        What the best constant does.
+    predictions : Tensor of shape (k, ...)
+        To be finite.
+    """
+    # A constant target scores 1 if it is met and 0 if not, as in `r2_score(force_finite=True)`.
     constant = (loss == 0).double()
-    return torch.where(least == 0, constant, 1 - loss / least).mean().item()
+    scores = torch.where(least == 0, constant, 1 - loss / least).flatten(1).mean(1)
+    is_finite = predictions.cpu().flatten(1).isfinite().all(1)
+    values: list[float] = torch.where(is_finite, scores, torch.nan).tolist()
+    return values
 
 
 def _quantiles(values: Tensor, weights: Tensor, levels: Tensor) -> Tensor:
@@ -103,26 +119,24 @@ def _quantiles(values: Tensor, weights: Tensor, levels: Tensor) -> Tensor:
     return ordered.t().gather(1, places.clamp_(max=len(values) - 1))
 
 
-def r2(predictions: Tensor, targets: Tensor, sample_weight: Tensor | None) -> float:
+def r2(predictions: Tensor, targets: Tensor, sample_weight: Tensor | None) -> list[float]:
     """Return the coefficient of determination, averaged over the outputs; NaN if not finite.
 
     Parameters
     ----------
-    predictions, targets : Tensor of shape (n_samples, n_outputs)
+    predictions : Tensor of shape (k, n_samples, n_outputs)
+        In any floating type, on any device.
+    targets : Tensor of shape (n_samples, n_outputs)
         In any floating type, on any device.
     sample_weight : Tensor of shape (n_samples,) or None
         Weights in float64 on the CPU.
     """
-    predictions, targets = predictions.cpu().double(), targets.cpu().double()
-    if not math.isfinite(predictions.sum()) and not torch.isfinite(predictions).all():
-        return math.nan
+    outputs, targets = predictions.cpu().double(), targets.cpu().double()
     if sample_weight is None:
         weights = torch.full((len(targets), 1), 1.0, dtype=torch.float64)
     else:
         weights = sample_weight.unsqueeze(1)
     mean = (weights * targets).sum(0) / weights.sum()
-    residual = (weights * (targets - predictions).square()).sum(0)
+    residual = (weights * (targets - outputs).square()).sum(-2)
     total = (weights * (targets - mean).square()).sum(0)
-    # A constant target scores 1 if it is met and 0 if not, as in `r2_score(force_finite=True)`.
-    constant = (residual == 0).double()
-    return torch.where(total == 0, constant, 1 - residual / total).mean().item()
+    return _explained(residual, total, outputs)

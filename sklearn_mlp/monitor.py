@@ -14,7 +14,7 @@ from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.schedules import make_schedule
 from sklearn_mlp.state import Snapshot, TrainingState
 from sklearn_mlp.training_data import ValidationData
-from sklearn_mlp.validation import Validator
+from sklearn_mlp.validator import Validator
 
 _UNCONVERGED = "%s reached and the optimization hasn't converged yet."
 _NOTHING_TO_GO_BY = (

@@ -287,6 +287,9 @@ class ParameterVector:
         The buffers, as far as the memory has them.
     """
 
+    # One network's: nothing has a leading dimension.
+    lead: tuple[int, ...] = ()
+
     def __init__(self, memory: Tensor, layout: Layout) -> None:
         self.memory = memory
         self.layout = layout
@@ -319,6 +322,10 @@ class ParameterVector:
                 place.copy_(value)
                 value.data = place
         return vector
+
+    def keep_square(self, square: Tensor) -> None:
+        """Write the squared norm of the weights to a scalar."""
+        torch.dot(self.flat_weights, self.flat_weights, out=square)
 
     def empty_like(self) -> Self:
         """Return an uninitialised vector of the same layout, without buffers."""

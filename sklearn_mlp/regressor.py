@@ -559,12 +559,13 @@ or a subclass of torch.optim.Optimizer, default='adam'
                 f"y has {values.shape[1]} columns, but the network was fitted with {n_targets}."
             )
         weights = self._validate_weights(sample_weight, values)
-        return metrics.d2_pinball(
-            torch.from_numpy(predictions),
+        (score,) = metrics.d2_pinball(
+            torch.from_numpy(predictions).unsqueeze(0),
             torch.tensor(values),
             None if weights is None else torch.from_numpy(weights),
             levels=levels,
         )
+        return score
 
     @property
     def target_mean_(self) -> np.ndarray:
@@ -642,7 +643,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         if isinstance(loss, Quantiles):
             return partial(metrics.d2_pinball, levels=loss.levels)
 
-        def score(outputs: Tensor, targets: Tensor, sample_weight: Tensor | None) -> float:
+        def score(outputs: Tensor, targets: Tensor, sample_weight: Tensor | None) -> list[float]:
             """Return R² of the predictions, which some losses have besides other outputs."""
             return metrics.r2(loss.predictions(outputs), targets, sample_weight)
 

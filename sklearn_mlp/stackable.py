@@ -26,6 +26,7 @@ _DIFFERING = {
     "class_weight",
     "dropout",
     "epsilon",
+    "input_dropout",
     "label_smoothing",
     "learning_rate",
     "learning_rate_init",

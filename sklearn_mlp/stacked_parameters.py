@@ -54,6 +54,17 @@ class StackedParameters:
         return stack
 
     @property
+    def lead(self) -> tuple[int, ...]:
+        """The leading dimension of everything that is of all networks."""
+        return (self.k,)
+
+    def keep_square(self, squares: Tensor) -> None:
+        """Write the squared norms of the networks' weights, (k,)."""
+        flat = [weight.view(self.k, -1) for weight in self.weights]
+        norms = [torch.linalg.vector_norm(weight, dim=1) for weight in flat]
+        torch.sum(torch.stack(norms).square_(), 0, out=squares)
+
+    @property
     def tensors(self) -> list[Tensor]:
         """The weights and the biases of each layer."""
         return self.weights + self.biases

@@ -13,8 +13,8 @@ from sklearn_mlp.devices import home_of_samples
 from sklearn_mlp.inputs import as_finite_tensor, take_over
 from sklearn_mlp.sparse import SparseRows
 
-# Of predictions, targets and weights; larger is better.
-Metric = Callable[[Tensor, Tensor, Tensor | None], float]
+# Of k networks' predictions, targets and weights: a score of each; larger is better.
+Metric = Callable[[Tensor, Tensor, Tensor | None], list[float]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class ValidationData:
         The type that the estimator's predictions for the samples are computed in.
     score : callable or None
         ``score(predictions, targets, sample_weight)`` with predictions of shape
-        (n_samples, n_outputs) after the output activation, on the CPU; larger is better.
+        (k, n_samples, n_outputs) after the output activation, on the CPU; larger is better.
         None takes the loss, with its sign changed.
     rescore : callable or None
         Returns the score of the network as it is, instead of ``score``: a scorer of the user's.

@@ -5,17 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from torch import nn
 
 from sklearn_mlp.kernels import inference_mode
-from sklearn_mlp.losses import Loss
-from sklearn_mlp.prediction import predict_in_chunks, widened
-from sklearn_mlp.training_data import ValidationData
 
 # The arguments X_val, y_val and sample_weight_val of fit.
 ValidationSet = tuple[Any, Any, Any]
@@ -142,43 +137,3 @@ def make_rescore(
             return float(scorer(view, X, y, **weights))
 
     return rescore
-
-
-class Validator:
-    """Evaluates a network, as it is, on the validation set.
-
-    Parameters
-    ----------
-    network : Module
-        Being trained.
-    data : ValidationData
-        The samples.
-    loss : Loss
-        For the loss and the output activation.
-    """
-
-    def __init__(self, network: nn.Module, data: ValidationData, loss: Loss) -> None:
-        self._network = network
-        self._data = data
-        self._loss = loss
-
-    def __call__(self) -> tuple[float, float]:
-        """Return the loss, without the penalty, and the score.
-
-        A network for which it matters is left in eval mode; whoever trains it sets the other.
-        """
-        data = self._data
-        logits = predict_in_chunks(self._network, data.inputs, lambda logits: logits)
-        weights = data.sample_weight
-        with inference_mode():
-            losses = self._loss.per_sample(logits.t(), data.targets.t())
-            if weights is None:
-                loss = losses.mean(dtype=torch.float64).item()
-            else:
-                loss = (losses.double() @ weights / weights.sum()).item()
-            if data.rescore is not None:
-                return loss, data.rescore()
-            if data.score is None:
-                return loss, -loss
-            predictions = self._loss.activate_(widened(logits, data.output_dtype), dim=1)
-            return loss, data.score(predictions, data.targets, weights)

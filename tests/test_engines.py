@@ -30,13 +30,13 @@ def test_a_row_is_true(row, diabetes, monkeypatch):
     X, y = diabetes
     seen = []
 
-    def record(step, network, parameters, gradient, data, *others):
-        seen.append((step.can_be_recorded, data.inputs.is_multiplied_sparse))
-        return train_in_epochs(step, network, parameters, gradient, data, *others)
+    def record(fit, step, *others):
+        seen.append((step.can_be_recorded, fit[1].inputs.is_multiplied_sparse))
+        return run(fit, step, *others)
 
-    train_in_epochs = train._train_in_epochs
+    run = train.SingleRun
     with monkeypatch.context() as patch:
-        patch.setattr(train, "_train_in_epochs", record)
+        patch.setattr(train, "SingleRun", record)
         few = scipy.sparse.csr_array(X * (abs(X) > 2))
         sparse = make_estimator(row).fit(few, y)
     assert seen == [(row.has_graph, row.keeps_sparse)]

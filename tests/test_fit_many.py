@@ -140,6 +140,18 @@ def test_skipped_layers(dropout):
     assert_as_alone(estimators, X, y)
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_dropout_of_features(early_stopping):
+    X, y = make_task("multiclass")
+    rates = [{"input_dropout": 0.3}, {"input_dropout": 0.1, "dropout": 0.2}, {"dropout": 0.4}]
+    rows = [np.arange(120), np.arange(30, 150)]
+    estimators = [
+        make("multiclass", **one, early_stopping=early_stopping) for one in rates for _ in rows
+    ]
+    assert all(why_not_stacked(estimator) is None for estimator in estimators)
+    assert_as_alone(estimators, X, y, indices=rows * 3)
+
+
 def test_time_is_limited_for_each():
     X, y = make_task("regression")
     limited, other = make("regression", max_time=1e-9), make("regression", alpha=1)

@@ -60,7 +60,6 @@ class AutogradStep(Step):
         self.n_outputs = n_outputs
         self._call = torch.compile(module) if is_compiled else module
         self._mixed = partial(mixed_precision, parameters.values.device, is_mixed)
-        self.flat_weights = parameters.flat_weights
         self.widest = max(max(shape) for shape in (*parameters.layout.weights, (n_outputs,)))
         self._gradient = gradient.values
         weights, biases = trained_parameters(module)

@@ -28,8 +28,8 @@ class HiddenForm:
         One per hidden layer.
     dropout : sequence of float or of tuple of float
         The rate of each hidden layer; of stacked networks a rate of each.
-    input_dropout : float
-        The rate of the features.
+    input_dropout : float or tuple of float
+        The rate of the features; of stacked networks a rate of each.
     is_skipped : sequence of bool
         For each hidden layer, whether its inputs are added to its values.
     masks : MaskSource
@@ -38,7 +38,7 @@ class HiddenForm:
 
     activations: Sequence[Activation]
     dropout: Sequence[Any]
-    input_dropout: float
+    input_dropout: Any
     is_skipped: Sequence[bool]
     masks: MaskSource
 
@@ -101,7 +101,7 @@ class GeneralClosedFormStep(ClosedFormStep):
         assert isinstance(buffers, _GeneralBuffers)
         if buffers.input_mask is not None:
             mask = self.form.masks.fill(buffers.input_mask, self.form.input_dropout)
-            inputs = mask.mul_(inputs)
+            inputs = self.layers.masked(mask, inputs)
         for index, layer in enumerate(buffers.layers):
             inputs = layer.forward(self.layers.forward(index, inputs, layer.affine), inputs)
         self.layers.forward(len(buffers.layers), inputs, logits)
@@ -118,7 +118,7 @@ class GeneralClosedFormStep(ClosedFormStep):
                 delta.add_(carried)
             carried = layer.backward_(delta)
         if buffers.input_mask is not None:
-            inputs = buffers.input_mask.t()
+            inputs = buffers.input_mask.mT
         gradients(0, delta, inputs, buffers.ones)
 
     def _make_buffers(self, size: int) -> "_GeneralBuffers":
@@ -147,9 +147,7 @@ class _GeneralBuffers(_Buffers):
             )
         ]
         n_features = layers.weights[0].shape[-1]
-        self.input_mask = (
-            layers.flat_weights.new_empty((n_features, size)) if form.input_dropout else None
-        )
+        self.input_mask = layers.new_buffer(n_features, size) if form.input_dropout else None
 
 
 class _HiddenLayer:

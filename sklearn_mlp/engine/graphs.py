@@ -63,7 +63,7 @@ class EpochGraph:
         self._capture = capture
         self._replay: Callable[[], None] | None = None
         self._is_warm = False
-        like = step.flat_weights
+        like = solver.parameters.values
         self._rates = like.new_zeros(len(batches))
         self._penalties = like.new_zeros(len(batches))
         # float64: in float32 1 - beta_2**count would lose half its digits while count is small.
@@ -71,14 +71,13 @@ class EpochGraph:
 
     def __call__(self, rates: Sequence[float]) -> None:
         """Run one epoch, each step at its learning rate; the batches have begun it."""
-        weight_sums = self._batches.weight_sums
-        if not self._is_warm or 0 in weight_sums:
+        if not self._is_warm or 0 in self._batches.weight_sums:
             take_steps(self._step, self._solver, self._batches, self._epoch_loss, rates)
             self._is_warm = True
             return
         self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
-        sums = torch.tensor(weight_sums, dtype=self._penalties.dtype)
-        self._penalties.copy_(self._epoch_loss.alpha / sums)
+        penalties = self._epoch_loss.penalties()
+        self._penalties.copy_(torch.tensor(penalties, dtype=self._penalties.dtype))
         self._count.fill_(self._solver.state.step)
         if self._replay is None:
             self._replay = self._capture(self._body)
@@ -91,7 +90,7 @@ class EpochGraph:
         scalars = zip(self._rates, self._penalties, strict=True)
         places = zip(self._batches, loss.logits, loss.squares, scalars, strict=True)
         for batch, logits, square, (rate, penalty) in places:
-            if loss.alpha:
+            if loss.is_penalised:
                 loss.keep_square(square)
             self._step.gradient(batch, logits)
             self._solver.update_captured(rate, penalty, self._count.add_(1))

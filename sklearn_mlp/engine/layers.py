@@ -32,7 +32,7 @@ class FlatLayers:
     def __init__(
         self, parameters: ParameterVector, gradient: ParameterVector, n_samples: int
     ) -> None:
-        self.flat_weights = parameters.flat_weights
+        self.like = parameters.values
         self.n_outputs = parameters.weights[-1].shape[0]
         self.weights = parameters.weights
         self.widths = [len(bias) for bias in parameters.biases]
@@ -49,7 +49,11 @@ class FlatLayers:
 
     def new_buffer(self, width: int, size: int) -> Tensor:
         """Return uninitialised memory for a layer's values."""
-        return self.flat_weights.new_empty((width, size))
+        return self.like.new_empty((width, size))
+
+    def masked(self, mask: Tensor, inputs: Tensor) -> Tensor:
+        """Return inputs, (n_in, n), with a mask on them, in the memory of the mask."""
+        return mask.mul_(inputs)
 
     def forward(self, layer: int, inputs: Any, out: Tensor) -> Tensor:
         """Return ``weight @ inputs + bias``: (n_in, n) to (n_out, n)."""

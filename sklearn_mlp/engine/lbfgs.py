@@ -19,7 +19,7 @@ from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.threads import single_blas
 from sklearn_mlp.training_data import TrainingData
-from sklearn_mlp.validation import Validator
+from sklearn_mlp.validator import Validator
 
 # The samples go through in chunks of at most so many numbers per layer, which bounds the memory
 # for activations and keeps a chunk's in the cache.

@@ -1,159 +1,265 @@
-"""The epochs of a first-order solver: batches, steps, the loss of an epoch."""
+"""The epochs of a first-order solver, of one network or of k: batches, steps, an epoch's loss."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import EllipsisType
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from sklearn_mlp.batches import Batches
+from sklearn_mlp.engine.stacked_batches import StackedBatches
 from sklearn_mlp.engine.step import Step
+from sklearn_mlp.losses import Loss
 from sklearn_mlp.monitor import EpochMonitor
-from sklearn_mlp.solvers import Solver
+from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.stacked_parameters import StackedParameters
 from sklearn_mlp.threads import rebalance_threads
 
+# Which networks see a stream of samples, their targets and their shares.
+_Stream = tuple[slice | EllipsisType, Tensor, Tensor | None]
 
-def run_epochs(
-    run_epoch: Callable[[Sequence[float]], None],
-    epoch_loss: "EpochLoss",
-    batches: Batches,
-    monitor: EpochMonitor,
-) -> None:
-    """Train until the monitor says stop, or the user interrupts.
 
-    Parameters
+class Run(ABC):
+    """Fits that are trained as one, until none is left.
+
+    Attributes
     ----------
-    run_epoch : callable
-        Takes the steps of one epoch, each at its learning rate: `take_steps` of everything else
-        it needs, or an `EpochGraph`.
-    epoch_loss : EpochLoss
-        What they leave behind.
-    batches : Batches
+    monitors : list of EpochMonitor
+        One per network that is still being trained.
+    batches : Batches or StackedBatches
         An epoch's samples.
-    monitor : EpochMonitor
-        Records each epoch and decides whether it was the last.
+    epoch_loss : EpochLoss
+        What an epoch's steps leave behind.
     """
+
+    monitors: list[EpochMonitor]
+    batches: Batches | StackedBatches
+    epoch_loss: "EpochLoss"
+
+    @abstractmethod
+    def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
+        """Take the steps of one epoch, each at its learning rate: a list of them per network."""
+
+    @abstractmethod
+    def evaluate(self) -> None:
+        """Evaluate together the networks whose monitors will ask for it."""
+
+    @abstractmethod
+    def drop(self, finished: Sequence[int]) -> None:
+        """Hand networks over as they are, or at their best, and go on with the others."""
+
+    @final
+    def epoch(self) -> list[int]:
+        """Train for one epoch; return the places of those for whom it was the last."""
+        rebalance_threads()
+        self.batches.begin_epoch()
+        n_steps, largest = len(self.batches.sizes), self.epoch_loss.largest
+        # torch refuses a factor beyond its type's range; the largest diverges just the same.
+        self.take_epoch(
+            [
+                [min(rate, largest) for rate in monitor.schedule.rates(n_steps)]
+                for monitor in self.monitors
+            ]
+        )
+        losses, n_samples = self.epoch_loss.values(), self.batches.n_samples
+        self.evaluate()
+        return [
+            place
+            for place, (monitor, loss) in enumerate(zip(self.monitors, losses, strict=True))
+            if monitor.epoch_ended(loss, n_samples)
+        ]
+
+
+def run_epochs(run: Run) -> None:
+    """Train until the monitors have said stop, or the user interrupts."""
     try:
-        is_last = False
-        while not is_last:
-            rebalance_threads()
-            batches.begin_epoch()
-            # torch refuses a factor beyond its type's range; the largest diverges just the same.
-            rates = monitor.schedule.rates(len(batches))
-            run_epoch([min(rate, epoch_loss.largest) for rate in rates])
-            is_last = monitor.epoch_ended(epoch_loss.value(), batches.n_samples)
+        while run.monitors:
+            finished = run.epoch()
+            if finished:
+                run.drop(finished)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    monitor.restore_best()
+        run.drop(range(len(run.monitors)))
 
 
 def take_steps(
     step: Step,
-    solver: Solver,
-    batches: Batches,
+    solver: Any,
+    batches: Batches | StackedBatches,
     epoch_loss: "EpochLoss",
-    rates: Sequence[float],
+    rates: Sequence[Any],
 ) -> None:
-    """Take a step per batch, each at its rate; nothing here waits for the device."""
-    alpha = epoch_loss.alpha
-    places = zip(batches, epoch_loss.logits, epoch_loss.squares, rates, strict=True)
-    for batch, logits, square, rate in places:
+    """Take a step per batch, each at its rate; nothing here waits for the device.
+
+    Parameters
+    ----------
+    step : Step
+        Computes gradients.
+    solver : Solver or StackedSolver
+        Changes the weights.
+    batches : Batches or StackedBatches
+        The samples, of an epoch that has begun.
+    epoch_loss : EpochLoss
+        Takes what the loss is computed from.
+    rates : sequence
+        A learning rate for each batch; of k networks a tuple of theirs.
+    """
+    is_penalised, penalties = epoch_loss.is_penalised, epoch_loss.penalties()
+    places = zip(batches, epoch_loss.logits, epoch_loss.squares, penalties, rates, strict=True)
+    for batch, logits, square, penalty, rate in places:
         # A batch whose weights are all 0 is as if it were not there.
         if batch.weight_sum == 0:
             logits.zero_()
             continue
-        if alpha:
+        if is_penalised:
             epoch_loss.keep_square(square)
         step.gradient(batch, logits)
-        solver.update(rate, alpha / batch.weight_sum)
+        solver.update(rate, penalty)
 
 
 class EpochLoss:
-    """An epoch's loss, from what its steps leave behind: logits, and squared norms of weights.
+    """The losses of an epoch, from what its steps leave behind: logits, and norms of weights.
 
-    The loss is evaluated once, when the epoch has ended, in a few large calls instead of several
-    small ones per step, and is the only number that the host waits for.
+    A loss is evaluated once, when the epoch has ended, in a few large calls instead of several
+    small ones per step, and is the only number that the host waits for. Everything here has the
+    networks as a leading dimension, ``lead``: none for one network, (k,) for k of them.
+
+    Parameters
+    ----------
+    parameters : ParameterVector or StackedParameters
+        Of the network, or of all k.
+    n_outputs : int
+        Each network's outputs.
+    batches : Batches or StackedBatches
+        The samples.
+    alphas : sequence of float
+        The penalties on the weights, one per network.
+    losses : sequence of Loss
+        Those of the networks that see the first stream of samples, the second, and so on.
 
     Attributes
     ----------
-    logits : list of Tensor of shape (n_outputs, size)
+    logits : list of Tensor of shape (*lead, n_outputs, size)
         One per batch, for the step to write to.
-    squares : list of scalar Tensor
-        One per batch, for the squared norm of the weights before the step.
-    alpha : float
-        The penalty on the weights.
+    squares : list of Tensor of shape lead
+        One per batch, for the squared norms of the weights before the step.
+    keep_square : callable
+        Writes the squared norms, as they are now, to one of these.
+    is_penalised : bool
+        Whether there is a penalty.
     largest : float
         The largest number of the weights' type.
     """
 
-    def __init__(self, step: Step, batches: Batches, alpha: float) -> None:
-        weights, n_outputs = step.flat_weights, step.n_outputs
-        sizes, n_samples = batches.sizes, batches.n_samples
-        self.largest = torch.finfo(weights.dtype).max
-        self.alpha = min(alpha, self.largest)
-        self._loss = step.loss
+    def __init__(
+        self,
+        parameters: ParameterVector | StackedParameters,
+        n_outputs: int,
+        batches: Batches | StackedBatches,
+        alphas: Sequence[float],
+        losses: Sequence[Loss],
+    ) -> None:
+        like, lead, sizes = parameters.values, parameters.lead, batches.sizes
+        self.keep_square = parameters.keep_square
+        self.largest = torch.finfo(like.dtype).max
+        self.alphas = [min(alpha, self.largest) for alpha in alphas]
+        self.is_penalised = any(self.alphas)
         self._batches = batches
-        self._weights = weights
         # A block per batch, so that each is contiguous: a softmax over the columns of a slice
         # takes twice as long.
-        all_logits = weights.new_empty(n_samples * n_outputs)
-        blocks = all_logits.split([size * n_outputs for size in sizes])
+        width = n_outputs * len(self.alphas)
+        memory = like.new_empty(batches.n_samples * width)
+        blocks = memory.split([size * width for size in sizes])
         self.logits = [
-            block.view(n_outputs, size) for block, size in zip(blocks, sizes, strict=True)
+            block.view(*lead, n_outputs, size) for block, size in zip(blocks, sizes, strict=True)
         ]
-        self._squares = weights.new_zeros(len(sizes))
+        self._squares = like.new_zeros((len(sizes), *lead))
         self.squares = list(self._squares.unbind())
-        # The batches of full size make one block for the loss, the last one another.
+        self._alphas = like.new_tensor(self.alphas).view(lead)
+        self._parts = list(self._make_parts(memory, losses, lead, n_outputs))
+        self._sum_dtype = torch.float32 if like.device.type == "mps" else torch.float64
+
+    def _make_parts(
+        self, memory: Tensor, losses: Sequence[Loss], lead: tuple[int, ...], n_outputs: int
+    ) -> Iterator["_Part"]:
+        """Go through the blocks of logits that are of one loss, and in batches of one size."""
+        batches, sizes = self._batches, self._batches.sizes
+        width, n_samples = n_outputs * len(self.alphas), batches.n_samples
+        # The batches of full size make one block, the last one another.
         n_even = n_samples - n_samples % sizes[0]
-        self._parts = [
-            (
-                all_logits[start * n_outputs : stop * n_outputs].view(-1, n_outputs, size),
-                start,
-                stop,
-            )
-            for start, stop, size in ((0, n_even, sizes[0]), (n_even, n_samples, sizes[-1]))
-            if start < stop
-        ]
-        self._targets: Tensor | None = None
-        self._targets_in_parts: list[Tensor] = []
-        self._sum_dtype = torch.float32 if weights.device.type == "mps" else torch.float64
+        for start, stop, size in ((0, n_even, sizes[0]), (n_even, n_samples, sizes[-1])):
+            if start == stop:
+                continue
+            logits = memory[start * width : stop * width].view(-1, *lead, n_outputs, size)
+            streams: Iterable[_Stream] = batches.epoch_parts(start, stop, size)
+            for loss, (rows, targets, shares) in zip(losses, streams, strict=True):
+                yield _Part(loss, rows, logits[:, rows], targets, shares)
 
-    def keep_square(self, square: Tensor) -> None:
-        """Keep the squared norm of the weights as they are before a step."""
-        torch.dot(self._weights, self._weights, out=square)
+    def penalties(self) -> Sequence[Any]:
+        """Return for each batch what the weights count in its gradient.
 
-    def value(self) -> float:
-        """Return the epoch's loss: the batches' losses, averaged by their sizes."""
-        data_term, squares = self._data_term(), self._squares
-        if self.alpha:
-            if self._batches.epoch_shares() is not None:
-                sizes = squares.new_tensor(self._batches.sizes)
-                weight_sums = squares.new_tensor(self._batches.weight_sums)
-                squares = torch.where(weight_sums == 0, 0.0, squares * sizes / weight_sums)
-            total = squares.sum(dtype=self._sum_dtype)
-            data_term = torch.add(data_term, total, alpha=0.5 * self.alpha)
-        return data_term.item() / self._batches.n_samples
+        Numbers of the host for one network; for k tensors of shape (k, 1, 1), or None.
+        """
+        sums: Sequence[Any] = self._batches.weight_sums
+        if not self._alphas.ndim:
+            (alpha,) = self.alphas
+            return [alpha / one if one else 0.0 for one in sums]
+        if not self.is_penalised:
+            return [None] * len(sums)
+        return (self._alphas / self._squares.new_tensor(sums)).view(len(sums), -1, 1, 1).unbind()
 
-    def _data_term(self) -> Tensor:
-        """Return the sum of the samples' losses, each by its share times its batch's size."""
-        shares = self._batches.epoch_shares()
-        terms = []
-        for (logits, start, stop), targets in zip(self._parts, self._target_parts(), strict=True):
-            losses = self._loss.per_sample(logits, targets)
-            if shares is not None:
-                size = logits.shape[-1]
-                losses = losses * shares[start:stop].view(-1, size) * size
-            terms.append(losses.sum(dtype=self._sum_dtype))
-        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+    def values(self) -> list[float]:
+        """Return the epoch's losses: the batches' losses, averaged by their sizes."""
+        totals = self._squares.new_zeros(self._alphas.shape, dtype=self._sum_dtype)
+        for part in self._parts:
+            totals[part.rows] += part.total(self._sum_dtype)
+        if self.is_penalised:
+            penalties = self._weighted_squares().sum(0, dtype=self._sum_dtype)
+            totals += penalties.mul_(self._alphas).mul_(0.5)
+        values: list[float] = totals.div_(self._batches.n_samples).view(-1).tolist()
+        return values
 
-    def _target_parts(self) -> list[Tensor]:
-        """Return the epoch's targets in the shape of the logits' parts."""
-        targets = self._batches.epoch_targets()
-        # Mostly the same memory in every epoch, and three views take as long as the sum.
-        if targets is not self._targets:
-            self._targets = targets
-            self._targets_in_parts = [
-                targets[start:stop].view(-1, logits.shape[-1], targets.shape[1]).mT
-                for logits, start, stop in self._parts
-            ]
-        return self._targets_in_parts
+    def _weighted_squares(self) -> Tensor:
+        """Return the squared norms, each times its batch's size over the sum of its weights."""
+        batches, squares = self._batches, self._squares
+        if not batches.is_weighted:
+            return squares
+        sizes = squares.new_tensor(batches.sizes).view(-1, *(1,) * self._alphas.ndim)
+        weight_sums = squares.new_tensor(batches.weight_sums)
+        return torch.where(weight_sums == 0, 0.0, squares * sizes / weight_sums)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Logits of batches of one size, and what they are compared with, in the same memory always.
+
+    Attributes
+    ----------
+    loss : Loss
+        The loss.
+    rows : slice or ...
+        Which of the networks these are of.
+    logits : Tensor of shape (n_batches, ..., n_outputs, size)
+        The logits.
+    targets : Tensor of shape (n_batches, ..., 1 or n_outputs, size)
+        The targets.
+    shares : Tensor of shape (n_batches, ..., size) or None
+        The samples' shares in their batches' weights.
+    """
+
+    loss: Loss
+    rows: slice | EllipsisType
+    logits: Tensor
+    targets: Tensor
+    shares: Tensor | None
+
+    def total(self, dtype: torch.dtype) -> Tensor:
+        """Return the sums of the samples' losses, each by its share times its batch's size."""
+        losses = self.loss.per_sample(self.logits, self.targets)
+        if self.shares is not None:
+            losses = losses * self.shares * losses.shape[-1]
+        return losses.sum((0, -1), dtype=dtype)

@@ -44,7 +44,7 @@ class MixedLayers(FlatLayers):
 
     def new_buffer(self, width: int, size: int) -> Tensor:
         """Return uninitialised memory for a layer's values."""
-        return self.flat_weights.new_empty((width, size), dtype=_LOW)
+        return self.like.new_empty((width, size), dtype=_LOW)
 
     def forward(self, layer: int, inputs: Any, out: Tensor) -> Tensor:
         """Return ``weight @ inputs + bias``: (n_in, n) to (n_out, n)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -74,29 +75,35 @@ class StackedBatches:
                 batch.weight_sum = weight_sum
         return iter(self._kept)
 
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the samples have weights."""
+        return self.streams[0].batches.is_weighted
+
     def epoch_parts(
         self, start: int, stop: int, size: int
-    ) -> Iterator[tuple[int, Tensor, Tensor | None]]:
+    ) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
         """Go through the streams' targets and shares at some places of the epoch's order.
+
+        They lie in the same memory in every epoch.
 
         Yields
         ------
-        count : int
-            How many networks see the stream.
+        rows : slice
+            Which networks see the stream.
         targets : Tensor of shape (n_batches, count, 1 or n_outputs, size)
             Their targets, in batches of a size.
         shares : Tensor of shape (n_batches, 1, size) or None
             Their shares.
         """
-        for stream in self.streams:
-            targets = stream.batches.epoch_targets()[start:stop]
-            blocks = targets.view(-1, 1, size, targets.shape[1]).mT
-            shares = stream.batches.epoch_shares()
-            yield (
-                stream.count,
-                blocks.expand(-1, stream.count, -1, -1),
-                None if shares is None else shares[start:stop].view(-1, 1, size),
-            )
+        bounds = pairwise([0, *accumulate(self.counts)])
+        for (first, last), stream in zip(bounds, self.streams, strict=True):
+            for _, targets, shares in stream.batches.epoch_parts(start, stop, size):
+                yield (
+                    slice(first, last),
+                    targets.unsqueeze(1).expand(-1, last - first, -1, -1),
+                    None if shares is None else shares.unsqueeze(1),
+                )
 
     def _make_batches(self) -> Iterator[Batch]:
         """Go through the batches of the epoch, those of all streams as one."""

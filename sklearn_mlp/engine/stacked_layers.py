@@ -41,13 +41,13 @@ class StackedLayers:
         self.widths = parameters.units[1:]
         self.n_outputs = parameters.units[-1]
         self.weights = parameters.weights
-        # Any tensor of the right type and device, to make buffers like.
-        self.flat_weights = parameters.values
+        self.like = parameters.values
         self._weights_t = [weight.mT for weight in parameters.weights]
         self._bias_columns = [bias.unsqueeze(2) for bias in parameters.biases]
         self._gradients = gradient.weights
         self._bias_gradients = [bias.view(-1) for bias in gradient.biases]
         bounds = [0, *accumulate(counts)]
+        self._networks = [slice(start, stop) for start, stop in pairwise(bounds)]
         self._rows = [
             slice(start * self.widths[0], stop * self.widths[0])
             for start, stop in pairwise(bounds)
@@ -66,15 +66,23 @@ class StackedLayers:
 
     def new_buffer(self, width: int, size: int) -> Tensor:
         """Return uninitialised memory for a layer's values of all networks."""
-        return self.flat_weights.new_empty((self.k, width, size))
+        return self.like.new_empty((self.k, width, size))
+
+    def masked(self, masks: Tensor, inputs: list[Tensor]) -> Tensor:
+        """Return each network's inputs, (k, n_in, n), in the memory of their masks."""
+        for rows, samples in zip(self._networks, inputs, strict=True):
+            masks[rows].mul_(samples)
+        return masks
 
     def forward(self, layer: int, inputs: Any, out: Tensor) -> Tensor:
         """Return ``weight @ inputs + bias``: (k, n_in, n) to (k, n_out, n).
 
-        The first layer's inputs are a list of one tensor of shape (n_in, n) per stream.
+        The first layer's inputs are a list of one tensor of shape (n_in, n) per stream, unless
+        they are masked.
         """
-        if layer:
-            return torch.baddbmm(self._bias_columns[layer], self.weights[layer], inputs, out=out)
+        if isinstance(inputs, Tensor):
+            bias = self._bias_columns[layer]
+            return torch.baddbmm(bias, self.weights[layer], inputs, out=out)
         wide = out.view(-1, out.shape[2])
         for (weight, bias, _), products, rows, samples in zip(
             self._first, self._products, self._rows, inputs, strict=True
@@ -89,10 +97,11 @@ class StackedLayers:
     def gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Write the gradients of a layer's weights and biases; see `FlatLayers.gradients`.
 
-        The first layer's ``inputs_t`` are a list of one tensor of shape (n, n_in) per stream.
+        The first layer's ``inputs_t`` are a list of one tensor of shape (n, n_in) per stream,
+        unless they are masked.
         """
         wide = delta.view(-1, delta.shape[2])
-        if layer:
+        if isinstance(inputs_t, Tensor):
             torch.bmm(delta, inputs_t, out=self._gradients[layer])
         else:
             for (_, _, gradient), products, rows, samples in zip(

@@ -1,9 +1,9 @@
 """Trains k networks of one form as one: the native backend for many fits at once."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby, pairwise
+from typing import final
 
 import numpy as np
 import torch
@@ -12,14 +12,11 @@ from torch import Tensor
 from sklearn_mlp.batches import Batches
 from sklearn_mlp.dropout import StackedMasks
 from sklearn_mlp.engine.general_step import HiddenForm, make_step
+from sklearn_mlp.engine.loop import EpochLoss, Run, run_epochs, take_steps
 from sklearn_mlp.engine.stacked_batches import StackedBatches, Stream
 from sklearn_mlp.engine.stacked_layers import StackedLayers
-from sklearn_mlp.engine.stacked_loop import (
-    StackedEpochLoss,
-    StackedValidator,
-    take_stacked_steps,
-)
 from sklearn_mlp.engine.stacked_solvers import make_stacked_solver
+from sklearn_mlp.engine.stacked_validator import StackedValidator
 from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import ColumnsLoss, LabelLoss
@@ -29,7 +26,6 @@ from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.randomness import draw_seed, draws_in_training
 from sklearn_mlp.stacked_parameters import StackedParameters
 from sklearn_mlp.state import OptimizerState
-from sklearn_mlp.threads import rebalance_threads
 
 
 def stack_key(fit: PreparedFit) -> tuple[object, ...]:
@@ -95,13 +91,14 @@ def train_stack(fits: Sequence[PreparedFit]) -> None:
     own solver's numbers, its own rule of stopping. The order of calls::
 
         train_stack
-          Stack.run_epoch                 here, until no network is left
-            take_stacked_steps            stacked_loop.py
-              ClosedFormStep.gradient     step.py             as for one network
-                StackedLayers.*           stacked_layers.py   the products, of all networks
-              StackedSolver.update        stacked_solvers.py  the weights change here
-            EpochMonitor.epoch_ended      monitor.py          for each network
-            Stack.drop                    those that have stopped
+          run_epochs                       loop.py             as for one network
+            Run.epoch                      loop.py
+              take_steps                   loop.py
+                ClosedFormStep.gradient    step.py
+                  StackedLayers.*          stacked_layers.py   the products, of all networks
+                StackedSolver.update       stacked_solvers.py  the weights change here
+              EpochMonitor.epoch_ended     monitor.py          for each network
+            Stack.drop                     here, those that have stopped
 
     Parameters
     ----------
@@ -111,14 +108,7 @@ def train_stack(fits: Sequence[PreparedFit]) -> None:
     # Outside inference mode, so that the networks stay trainable by autograd.
     members = _side_by_side([Member(fit) for fit in fits])
     with inference_mode():
-        stack = Stack(members)
-        try:
-            while stack.members:
-                rebalance_threads()
-                stack.run_epoch()
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
-            stack.drop(list(range(len(stack.members))))
+        run_epochs(Stack(members))
 
 
 def _side_by_side(members: Sequence["Member"]) -> list["Member"]:
@@ -153,9 +143,9 @@ class Member:
 
     @property
     def dropout(self) -> tuple[float, ...]:
-        """The rate of each hidden layer."""
+        """The rate of the features, and of each hidden layer."""
         assert isinstance(self.fit.network, MLP)
-        return self.fit.network.dropout
+        return (self.fit.network.input_dropout, *self.fit.network.dropout)
 
 
 def _mask_generator(fit: PreparedFit) -> torch.Generator | None:
@@ -170,7 +160,8 @@ def _mask_generator(fit: PreparedFit) -> torch.Generator | None:
     return generator
 
 
-class Stack:
+@final
+class Stack(Run):
     """The networks that are still being trained, as one.
 
     Parameters
@@ -216,29 +207,23 @@ class Stack:
             )
         self._assemble()
 
-    def run_epoch(self) -> None:
-        """Train all for one epoch; let those go whose last it was."""
-        self._batches.begin_epoch()
-        n_steps, largest = len(self._batches.sizes), self._epoch_loss.largest
-        rates = [
-            [min(rate, largest) for rate in member.monitor.schedule.rates(n_steps)]
-            for member in self.members
-        ]
-        parts = (self._step, self._solver, self._batches, self._epoch_loss)
-        take_stacked_steps(*parts, list(zip(*rates, strict=True)))
-        losses, n_samples = self._epoch_loss.values(), self._batches.n_samples
+    @property
+    def monitors(self) -> list[EpochMonitor]:  # type: ignore[override]
+        """One per network."""
+        return [member.monitor for member in self.members]
+
+    def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
+        """Take the steps of one epoch, all networks at once."""
+        parts = (self._step, self._solver, self.batches, self.epoch_loss)
+        take_steps(*parts, list(zip(*rates, strict=True)))
+
+    def evaluate(self) -> None:
+        """Evaluate all on their validation sets, if they have any."""
         if self._validator is not None:
             for member, evaluation in zip(self.members, self._validator.evaluate(), strict=True):
                 member.evaluation = evaluation
-        finished = [
-            index
-            for index, (member, loss) in enumerate(zip(self.members, losses, strict=True))
-            if member.monitor.epoch_ended(loss, n_samples)
-        ]
-        if finished:
-            self.drop(finished)
 
-    def drop(self, finished: list[int]) -> None:
+    def drop(self, finished: Sequence[int]) -> None:
         """Hand networks over as they are, or at their best, and go on with the others."""
         for index in finished:
             member = self.members[index]
@@ -270,32 +255,38 @@ class Stack:
     def _assemble(self) -> None:
         """Make what depends on which networks are left."""
         config = self._config
-        self._batches = StackedBatches(self._streams)
+        self.batches = StackedBatches(self._streams)
         layers = StackedLayers(
-            self._parameters, self._gradient, self._batches.counts, config.batch_size
+            self._parameters, self._gradient, self.batches.counts, config.batch_size
         )
-        rates = zip(*(member.dropout for member in self.members), strict=True)
+        features, *hidden = (
+            rates if any(rates) else 0.0
+            for rates in zip(*(member.dropout for member in self.members), strict=True)
+        )
         form = replace(
             self._form,
-            dropout=[layer if any(layer) else 0.0 for layer in rates],
+            dropout=hidden,
+            input_dropout=features,
             masks=StackedMasks([member.masks for member in self.members]),
         )
         like = self._parameters.values
         loss = _stack_losses(self.members, like)
-        bounds = [0, *accumulate(self._batches.counts)]
+        bounds = [0, *accumulate(self.batches.counts)]
         losses = [
             _stack_losses(self.members[start:stop], like) for start, stop in pairwise(bounds)
         ]
         self._step = make_step(layers, form, loss)
         alphas = [member.config.penalty for member in self.members]
-        self._epoch_loss = StackedEpochLoss(self._step, self._batches, alphas, losses)
+        self.epoch_loss = EpochLoss(
+            self._parameters, self._step.n_outputs, self.batches, alphas, losses
+        )
         # All that share a stream hold out the same samples.
         validations = [
             (validation, stream.count)
             for first, stream in zip(bounds, self._streams, strict=False)
             if (validation := self.members[first].fit.data.validation) is not None
         ]
-        without = replace(form, dropout=[0.0] * len(form.dropout))
+        without = replace(form, dropout=[0.0] * len(hidden), input_dropout=0.0)
         self._validator = (
             StackedValidator(make_step(layers, without, loss), validations, losses)
             if validations

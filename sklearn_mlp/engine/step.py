@@ -24,8 +24,6 @@ class Step(ABC):
         Of the output.
     n_outputs : int
         The network's outputs.
-    flat_weights : Tensor of shape (n_weights,)
-        The weights, which the penalty is on.
     widest : int
         The most numbers that a sample becomes in any layer, which bounds the memory it takes.
     can_be_recorded : bool
@@ -34,7 +32,6 @@ class Step(ABC):
 
     loss: Loss
     n_outputs: int
-    flat_weights: Tensor
     widest: int
     can_be_recorded: bool
 
@@ -50,7 +47,7 @@ class Step(ABC):
         ----------
         batch : Batch
             The samples.
-        logits : Tensor of shape (n_outputs, size)
+        logits : Tensor of shape (n_outputs, size) or (k, n_outputs, size)
             Receives the values before the output activation.
         is_first : bool
             False adds to the gradients that are there.
@@ -77,7 +74,6 @@ class ClosedFormStep(Step):
         self.activation = activation
         self.loss = loss
         self.n_outputs = layers.n_outputs
-        self.flat_weights = layers.flat_weights
         self.widest = max(layers.widths)
         self.can_be_recorded = loss.is_capturable
         self._buffers: dict[int, _Buffers] = {}
@@ -156,8 +152,8 @@ class _Buffers:
         self.hidden_t = [activation.mT for activation in self.hidden]
         self.deltas = [layers.new_buffer(width, size) for width in layers.widths]
         # The loss is computed in the parameters' own type.
-        self.deltas[-1] = self.deltas[-1].to(layers.flat_weights.dtype)
-        self.ones = layers.flat_weights.new_ones(size)
+        self.deltas[-1] = self.deltas[-1].to(layers.like.dtype)
+        self.ones = layers.like.new_ones(size)
         self._equal_shares: dict[float, Tensor] = {}
 
     def equal_share(self, weight_sum: float) -> Tensor:

@@ -1,8 +1,10 @@
 """The native backend: trains a network in closed form, or by autograd where that is not enough."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from typing import final
 
 from torch import nn
 
@@ -14,7 +16,7 @@ from sklearn_mlp.engine.general_step import make_closed_form
 from sklearn_mlp.engine.graphs import EpochGraph, can_capture
 from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
-from sklearn_mlp.engine.loop import EpochLoss, run_epochs, take_steps
+from sklearn_mlp.engine.loop import EpochLoss, Run, run_epochs, take_steps
 from sklearn_mlp.engine.mixed_layers import MixedLayers
 from sklearn_mlp.engine.step import ClosedFormStep, Step
 from sklearn_mlp.input_major import input_major
@@ -26,6 +28,8 @@ from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.training_data import TrainingData
 
+BackendFit = tuple[nn.Module, TrainingData, TrainingConfig, TrainingState]
+
 
 def train(
     network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
@@ -36,12 +40,13 @@ def train(
 
         train
           run_epochs                     loop.py      until the monitor says stop
-            take_steps                   loop.py      batches (on CUDA: graphs.py), each with
-              ClosedFormStep.gradient    step.py      forward, loss gradient, backward
-                FlatLayers.*             layers.py    the products
-              AutogradStep.gradient      autograd_step.py  instead, for engine="autograd"
-              Solver.update              solvers.py   the weights change here
-            EpochMonitor.epoch_ended     monitor.py   records, stopping, best weights
+            Run.epoch                    loop.py      an epoch
+              take_steps                 loop.py      batches (on CUDA: graphs.py), each with
+                ClosedFormStep.gradient  step.py      forward, loss gradient, backward
+                  FlatLayers.*           layers.py    the products
+                AutogradStep.gradient    autograd_step.py  instead, for engine="autograd"
+                Solver.update            solvers.py   the weights change here
+              EpochMonitor.epoch_ended   monitor.py   records, stopping, best weights
           run_lbfgs                      lbfgs.py     instead of run_epochs, for solver="lbfgs"
 
     Parameters
@@ -86,7 +91,7 @@ def train(
             return
         stack.enter_context(input_major(state, parameters.layout))
         stack.enter_context(step.quiet())
-        _train_in_epochs(step, network, parameters, gradient, data, config, state)
+        run_epochs(SingleRun((network, data, config, state), step, parameters, gradient))
 
 
 def _closed_form(
@@ -106,27 +111,56 @@ def _closed_form(
     return make_closed_form(layers, network, config.loss)
 
 
-def _train_in_epochs(
-    step: Step,
-    network: nn.Module,
-    parameters: ParameterVector,
-    gradient: ParameterVector,
-    data: TrainingData,
-    config: TrainingConfig,
-    state: TrainingState,
-) -> None:
-    """Train with a first-order solver."""
-    average = make_average(parameters.memory, config, state)
-    solver = make_solver(parameters, gradient, config, state, average)
-    batches = Batches(
-        data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
-    )
-    monitor = EpochMonitor(
-        config, state, network, parameters.memory, data.validation, average=average
-    )
-    epoch_loss = EpochLoss(step, batches, config.penalty)
-    parts = (step, solver, batches, epoch_loss)
-    is_graph = step.can_be_recorded and can_capture(batches, solver, parameters.values.device)
-    run_epoch = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)
-    run_epochs(run_epoch, epoch_loss, batches, monitor)
-    solver.remember()
+@final
+class SingleRun(Run):
+    """One network, whose parameters are one vector.
+
+    Parameters
+    ----------
+    fit : tuple
+        What a backend gets; the samples dense where the step wants them to be.
+    step : Step
+        Computes its gradients.
+    parameters, gradient : ParameterVector
+        Its parameters, and where the step writes their gradients.
+    """
+
+    def __init__(
+        self,
+        fit: BackendFit,
+        step: Step,
+        parameters: ParameterVector,
+        gradient: ParameterVector,
+    ) -> None:
+        network, data, config, state = fit
+        average = make_average(parameters.memory, config, state)
+        self._solver = make_solver(parameters, gradient, config, state, average)
+        self.batches = Batches(
+            data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
+        )
+        self.monitors = [
+            EpochMonitor(
+                config, state, network, parameters.memory, data.validation, average=average
+            )
+        ]
+        self.epoch_loss = EpochLoss(
+            parameters, step.n_outputs, self.batches, [config.penalty], [step.loss]
+        )
+        parts = (step, self._solver, self.batches, self.epoch_loss)
+        device = parameters.values.device
+        is_graph = step.can_be_recorded and can_capture(self.batches, self._solver, device)
+        self._take_steps = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)
+
+    def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
+        """Take the steps of one epoch, or replay them where they were recorded."""
+        self._take_steps(rates[0])
+
+    def evaluate(self) -> None:
+        """Leave it to the monitor."""
+
+    def drop(self, finished: Sequence[int]) -> None:
+        """End the run."""
+        for monitor in self.monitors:
+            monitor.restore_best()
+        self.monitors = []
+        self._solver.remember()

@@ -138,7 +138,7 @@ class Quantiles(Loss):
         """Return the quantiles, with an axis for the levels if there may be several."""
         if not self.is_several:
             return outputs
-        return outputs.reshape(len(outputs), -1, len(self.levels))
+        return outputs.reshape(*outputs.shape[:-1], -1, len(self.levels))
 
     def _by_target(self, logits: Tensor) -> Tensor:
         """Return the logits as (..., n_targets, n_levels, n_samples)."""
@@ -190,11 +190,11 @@ class GaussianNLL(Loss):
 
     def predictions(self, outputs: Any) -> Any:
         """Return the means."""
-        return outputs[:, : outputs.shape[1] // 2]
+        return outputs[..., : outputs.shape[-1] // 2]
 
     def deviations(self, outputs: Any) -> Any:
         """Return the standard deviations, (n_samples, n_targets)."""
-        return outputs[:, outputs.shape[1] // 2 :]
+        return outputs[..., outputs.shape[-1] // 2 :]
 
 
 @lru_cache(maxsize=64)
