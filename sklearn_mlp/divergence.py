@@ -57,4 +57,6 @@ def _likely_causes(parameters: Mapping[str, Any]) -> list[str]:
     if parameters["epsilon"] < torch.finfo(torch.float32).tiny:
         # It is 0 in float32, and what it is added to may be 0, too.
         names.append("epsilon")
+    if callable(parameters.get("loss")):
+        names.append("loss")
     return [f"{name}={parameters[name]!r}" for name in names]
