@@ -11,8 +11,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.batches import Batch
+from sklearn_mlp.engine import general_step
 from sklearn_mlp.engine.autograd_step import AutogradStep
-from sklearn_mlp.engine.general_step import make_closed_form
 from sklearn_mlp.engine.layers import FlatLayers
 from sklearn_mlp.engine.mixed_layers import MixedLayers
 from sklearn_mlp.losses import MulticlassLogLoss
@@ -29,7 +29,7 @@ def gradients_of(network, batch, layers_type):
     parameters = ParameterVector.of(network)
     gradient = parameters.empty_like()
     layers = layers_type(parameters, gradient, batch.size)
-    step = make_closed_form(layers, network, MulticlassLogLoss())
+    step = general_step.make_step(layers, general_step.HiddenForm.of(network), MulticlassLogLoss())
     logits = torch.empty(4, batch.size)
     with step.quiet():
         step.gradient(batch, logits)

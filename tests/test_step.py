@@ -9,7 +9,7 @@ from torch.nn import functional
 from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.batches import Batch
-from sklearn_mlp.engine.general_step import make_closed_form
+from sklearn_mlp.engine import general_step
 from sklearn_mlp.engine.layers import FlatLayers
 from sklearn_mlp.losses import BinaryLogLoss, MulticlassLogLoss, Poisson, SquaredError
 from sklearn_mlp.network import MLP, ParameterVector, draw_initial_weights
@@ -40,7 +40,9 @@ def make_step(units, activation, loss):
     draw_initial_weights(network, np.random.RandomState(0))
     parameters = ParameterVector.of(network)
     gradient = parameters.empty_like()
-    step = make_closed_form(FlatLayers(parameters, gradient, 1), network, loss)
+    step = general_step.make_step(
+        FlatLayers(parameters, gradient, 1), general_step.HiddenForm.of(network), loss
+    )
     return network, gradient, step
 
 

@@ -1,21 +1,18 @@
 """The closed-form step of networks with dropout, skipped layers and any of our activations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor
 
 from sklearn_mlp.activations import ACTIVATIONS, Activation
 from sklearn_mlp.dropout import MaskSource
-from sklearn_mlp.engine.layers import FlatLayers
-from sklearn_mlp.engine.stacked_layers import StackedLayers
-from sklearn_mlp.engine.step import ClosedFormStep, _Buffers
+from sklearn_mlp.engine.closed_form import Buffers, ClosedFormStep, PlainStep
+from sklearn_mlp.engine.layers import Layers
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP
-
-Layers = FlatLayers | StackedLayers
 
 
 @dataclass(frozen=True)
@@ -64,41 +61,36 @@ class HiddenForm:
         return first if is_single and not first.keeps_input and not has_more else None
 
 
-def make_closed_form(layers: FlatLayers, network: MLP, loss: Loss) -> ClosedFormStep:
-    """Return the simplest step that does all that a network has."""
-    return make_step(layers, HiddenForm.of(network), loss)
-
-
-def make_step(layers: Layers, form: HiddenForm, loss: Loss) -> ClosedFormStep:
+def make_step(layers: Layers, form: HiddenForm, loss: Loss) -> ClosedFormStep[Any]:
     """Return the simplest step for a form."""
     single = form.single_activation
     if single is None:
-        return GeneralClosedFormStep(layers, form, loss)
-    return ClosedFormStep(layers, single, loss)
+        return GeneralStep(layers, form, loss)
+    return PlainStep(layers, single, loss)
 
 
-class GeneralClosedFormStep(ClosedFormStep):
-    """Computes the gradient of a loss on a batch, as `ClosedFormStep` does, of more networks.
+@final
+class GeneralStep(ClosedFormStep["_GeneralBuffers"]):
+    """The step of networks with dropout, skipped layers and any of our activations.
 
     Parameters
     ----------
-    layers : FlatLayers or StackedLayers
-        The affine maps, which also hold the gradients.
+    layers, loss
+        As `ClosedFormStep` takes them.
     form : HiddenForm
-        What comes between them.
-    loss : Loss
-        Of the output.
+        What comes between the affine maps.
     """
 
     def __init__(self, layers: Layers, form: HiddenForm, loss: Loss) -> None:
-        super().__init__(layers, ACTIVATIONS["identity"], loss)
+        super().__init__(layers, loss)
         self.form = form
         # A recorded epoch would repeat its masks.
         self.can_be_recorded = not (form.input_dropout or any(form.dropout))
 
-    def _forward(self, inputs: Any, buffers: _Buffers, logits: Tensor) -> None:
-        """Fill the hidden values and the logits; ``inputs`` are (n_features, n)."""
-        assert isinstance(buffers, _GeneralBuffers)
+    def _make_buffers(self, size: int) -> "_GeneralBuffers":
+        return _GeneralBuffers(self.layers, self.form, size)
+
+    def _forward(self, inputs: Any, buffers: "_GeneralBuffers", logits: Tensor) -> None:
         if buffers.input_mask is not None:
             mask = self.form.masks.fill(buffers.input_mask, self.form.input_dropout)
             inputs = self.layers.masked(mask, inputs)
@@ -106,9 +98,13 @@ class GeneralClosedFormStep(ClosedFormStep):
             inputs = layer.forward(self.layers.forward(index, inputs, layer.affine), inputs)
         self.layers.forward(len(buffers.layers), inputs, logits)
 
-    def _backward(self, inputs: Any, buffers: _Buffers, delta: Tensor, gradients: Any) -> None:
-        """Fill the gradients from the output's delta; ``inputs`` are (n, n_features)."""
-        assert isinstance(buffers, _GeneralBuffers)
+    def _backward(
+        self,
+        inputs: Any,
+        buffers: "_GeneralBuffers",
+        delta: Tensor,
+        gradients: Callable[..., None],
+    ) -> None:
         carried: Tensor | None = None
         for index in range(len(buffers.layers), 0, -1):
             layer = buffers.layers[index - 1]
@@ -121,13 +117,9 @@ class GeneralClosedFormStep(ClosedFormStep):
             inputs = buffers.input_mask.mT
         gradients(0, delta, inputs, buffers.ones)
 
-    def _make_buffers(self, size: int) -> "_GeneralBuffers":
-        buffers = _GeneralBuffers(self.layers, self.form, size)
-        self._buffers[size] = buffers
-        return buffers
 
-
-class _GeneralBuffers(_Buffers):
+@final
+class _GeneralBuffers(Buffers):
     """What a step on a given number of samples writes to.
 
     Attributes
@@ -150,6 +142,7 @@ class _GeneralBuffers(_Buffers):
         self.input_mask = layers.new_buffer(n_features, size) if form.input_dropout else None
 
 
+@final
 class _HiddenLayer:
     """A hidden layer after its affine map, on a given number of samples.
 

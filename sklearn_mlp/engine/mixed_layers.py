@@ -1,29 +1,29 @@
 """The affine maps in mixed precision: products in bfloat16, weights and gradients in float32."""
 
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from sklearn_mlp.engine.layers import FlatLayers
+from sklearn_mlp.engine.layers import OneNetworkLayers
 from sklearn_mlp.network import ParameterVector
 
 _LOW = torch.bfloat16
 
 
-class MixedLayers(FlatLayers):
+@final
+class MixedLayers(OneNetworkLayers):
     """One network's layers, whose products take and give bfloat16.
 
     The weights that training changes stay float32: a bfloat16 has eight significant bits, in
     which small steps would be lost. They are copied into bfloat16 once per step. Hidden values and
     their gradients are bfloat16, too; logits, the loss and the gradients of the parameters are
-    float32. The same as autograd does under `torch.autocast`. Gradients are not added to: only
-    ``lbfgs`` does that, which needs more precision.
+    float32. The same as autograd does under `torch.autocast`.
 
     Parameters
     ----------
     parameters, gradient, n_samples
-        As `FlatLayers` takes them; in float32.
+        As `OneNetworkLayers` takes them; in float32.
     """
 
     def __init__(
@@ -70,3 +70,7 @@ class MixedLayers(FlatLayers):
         self.weight_gradients[layer].copy_(product)
         bias = self.bias_gradients[layer]
         torch.sum(delta, dim=1, dtype=bias.dtype, out=bias)
+
+    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
+        """Refuse: only ``lbfgs`` adds gradients, which needs more precision."""
+        raise NotImplementedError("lbfgs does not run in mixed precision")

@@ -6,16 +6,18 @@ matrix with a row per network would make the products fall off their fast path.
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from sklearn_mlp.engine.layers import Layers
 from sklearn_mlp.products import choose_products
 from sklearn_mlp.stacked_parameters import StackedParameters
 
 
-class StackedLayers:
+@final
+class StackedLayers(Layers):
     """The layers of k networks.
 
     Networks that see the same samples lie side by side: their first layers are one wide product.
@@ -68,11 +70,11 @@ class StackedLayers:
         """Return uninitialised memory for a layer's values of all networks."""
         return self.like.new_empty((self.k, width, size))
 
-    def masked(self, masks: Tensor, inputs: list[Tensor]) -> Tensor:
+    def masked(self, mask: Tensor, inputs: Any) -> Tensor:
         """Return each network's inputs, (k, n_in, n), in the memory of their masks."""
         for rows, samples in zip(self._networks, inputs, strict=True):
-            masks[rows].mul_(samples)
-        return masks
+            mask[rows].mul_(samples)
+        return mask
 
     def forward(self, layer: int, inputs: Any, out: Tensor) -> Tensor:
         """Return ``weight @ inputs + bias``: (k, n_in, n) to (k, n_out, n).
@@ -95,7 +97,7 @@ class StackedLayers:
         return torch.bmm(self._weights_t[layer], delta, out=out)
 
     def gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
-        """Write the gradients of a layer's weights and biases; see `FlatLayers.gradients`.
+        """Write the gradients of a layer's weights and biases; see `Layers.gradients`.
 
         The first layer's ``inputs_t`` are a list of one tensor of shape (n, n_in) per stream,
         unless they are masked.
@@ -109,3 +111,7 @@ class StackedLayers:
             ):
                 products.multiply(wide[rows], samples, gradient)
         torch.mv(wide, ones, out=self._bias_gradients[layer])
+
+    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
+        """Refuse: only ``lbfgs`` adds gradients, whose networks are not stacked."""
+        raise NotImplementedError("lbfgs does not run in stacks")

@@ -94,7 +94,7 @@ def train_stack(fits: Sequence[PreparedFit]) -> None:
           run_epochs                       loop.py             as for one network
             Run.epoch                      loop.py
               take_steps                   loop.py
-                ClosedFormStep.gradient    step.py
+                ClosedFormStep.gradient    closed_form.py
                   StackedLayers.*          stacked_layers.py   the products, of all networks
                 StackedSolver.update       stacked_solvers.py  the weights change here
               EpochMonitor.epoch_ended     monitor.py          for each network

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_mlp.engine.step import ClosedFormStep
+from sklearn_mlp.engine.closed_form import ClosedFormStep
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.training_data import ValidationData
@@ -28,7 +28,7 @@ class StackedValidator:
 
     def __init__(
         self,
-        step: ClosedFormStep,
+        step: ClosedFormStep[Any],
         validations: Sequence[tuple[ValidationData, int]],
         losses: Sequence[Loss],
     ) -> None:

@@ -1,10 +1,10 @@
 """The native backend: trains a network in closed form, or by autograd where that is not enough."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import final
+from typing import Any, final
 
 from torch import nn
 
@@ -12,13 +12,14 @@ from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batches
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.autograd_step import AutogradStep
-from sklearn_mlp.engine.general_step import make_closed_form
+from sklearn_mlp.engine.closed_form import ClosedFormStep
+from sklearn_mlp.engine.general_step import HiddenForm, make_step
 from sklearn_mlp.engine.graphs import EpochGraph, can_capture
-from sklearn_mlp.engine.layers import FlatLayers, SparseInputLayers
+from sklearn_mlp.engine.layers import FlatLayers, Layers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
 from sklearn_mlp.engine.loop import EpochLoss, Run, run_epochs, take_steps
 from sklearn_mlp.engine.mixed_layers import MixedLayers
-from sklearn_mlp.engine.step import ClosedFormStep, Step
+from sklearn_mlp.engine.step import Step
 from sklearn_mlp.input_major import input_major
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
@@ -42,7 +43,7 @@ def train(
           run_epochs                     loop.py      until the monitor says stop
             Run.epoch                    loop.py      an epoch
               take_steps                 loop.py      batches (on CUDA: graphs.py), each with
-                ClosedFormStep.gradient  step.py      forward, loss gradient, backward
+                ClosedFormStep.gradient  closed_form.py  forward, loss gradient, backward
                   FlatLayers.*           layers.py    the products
                 AutogradStep.gradient    autograd_step.py  instead, for engine="autograd"
                 Solver.update            solvers.py   the weights change here
@@ -101,14 +102,14 @@ def _closed_form(
     config: TrainingConfig,
     *,
     is_sparse: bool,
-) -> ClosedFormStep:
+) -> ClosedFormStep[Any]:
     """Return the step of a network whose gradients are written out."""
     assert isinstance(network, MLP)
-    layers_type = SparseInputLayers if is_sparse else FlatLayers
+    layers_type: Callable[..., Layers] = SparseInputLayers if is_sparse else FlatLayers
     if config.is_mixed:
         layers_type = MixedLayers
     layers = layers_type(parameters, gradient, config.batch_size)
-    return make_closed_form(layers, network, config.loss)
+    return make_step(layers, HiddenForm.of(network), config.loss)
 
 
 @final
