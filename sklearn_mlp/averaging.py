@@ -59,8 +59,8 @@ class WeightAverage:
             yield
             return
         weights = self._live.clone()
-        self._live.copy_(self._state.values)
         try:
+            self._live.copy_(self._state.values)
             yield
         finally:
             self._live.copy_(weights)

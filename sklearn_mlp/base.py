@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from torch import nn
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.callbacks import EpochTasks
+from sklearn_mlp.checkpoint import Checkpoint
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.devices import resolve_device
 from sklearn_mlp.divergence import check_trained
@@ -122,16 +123,24 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     ) -> Self:
         """Fit, or with ``incremental`` go on for one epoch; ``codec`` is as in `_check_fit`.
 
-        The estimator stays as it was up to `_finish`, which sets all attributes at once.
+        The estimator stays as it was up to `_finish`, which sets all attributes at once; only a
+        network that training goes on with changes before, and is put back if the fit fails.
         """
         checked = self._check_fit(
             X, y, sample_weight, validation_set, incremental=incremental, codec=codec
         )
-        prepared = self._prepare(checked, incremental=incremental)
-        tasks = self._begin_tasks(X, sample_weight, checked, prepared)
-        with epoch_bar(type(self).__name__, prepared.config, prepared.state) as bars:
-            self._train(prepared.observed_by(*tasks, *bars))
-        self._finish(prepared)
+        earlier = None if checked.is_first else Checkpoint(self.module_, self._state)
+        prepared = None
+        try:
+            prepared = self._prepare(checked, incremental=incremental)
+            tasks = self._begin_tasks(X, sample_weight, checked, prepared)
+            with epoch_bar(type(self).__name__, prepared.config, prepared.state) as bars:
+                self._train(prepared.observed_by(*tasks, *bars))
+            self._finish(prepared)
+        except BaseException:
+            if earlier is not None and self._state is earlier.state:
+                earlier.restore(has_begun=prepared is not None)
+            raise
         for task in tasks:
             task.fit_ended()
         return self
@@ -214,7 +223,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             state = TrainingState()
             fit_dtype = checked.dtype
         else:
-            network, state = self.module_, self._state.own()
+            network, state = self.module_, replace(self._state.own())
             dtype, fit_dtype = self.dtype_, self._fit_dtype
             self._check_same_outputs(n_outputs, loss)
             architecture.go_on(network, self._architecture)

@@ -246,7 +246,8 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
     def history_(self) -> pd.DataFrame:
         """A row per epoch: losses, validation score, learning rate, seconds."""
         self._fitted_network("history_")
-        frame = pd.DataFrame(vars(self._state.history))
+        history = self._state.history
+        frame = pd.DataFrame({name: history.column(name) for name in history.COLUMNS})
         frame.index = pd.RangeIndex(1, len(frame) + 1, name="epoch")
         return frame
 

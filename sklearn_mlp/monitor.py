@@ -4,6 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -98,26 +99,23 @@ class EpochMonitor:
         n_samples : int
             How many samples it used.
         """
-        state = self.state
-        state.n_iter += 1
-        state.loss = loss
-        state.samples_seen += n_samples
-        self._say("Iteration %d, loss = %.8f", state.n_iter, loss)
+        self._say("Iteration %d, loss = %.8f", self.state.n_iter + 1, loss)
         if self._average is None:
-            return self._look(loss)
-        self._average.epoch_ended(state.epochs_scheduled + 1)
+            return self._look(loss, n_samples)
+        self._average.epoch_ended(self.state.epochs_scheduled + 1)
         with self._average.in_place():
-            return self._look(loss)
+            return self._look(loss, n_samples)
 
-    def _look(self, loss: float) -> bool:
+    def _look(self, loss: float, n_samples: int) -> bool:
         """Evaluate the network as it is, record it, and tell whether training is to end."""
         state = self.state
         validation_loss, score = self._validate() if self._validate else (np.nan, np.nan)
-        is_better = self._compare_score(score) if self._validate else False
+        found: dict[str, Any] = {"samples_seen": state.samples_seen + n_samples}
+        is_better = self._compare_score(score, found) if self._validate else False
         if not self.is_stopping_early:
-            is_better = self._compare_loss(loss)
-        state.no_improvement_count = 0 if is_better else state.no_improvement_count + 1
-        self._record(loss, validation_loss, score)
+            is_better = self._compare_loss(loss, found)
+        found["no_improvement_count"] = 0 if is_better else state.no_improvement_count + 1
+        self._record(loss, validation_loss, score, found)
         self.schedule.epoch_ended()
         is_last = self._is_last()
         for observer in self.config.observers:
@@ -139,7 +137,7 @@ class EpochMonitor:
         if state.best is None or (config.incremental and not state.is_converged):
             return
         # Not where the user has interrupted before there was a score.
-        last = state.history.validation_score[-1:]
+        last = state.history.column("validation_score")[-1:]
         if state.best_validation_score == -np.inf and not np.isfinite(last).all():
             self._warn(_NOTHING_TO_GO_BY)
         state.best.restore(self._live)
@@ -174,25 +172,25 @@ class EpochMonitor:
             stacklevel=1,  # from this package, so that a filter by module="sklearn" takes it
         )
 
-    def _compare_loss(self, loss: float) -> bool:
-        """Keep the best loss and tell whether this one improved on it by more than ``tol``."""
+    def _compare_loss(self, loss: float, found: dict[str, Any]) -> bool:
+        """Find the best loss and tell whether this one improved on it by more than ``tol``."""
         best = self.state.best_loss
         assert best is not None
         # Written so that a NaN counts as an improvement, as it does in scikit-learn.
         is_better = not loss > best - self.config.tol
-        self.state.best_loss = min(best, loss) if loss == loss else best
+        found["best_loss"] = min(best, loss) if loss == loss else best
         return is_better
 
-    def _compare_score(self, score: float) -> bool:
-        """Keep the best score, with the weights, and tell whether this one improved on it."""
+    def _compare_score(self, score: float, found: dict[str, Any]) -> bool:
+        """Find the best score, with the weights, and tell whether this one improved on it."""
         best = self.state.best_validation_score
         assert best is not None
         self._say("Validation score: %f", score)
         self._check_score(score)
         if score > best:
-            self.state.best_validation_score = score
+            found["best_validation_score"] = score
             if self.is_stopping_early:
-                self.state.best = Snapshot.of(self._live)
+                found["best"] = Snapshot.of(self._live)
         return not score < best + self.config.tol
 
     def _check_score(self, score: float) -> None:
@@ -205,19 +203,22 @@ class EpochMonitor:
         if self.is_stopping_early and scoring not in (None, "loss") and not math.isfinite(score):
             raise ValueError(
                 f"scoring={scoring!r} must return a finite number where early stopping goes by "
-                f"it, got {score} after epoch {self.state.n_iter}."
+                f"it, got {score} after epoch {self.state.n_iter + 1}."
             )
 
-    def _record(self, loss: float, validation_loss: float, score: float) -> None:
-        """Append the epoch to the history."""
+    def _record(
+        self, loss: float, validation_loss: float, score: float, found: dict[str, Any]
+    ) -> None:
+        """Append the epoch to the history, and let the state have what else was found."""
         now = time.perf_counter()
-        self.state.history.append(
-            loss=loss,
-            validation_loss=validation_loss,
-            validation_score=score,
-            learning_rate=self.schedule.last_rate,
-            seconds=now - self._epoch_began,
-        )
+        row = {
+            "loss": loss,
+            "validation_loss": validation_loss,
+            "validation_score": score,
+            "learning_rate": self.schedule.last_rate,
+            "seconds": now - self._epoch_began,
+        }
+        self.state.epoch_recorded(row, **found)
         self._epoch_began = now
 
     def _stalled(self) -> bool:

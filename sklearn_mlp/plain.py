@@ -80,7 +80,7 @@ def plain(value: Any) -> Any:
         return kind(plain(item) for item in value)
     if PLAIN_CLASSES.get(kind.__name__) is not kind:
         return value
-    attributes = vars(value)
+    attributes = value.__getstate__() or {}
     if kind is SavedTensor:
         # What a file is mapped to is a class of its own.
         attributes = {**attributes, "values": np.asarray(value.values)}

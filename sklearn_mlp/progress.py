@@ -27,7 +27,7 @@ class EpochBar:
         """Advance by an epoch; a bar never stops training."""
         figures = {"loss": f"{self._state.loss:.4f}"}
         if self._state.is_validated:
-            figures["score"] = f"{self._state.history.validation_score[-1]:.4f}"
+            figures["score"] = f"{self._state.history.column('validation_score')[-1]:.4f}"
         self._bar.set_postfix(figures, refresh=False)
         self._bar.update()
         return False

@@ -520,6 +520,19 @@ class _Net(NeuralNet):
         """Whether `trim_for_prediction` has taken away what training needs."""
         return getattr(self, "_trimmed_for_prediction", False)
 
+    def checkpoint(self) -> Callable[[], None]:
+        """Return what puts back all that a fit changes of the net, besides the network."""
+        attributes, n_epochs, loss = dict(vars(self)), len(self.history), self.loss_
+
+        def restore() -> None:
+            """Put it back; what callbacks keep is their own affair."""
+            self.__dict__ = attributes
+            del self.history[n_epochs:]
+            if not self.is_trimmed:
+                self.criterion_.loss = loss
+
+        return restore
+
     def plain(self, backend_params: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return what a saved estimator keeps of the net: what a new one would not have.
 

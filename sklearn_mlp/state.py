@@ -3,48 +3,64 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 
-@dataclass
+@dataclass(frozen=True)
 class History:
-    """One entry per epoch, or iteration of ``lbfgs``, over all calls since the first `fit`.
+    """One row per epoch, or iteration of ``lbfgs``, over all calls since the first `fit`.
+
+    A history does not change: the next epoch makes another, which goes on in the same list. So
+    the state of a fit takes up an epoch whole, by one assignment, or not at all; and where a fit
+    fails, the history of the one before is what it was.
+
+    ===================  ========================================================================
+    column
+    ===================  ========================================================================
+    ``loss``             the training loss, penalty included
+    ``validation_loss``  the loss on the validation set, without the penalty; NaN without a set
+    ``validation_score`` the score on the validation set, likewise
+    ``learning_rate``    that of the epoch's last step; NaN for ``lbfgs``
+    ``seconds``          the epoch's wall time
+    ===================  ========================================================================
 
     Attributes
     ----------
-    loss : list of float
-        The training loss, penalty included.
-    validation_loss : list of float
-        The loss on the validation set, without the penalty; NaN for an epoch that had none.
-    validation_score : list of float
-        The score on the validation set; NaN for an epoch that had none.
-    learning_rate : list of float
-        The learning rate that the epoch ended with: of its last step; NaN for ``lbfgs``.
-    seconds : list of float
-        The epoch's wall time.
+    rows : list of tuple of float
+        The rows.
+    length : int
+        How many of them there are; what comes after them is another history's, or nobody's.
     """
 
-    loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    validation_score: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+    length: int = 0
 
-    def append(self, **values: float) -> None:
-        """Add an epoch, all columns at once: an interrupt must not leave them of two lengths."""
-        row = [(getattr(self, name), value) for name, value in values.items()]
-        assert len(row) == len(vars(self))
-        for column, value in row:
-            column.append(value)
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        *("loss", "validation_loss", "validation_score", "learning_rate", "seconds"),
+    )
+
+    def with_epoch(self, **values: float) -> "History":
+        """Return the history that has one more epoch."""
+        del self.rows[self.length :]
+        self.rows.append(tuple(values[name] for name in self.COLUMNS))
+        return History(self.rows, self.length + 1)
+
+    def column(self, name: str) -> list[float]:
+        """Return a column."""
+        place = self.COLUMNS.index(name)
+        return [row[place] for row in self.rows[: self.length]]
 
     def epochs(self, name: str) -> list[float]:
-        """Return a copy of a column without iterations of ``lbfgs``, which have no rate."""
-        rows = zip(getattr(self, name), self.learning_rate, strict=True)
+        """Return a column without iterations of ``lbfgs``, which have no rate."""
+        rows = zip(self.column(name), self.column("learning_rate"), strict=True)
         return [value for value, rate in rows if not math.isnan(rate)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"rows": self.rows[: self.length], "length": self.length}
 
 
 @dataclass
@@ -227,7 +243,8 @@ class TrainingState:
         A record per epoch.
     trainer : object or None
         What the backend wants to find again in the next call, such as skorch's net. Its method
-        ``plain(backend_params)`` says what is saved of it, without the network.
+        ``plain(backend_params)`` says what is saved of it, without the network, and
+        ``checkpoint()`` returns a function that puts back what a fit changes of it.
     seed : int or None
         Of what the network draws in the next call, if it draws anything while it trains.
     """
@@ -250,6 +267,12 @@ class TrainingState:
     history: History = field(default_factory=History)
     trainer: Any = None
     seed: int | None = None
+
+    def epoch_recorded(self, row: dict[str, float], **others: Any) -> None:
+        """Take up an epoch, with all that changes by it, at once: an interrupt leaves no half."""
+        history = self.history.with_epoch(**row)
+        changed = {"history": history, "n_iter": self.n_iter + 1, "loss": row["loss"], **others}
+        self.__dict__.update(changed)
 
     def own(self) -> "TrainingState":
         """Make tensors of what was loaded, before it is changed; return itself."""

@@ -168,11 +168,10 @@ class _IterationRecord:
     def __call__(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
         """Take note of one iteration."""
         self.best = intermediate_result.x.copy()
-        self._state.loss = float(intermediate_result.fun)
-        self._state.n_iter += 1
+        loss = float(intermediate_result.fun)
         if self._config.is_printing:
-            print(f"Iteration {self._state.n_iter}, loss = {self._state.loss:.8f}")
-        self._record()
+            print(f"Iteration {self._state.n_iter + 1}, loss = {loss:.8f}")
+        self._record(loss)
         max_time = self._config.max_time
         if max_time is not None and time.perf_counter() - self._began >= max_time:
             warnings.warn(
@@ -192,7 +191,7 @@ class _IterationRecord:
     def _is_at_limit(self) -> bool:
         return self.is_stopped or self._state.n_iter == self._config.max_iter
 
-    def _record(self) -> None:
+    def _record(self, loss: float) -> None:
         """Append the iteration to the history."""
         validation_loss = score = np.nan
         if self._validate is not None or self._config.observers:
@@ -201,13 +200,14 @@ class _IterationRecord:
         if self._validate is not None:
             validation_loss, score = self._validate()
         now = time.perf_counter()
-        self._state.history.append(
-            loss=self._state.loss,
-            validation_loss=validation_loss,
-            validation_score=score,
-            learning_rate=np.nan,
-            seconds=now - self._iteration_began,
-        )
+        row = {
+            "loss": loss,
+            "validation_loss": validation_loss,
+            "validation_score": score,
+            "learning_rate": np.nan,
+            "seconds": now - self._iteration_began,
+        }
+        self._state.epoch_recorded(row)
         self._iteration_began = now
 
 
