@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target
 from torch import Tensor, nn
 
 from sklearn_mlp import metrics
@@ -18,6 +18,15 @@ from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.class_weights import asks_for_balance, weigh_classes
 from sklearn_mlp.inputs import on_host, validate_training_data
+from sklearn_mlp.label_codecs import (
+    ClassCodec,
+    ColumnsCodec,
+    LabelCodec,
+    check_same_classes,
+    read_classes,
+    read_labels,
+)
+from sklearn_mlp.labels import as_rows, show
 from sklearn_mlp.losses import Loss, choose_classifier_loss
 from sklearn_mlp.losses.choice import CLASSIFIER_LOSSES
 from sklearn_mlp.losses.labels import both_classes
@@ -26,18 +35,9 @@ from sklearn_mlp.prediction import widened
 from sklearn_mlp.sklearn_internals import (
     Interval,
     StrOptions,
-    check_partial_fit_first_call,
     fit_context,
 )
-from sklearn_mlp.targets import (
-    ClassCodec,
-    ColumnsCodec,
-    LabelCodec,
-    as_column,
-    has_columns,
-    read_classes,
-    read_labels,
-)
+from sklearn_mlp.target_checks import as_column, validate_targets
 from sklearn_mlp.training_data import Metric
 
 
@@ -594,9 +594,10 @@ or a subclass of torch.optim.Optimizer, default='adam'
         ----------
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
             The samples.
-        y : array-like of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_columns)
+        y : array-like or Tensor of shape (n_samples,), (n_samples, n_labels) or \
+                (n_samples, n_columns)
             The true labels.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like or Tensor of shape (n_samples,), default=None
             Weights.
 
         Returns
@@ -605,12 +606,16 @@ or a subclass of torch.optim.Optimizer, default='adam'
             The share of samples whose labels are all right.
         """
         self._check_is_fitted()
-        if not isinstance(self._codec, ColumnsCodec):
-            return super().score(X, y, sample_weight)
-        predictions, y = self.predict(X), np.asarray(on_host(y))
-        if y.shape != predictions.shape:
-            raise ValueError(f"y must have the shape {predictions.shape}, got {y.shape}.")
-        return float(np.average((predictions == y).all(axis=1), weights=sample_weight))
+        with config_context(array_api_dispatch=False):
+            y, sample_weight = on_host(y), on_host(sample_weight)
+            if not isinstance(self._codec, ColumnsCodec):
+                return float(super().score(X, y, sample_weight))
+            predictions = self.predict(X)
+            labels = np.asarray(as_rows(y), dtype=object)
+            if labels.shape != predictions.shape:
+                raise ValueError(f"y must have the shape {predictions.shape}, got {labels.shape}.")
+            is_right = (predictions == labels).all(axis=1)
+            return float(np.average(is_right, weights=sample_weight))
 
     def _probabilities(self, logits: Tensor, dtype: torch.dtype) -> Tensor:
         """Return a column per class; in multilabel tasks a column per label."""
@@ -620,7 +625,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         return both_classes(self._loss, widened(logits, dtype), is_rounded=is_rounded)
 
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
-        X, y = validate_training_data(self, X, y, y_numeric=False, reset=reset)
+        X, y = validate_training_data(self, X, as_rows(y), reset=reset)
         return X, as_column(y)
 
     def _take_classes(self, y: Any, classes: Any) -> LabelCodec | None:
@@ -628,24 +633,17 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
         They become the estimator's when it has been fitted.
         """
-        has_output_per_class = self.output_activation == "softmax"
-        if has_columns(classes):
-            codec = read_classes(classes)
-            if not hasattr(self, "classes_"):
-                return codec
-            if not _are_equal(codec.classes, self.classes_):
-                raise ValueError(
-                    f"`classes={classes!r}` is not the same as on last call to partial_fit, "
-                    f"was: {self.classes_!r}"
-                )
+        if hasattr(self, "classes_"):
+            if classes is not None:
+                check_same_classes(classes, self._codec)
             return None
-        # The check writes the classes onto what it is given.
-        if not check_partial_fit_first_call(self._double(), classes):
-            return None
-        # Not known before the first call: how many columns, not which classes.
-        is_multilabel = type_of_target(on_host(y)).startswith("multilabel")
-        labels = on_host(y) if is_multilabel else on_host(classes)
-        return read_labels(labels, has_output_per_class=has_output_per_class)
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return read_classes(
+            classes,
+            validate_targets(self, on_host(as_rows(y))),
+            has_output_per_class=self.output_activation == "softmax",
+        )
 
     def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> LabelCodec:
         return read_labels(y, has_output_per_class=self.output_activation == "softmax")
@@ -662,7 +660,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
     def _check_validation_targets(self, y: np.ndarray, codec: LabelCodec) -> None:
         unknown = codec.unknown_labels(y)
         if len(unknown):
-            raise ValueError(f"y has classes that are not in the training set's y: {unknown}.")
+            raise ValueError(
+                f"y has classes that are not in the training set's y: {show(unknown)}."
+            )
 
     def _learned(self, codec: LabelCodec, features: Mapping[str, Any]) -> dict[str, Any]:
         return {**super()._learned(codec, features), "classes_": codec.classes}
@@ -694,12 +694,3 @@ or a subclass of torch.optim.Optimizer, default='adam'
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True
         return tags
-
-
-def _are_equal(classes: Any, others: Any) -> bool:
-    """Tell whether two lists of the classes of each column are the same."""
-    return (
-        isinstance(others, list)
-        and len(classes) == len(others)
-        and all(np.array_equal(one, other) for one, other in zip(classes, others, strict=True))
-    )

@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from sklearn_mlp.sparse import SparseRows
+from sklearn_mlp.target_checks import validate_targets
 
 # Below so many numbers torch does not divide a conversion among threads.
 _FEW_NUMBERS = 32768
@@ -30,8 +31,8 @@ _NUMPY_TYPES = {
 
 
 def validate_training_data(
-    estimator: BaseEstimator, X: Any, y: Any, *, y_numeric: bool, reset: bool
-) -> tuple[Any, np.ndarray]:
+    estimator: BaseEstimator, X: Any, y: Any, *, reset: bool
+) -> tuple[Any, Any]:
     """Check ``X`` and ``y`` as scikit-learn's MLP does; return them, converted only where needed.
 
     Parameters
@@ -40,8 +41,6 @@ def validate_training_data(
         Gets ``n_features_in_`` and ``feature_names_in_`` if ``reset``, is compared with if not.
     X, y : array-like, sparse matrix, DataFrame or Tensor
         What the user passed.
-    y_numeric : bool
-        Whether ``y`` must be numbers.
     reset : bool
         Whether this is a first fit.
 
@@ -49,27 +48,22 @@ def validate_training_data(
     -------
     X : ndarray, CSR or CSC matrix, or Tensor
         Integers stay integers: they are converted once, straight into the training type.
-    y : ndarray
+    y : ndarray or CSR matrix
         The targets.
     """
-    y = on_host(y)
     if isinstance(X, Tensor):
         X = _validate_tensor(estimator, X, reset=reset)
-        y = validate_data(
-            estimator, "no_validation", y, multi_output=True, y_numeric=y_numeric, reset=reset
+    else:
+        X = validate_data(
+            estimator,
+            X,
+            accept_sparse=["csr", "csc"],
+            dtype=_accepted_dtypes(X),
+            reset=reset,
         )
-        check_consistent_length(X, y)
-        return X, y
-    return validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse=["csr", "csc"],
-        multi_output=True,
-        y_numeric=y_numeric,
-        dtype=_accepted_dtypes(X),
-        reset=reset,
-    )
+    y = validate_targets(estimator, on_host(y))
+    check_consistent_length(X, y)
+    return X, y
 
 
 def features_of(estimator: BaseEstimator) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import scipy.sparse
 import torch
+from sklearn import config_context
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
@@ -20,7 +22,8 @@ from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_lo
 from sklearn_mlp.losses.choice import REGRESSOR_LOSSES
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
 from sklearn_mlp.sklearn_internals import Interval, StrOptions, fit_context
-from sklearn_mlp.targets import NumberCodec, as_column, check_numbers, check_range
+from sklearn_mlp.target_checks import as_column, as_numbers, check_range
+from sklearn_mlp.targets import NumberCodec
 from sklearn_mlp.training_data import Metric
 
 
@@ -426,8 +429,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         ----------
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
             The samples.
-        y : array-like or Tensor of shape (n_samples,) or (n_samples, n_outputs)
-            The numbers to predict.
+        y : array-like, sparse matrix or Tensor of shape (n_samples,) or (n_samples, n_outputs)
+            The numbers to predict; sparse ones are made dense.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights. As in scikit-learn each batch is averaged by its own: a weight of 2 counts as
             the sample twice where one batch holds all samples, nearly so in large batches, and
@@ -527,9 +530,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
         ----------
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
             The samples.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        y : array-like, sparse matrix or Tensor of shape (n_samples,) or (n_samples, n_targets)
             The true numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like or Tensor of shape (n_samples,), default=None
             Weights.
 
         Returns
@@ -544,11 +547,18 @@ or a subclass of torch.optim.Optimizer, default='adam'
             If ``y`` is not a finite number for each prediction, or there is not a weight for each.
         """
         self._check_is_fitted()
-        if not isinstance(self._loss, Quantiles):
-            return super().score(X, y, sample_weight)
-        predictions = np.asarray(on_host(self.predict(X)))
+        with config_context(array_api_dispatch=False):
+            y, sample_weight = on_host(y), on_host(sample_weight)
+            y = y.toarray() if scipy.sparse.issparse(y) else y
+            if not isinstance(self._loss, Quantiles):
+                return float(super().score(X, y, sample_weight))
+            return self._score_quantiles(self.predict(X), y, sample_weight)
+
+    def _score_quantiles(self, predictions: np.ndarray, y: Any, sample_weight: Any) -> float:
+        """Return the score of predictions at each level."""
+        assert isinstance(self._loss, Quantiles)
         # As `r2_score` checks them.
-        values = check_array(on_host(y), ensure_2d=False, dtype=np.float64, input_name="y")
+        values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(values, predictions, sample_weight)
         values = values.reshape(len(values), -1)
         predictions = predictions.reshape(len(predictions), -1)
@@ -589,8 +599,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         return values
 
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
-        X, y = validate_training_data(self, X, y, y_numeric=True, reset=reset)
-        check_numbers(y)
+        X, y = validate_training_data(self, X, y, reset=reset)
+        y = as_numbers(y)
         check_range(y, self.loss)
         return X, as_column(y)
 

@@ -27,6 +27,7 @@ from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.input_major import input_major
 from sklearn_mlp.inputs import take_over
+from sklearn_mlp.label_codecs import ColumnsCodec, LabelCodec
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.monitor import EpochMonitor
@@ -40,7 +41,7 @@ from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
-from sklearn_mlp.targets import ColumnsCodec, LabelCodec, TargetCodec
+from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import rebalance_threads
 from sklearn_mlp.training_data import TrainingData
 

@@ -1,0 +1,126 @@
+"""What is asked of ``y`` before it is labels or numbers, and of the numbers of a regression."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
+
+
+def validate_targets(estimator: BaseEstimator, y: Any) -> Any:
+    """Check targets as scikit-learn does, in messages that name ``y``.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        For messages.
+    y : array-like or sparse matrix of shape (n_samples,) or (n_samples, n_columns)
+        On the host.
+
+    Returns
+    -------
+    y : ndarray or CSR matrix
+        Of any type but complex ones.
+    """
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    _check_is_array_like(y)
+    with naming("y"):
+        return check_array(
+            y,
+            accept_sparse="csr",
+            ensure_2d=False,
+            dtype=None,
+            input_name="y",
+            estimator=estimator,
+        )
+
+
+def _check_is_array_like(y: Any) -> None:
+    """Refuse what NumPy would take for a single object, and masks, which it would leave off."""
+    if isinstance(y, Iterable) and not hasattr(y, "__len__"):
+        raise TypeError(
+            f"y must be an array or a list, got a {type(y).__name__}, which can be read only "
+            "once; pass list(y)."
+        )
+    if isinstance(y, str | bytes | set | frozenset | dict):
+        raise TypeError(
+            "y must be an array or a list with a label or number for each sample, got a "
+            f"{type(y).__name__}."
+        )
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        raise ValueError(
+            f"y must not be masked, but {np.ma.count_masked(y)} of its {y.size} values are; leave "
+            "these samples out of X and y, or fill in values by y.filled()."
+        )
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Say of errors that do not say so that they are about an argument."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if re.search(rf"\b{name}\b", str(error)):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"In {name}: {error}") from error
+
+
+def as_numbers(y: Any) -> np.ndarray:
+    """Return the checked targets of a regression as an array of finite numbers.
+
+    Sparse ones become dense: the network's outputs are.
+
+    Raises
+    ------
+    TypeError
+        If they are no numbers, or strings that look like some; scikit-learn's is of the same kind.
+    ValueError
+        If one is missing, or no number.
+    """
+    if scipy.sparse.issparse(y):
+        return y.toarray()
+    if y.dtype == object:
+        with naming("y"):
+            y = y.astype(np.float64)
+        # What was None.
+        assert_all_finite(y, input_name="y")
+    if y.dtype.kind not in "biuf":
+        raise TypeError(
+            f"y must be numbers, got {y.dtype}; convert it, such as by y.astype(float)."
+        )
+    return y
+
+
+def as_column(y: np.ndarray) -> np.ndarray:
+    """Flatten a target of shape (n_samples, 1), with scikit-learn's warning."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        return column_or_1d(y, warn=True)
+    return y
+
+
+def check_range(y: np.ndarray, loss: Any) -> None:
+    """Check that targets are in the range of the loss.
+
+    Raises
+    ------
+    ValueError
+        If a target is negative where the loss is Poisson's, or not positive where it is gamma's.
+    """
+    bounds = {"poisson": ">= 0", "gamma": "> 0"}
+    if callable(loss) or loss not in bounds:
+        return
+    least = y.min()
+    if least < 0 or (least == 0 and loss == "gamma"):
+        raise ValueError(
+            f"Some value(s) of y are out of the valid range of the loss {loss!r}: y must be "
+            f"{bounds[loss]}, got a minimum of {least}."
+        )
