@@ -1,8 +1,8 @@
 """The private parts of scikit-learn that this package uses, all in one place.
 
 Each has no public counterpart: the parameter table and its error sentences, the check of sample
-weights, the first-call logic of `partial_fit`, the reading of SciPy's optimisation result, taking
-rows of whatever a user passes, and what the batched searches are made of.
+weights, the reading of SciPy's optimisation result, taking rows of whatever a user passes, and
+what the batched searches are made of.
 They have been stable since scikit-learn 1.4; the package requires 1.9, against which it is tested.
 No other module imports a private name of scikit-learn's; what its classes ask of ours, such as
 ``_parameter_constraints``, is named where ours define it.
@@ -46,9 +46,6 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.metaestimators import _safe_split as safe_split
-from sklearn.utils.multiclass import (
-    _check_partial_fit_first_call as check_partial_fit_first_call,
-)
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
@@ -65,7 +62,6 @@ __all__ = [
     "StrOptions",
     "check_method_params",
     "check_optimize_result",
-    "check_partial_fit_first_call",
     "check_sample_weight",
     "constraints_of",
     "fit_and_score",
