@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from sklearn_mlp.architecture import Architecture
+from sklearn_mlp.label_codecs import ClassCodec, ColumnsCodec
 from sklearn_mlp.losses import classification, custom, errors, labels, regression
 from sklearn_mlp.state import (
     AverageState,
@@ -21,7 +22,7 @@ from sklearn_mlp.state import (
     Snapshot,
     TrainingState,
 )
-from sklearn_mlp.targets import ClassCodec, ColumnsCodec, NumberCodec
+from sklearn_mlp.targets import NumberCodec
 
 # The key under which a dictionary says what it stands for.
 KIND = "sklearn_mlp"
