@@ -17,7 +17,7 @@ from sklearn_mlp.network import MLP
 from sklearn_mlp.network_memory import check_memory
 from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.plain_numbers import plain_number
-from sklearn_mlp.randomness import seeded_torch
+from sklearn_mlp.random_numbers import seeded_torch
 from sklearn_mlp.user_module import make_module
 
 MODULE_PREFIX = "module__"

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sklearn_mlp.network import MLP, draw_initial_weights
-from sklearn_mlp.randomness import draw_seed, seeded_torch
+from sklearn_mlp.random_numbers import draw_seed, seeded_torch
 
 # Each returns a weight, (n_out, n_in).
 Draw = Callable[[np.random.RandomState, int, int], np.ndarray]

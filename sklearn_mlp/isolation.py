@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from sklearn_mlp import kernels, randomness, threads
+from sklearn_mlp import kernels, random_numbers, threads
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -27,14 +27,14 @@ def isolated(function: Callable[Params, Result]) -> Callable[Params, Result]:
     @wraps(function)
     def apart(*args: Params.args, **kwargs: Params.kwargs) -> Result:
         found = threads.find_threads()
-        is_seeding = randomness.is_seeding()
+        is_seeding = random_numbers.is_seeding()
         devices = kernels.autocast_devices() if kernels.is_autocast_on() else []
 
         def put_back() -> None:
             """Undo what is not undone yet; doing it twice does no harm."""
             threads.put_back_threads(found)
             if not is_seeding:
-                randomness.give_back_generators()
+                random_numbers.give_back_generators()
             if devices or kernels.is_autocast_on():
                 _put_back_autocast(devices)
 

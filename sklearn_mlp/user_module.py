@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mlp.network import trained_parameters
-from sklearn_mlp.randomness import draw_seed, seeded_torch
+from sklearn_mlp.random_numbers import draw_seed, seeded_torch
 
 
 def make_module(

@@ -23,7 +23,8 @@ from sklearn_mlp.losses.labels import ColumnsLoss, LabelLoss
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.prepared import PreparedFit
-from sklearn_mlp.randomness import draw_seed, draws_in_training
+from sklearn_mlp.random_numbers import draw_seed
+from sklearn_mlp.randomness import draws_in_training
 from sklearn_mlp.stacked_parameters import StackedParameters
 from sklearn_mlp.state import OptimizerState
 

@@ -13,7 +13,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mlp.fit_many import count_outputs
-from sklearn_mlp.search.stack import FoldFit, Settings, fit_and_score_stack
+from sklearn_mlp.search.folds import FoldFit
+from sklearn_mlp.search.stack import Settings, fit_and_score_stack
 from sklearn_mlp.sklearn_internals import has_callbacks, is_fit_and_score, warn_of_other_search
 from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
 

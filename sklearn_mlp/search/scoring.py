@@ -1,7 +1,7 @@
 """Scoring the candidates of a stack: scikit-learn's scorers, and its default one, faster."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from sklearn_mlp.classifier import TorchMLPClassifier
 from sklearn_mlp.inputs import validate_samples
 from sklearn_mlp.isolation import isolated
 from sklearn_mlp.prediction import predict_in_chunks
+from sklearn_mlp.search.folds import FoldFit, FoldSamples
 from sklearn_mlp.sklearn_internals import (
     BaseScorer,
     MultimetricScorer,
@@ -19,9 +20,6 @@ from sklearn_mlp.sklearn_internals import (
     scorers_of,
 )
 from sklearn_mlp.threads import shared_threads
-
-if TYPE_CHECKING:
-    from sklearn_mlp.search.stack import FoldFit, FoldSamples
 
 
 class Scorer:
@@ -52,7 +50,7 @@ class Scorer:
         )
 
     def __call__(
-        self, estimator: Any, fit: "FoldFit", fold: "FoldSamples", X: Any, *, is_train: bool
+        self, estimator: Any, fit: FoldFit, fold: FoldSamples, X: Any, *, is_train: bool
     ) -> Any:
         """Return the score, or the scores by name, on the fold's test or training part."""
         rows = fit.train if is_train else fit.test
@@ -86,7 +84,7 @@ class Scorer:
 
 
 @isolated
-def _accuracy(network: TorchMLPClassifier, fold: "FoldSamples", *, is_train: bool) -> float:
+def _accuracy(network: TorchMLPClassifier, fold: FoldSamples, *, is_train: bool) -> float:
     """Return ``network.score`` of the fold; its samples are checked once for all candidates."""
     samples, y = (fold.X_train, fold.y_train) if is_train else (fold.X_test, fold.y_test)
     name = "train" if is_train else "test"
