@@ -1,8 +1,8 @@
-"""The hidden layers' activations: each as a function, in place, and backwards."""
+"""The hidden layers' activations: each as a module, in place, and backwards."""
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,8 +17,9 @@ class Activation:
 
     Attributes
     ----------
-    function : callable
-        Differentiable by autograd, leaves its input as it is.
+    module : type
+        A class of torch's: an instance is what the network has in each layer, and what tools that
+        explain networks know it by. Leaves its input as it is.
     apply_ : callable
         The same in place.
     backward_ : callable
@@ -29,13 +30,21 @@ class Activation:
         The numerator under the root of the bound of the initial weights.
     keeps_input : bool
         Whether the derivative cannot be told from the output.
+    settings : mapping
+        The attributes of an instance on which ``apply_`` and ``backward_`` rely.
     """
 
-    function: Callable[[Tensor], Tensor]
+    module: type[nn.Module]
     apply_: Callable[[Tensor], Tensor]
     backward_: Callable[[Tensor, Tensor], Tensor]
     gain: float = 6.0
     keeps_input: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def function(self) -> Callable[[Tensor], Tensor]:
+        """The activation as a function, differentiable by autograd."""
+        return self.module()
 
 
 def _identity(values: Tensor) -> Tensor:
@@ -49,23 +58,69 @@ def _identity_backward_(delta: Tensor, activated: Tensor) -> Tensor:
 _F = nn.functional
 
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(_identity, _identity, _identity_backward_),
-    "logistic": Activation(torch.sigmoid, torch.sigmoid_, kernels.logistic_backward_, gain=2.0),
-    "tanh": Activation(torch.tanh, torch.tanh_, kernels.tanh_backward_),
-    "relu": Activation(torch.relu, torch.relu_, kernels.relu_backward_),
-    "leaky_relu": Activation(_F.leaky_relu, _F.leaky_relu_, kernels.leaky_relu_backward_),
-    "elu": Activation(_F.elu, _F.elu_, kernels.elu_backward_),
-    "selu": Activation(_F.selu, _F.selu_, kernels.selu_backward_),
-    "gelu": Activation(_F.gelu, kernels.gelu_, kernels.gelu_backward_, keeps_input=True),
-    "silu": Activation(_F.silu, kernels.silu_, kernels.silu_backward_, keeps_input=True),
-    "mish": Activation(_F.mish, kernels.mish_, kernels.mish_backward_, keeps_input=True),
+    "identity": Activation(nn.Identity, _identity, _identity_backward_),
+    "logistic": Activation(nn.Sigmoid, torch.sigmoid_, kernels.logistic_backward_, gain=2.0),
+    "tanh": Activation(nn.Tanh, torch.tanh_, kernels.tanh_backward_),
+    "relu": Activation(nn.ReLU, torch.relu_, kernels.relu_backward_),
+    "leaky_relu": Activation(
+        nn.LeakyReLU,
+        _F.leaky_relu_,
+        kernels.leaky_relu_backward_,
+        settings={"negative_slope": 0.01},
+    ),
+    "elu": Activation(nn.ELU, _F.elu_, kernels.elu_backward_, settings={"alpha": 1.0}),
+    "selu": Activation(nn.SELU, _F.selu_, kernels.selu_backward_),
+    "gelu": Activation(
+        nn.GELU,
+        kernels.gelu_,
+        kernels.gelu_backward_,
+        keeps_input=True,
+        settings={"approximate": "none"},
+    ),
+    "silu": Activation(nn.SiLU, kernels.silu_, kernels.silu_backward_, keeps_input=True),
+    "mish": Activation(nn.Mish, kernels.mish_, kernels.mish_backward_, keeps_input=True),
     "softplus": Activation(
-        _F.softplus, kernels.softplus_, kernels.softplus_backward_, keeps_input=True
+        nn.Softplus,
+        kernels.softplus_,
+        kernels.softplus_backward_,
+        keeps_input=True,
+        settings={"beta": 1.0, "threshold": 20.0},
     ),
 }
 
 # What a layer may have: a name from the table, or a function of the user's.
 LayerActivation = str | Callable[[Tensor], Tensor]
+
+
+class FunctionActivation(nn.Module):
+    """A function of the user's as a module, so that it can be hooked as any other activation.
+
+    Parameters
+    ----------
+    function : callable
+        Of a tensor.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Apply the function."""
+        return self.function(inputs)
+
+    def extra_repr(self) -> str:
+        """Name the function in the printed form."""
+        return str(getattr(self.function, "__name__", repr(self.function)))
+
+
+def make_activation(activation: LayerActivation) -> nn.Module:
+    """Return a layer's activation as a module of its own; one of the user's is copied."""
+    if isinstance(activation, str):
+        return ACTIVATIONS[activation].module()
+    if isinstance(activation, nn.Module):
+        return copy.deepcopy(activation)
+    return FunctionActivation(activation)
 
 
 def activation_per_layer(activation: Any, n_hidden: int) -> tuple[LayerActivation, ...]:

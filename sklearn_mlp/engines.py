@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sklearn_mlp.alterations import altered_training
 from sklearn_mlp.network import MLP
 
 
@@ -22,7 +23,7 @@ def reason_for_autograd(network: nn.Module) -> str | None:
         return f"normalization={network.normalization!r} has no closed form here"
     if any(callable(activation) for activation in network.activations):
         return "an activation is a callable"
-    return None
+    return altered_training(network)
 
 
 def choose_engine(network: nn.Module, backend: str) -> str:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 HAS_FUSED_ADAM = hasattr(torch, "_fused_adam_")
 
@@ -324,3 +324,63 @@ def adam_update_many_(
         amsgrad=False,
         maximize=False,
     )
+
+
+# What a module knows of itself, read without its slow way of looking attributes up. Where torch
+# keeps it under another name, a module counts as changed: it is called, which is slower.
+_BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
+# torch empties and fills the same dictionaries.
+_ON_ALL_MODULES = [
+    getattr(torch.nn.modules.module, f"_global{name}", {"": "unknown"})
+    for name in ("_forward_hooks", "_forward_pre_hooks", *_BACKWARD_HOOKS)
+]
+
+
+def has_hooks_on_all_modules() -> bool:
+    """Tell whether torch has hooks that every module calls."""
+    return any(_ON_ALL_MODULES)
+
+
+def is_called_plainly(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Tell whether a call of a module is nothing but ``kind.forward``."""
+    known = module.__dict__
+    return (
+        type(module) is kind
+        and not known.get("_forward_hooks", True)
+        and not known.get("_forward_pre_hooks", True)
+        and "forward" not in known
+    )
+
+
+def has_backward_hooks(module: nn.Module) -> bool:
+    """Tell whether a module calls hooks when autograd goes back through it."""
+    return any(module.__dict__.get(name, True) for name in _BACKWARD_HOOKS)
+
+
+def has_gradient_hooks(parameter: Tensor) -> bool:
+    """Tell whether a parameter calls hooks when it gets its gradient."""
+    hooks = (parameter._backward_hooks, getattr(parameter, "_post_accumulate_grad_hooks", None))
+    return any(hooks)
+
+
+def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:
+    """Return a module's own parameters, by name, without those of its parts."""
+    found: dict[str, nn.Parameter | None] = module.__dict__.get("_parameters") or {}
+    return found
+
+
+def parts_of(module: nn.Module) -> dict[str, nn.Module]:
+    """Return a module's parts by name; one that is there twice is so here."""
+    found: dict[str, nn.Module] | None = module.__dict__.get("_modules")
+    return dict(module.named_children()) if found is None else found
+
+
+def is_training_anywhere(network: nn.Module) -> bool:
+    """Tell whether a module, or any part of it, is in training mode."""
+    modules = [network]
+    while modules:
+        module = modules.pop()
+        if module.training:
+            return True
+        modules += filter(None, parts_of(module).values())
+    return False

@@ -1,8 +1,7 @@
 """The network: an ordinary `torch.nn.Module`, its initial weights, its flat parameters."""
 
-import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any, Self, cast
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.activations import ACTIVATIONS, activation_per_layer, gains
+from sklearn_mlp.activations import activation_per_layer, gains, make_activation
 from sklearn_mlp.dropout import Dropout, MaskSource, dropout_per_layer
 from sklearn_mlp.normalization import NORMALIZATIONS
 
@@ -47,11 +46,14 @@ class MLP(nn.Module):
     layers : torch.nn.ModuleList of torch.nn.Linear
         Weights are ``(out_features, in_features)``, as torch has them: ``coefs_`` transposed.
     activations : tuple of str or callable
-        One per hidden layer.
+        What was asked for, one per hidden layer.
+    activation_modules : torch.nn.ModuleDict
+        What is called, one module per hidden layer, under its number.
     dropout : tuple of float
         One per hidden layer.
     is_plain : bool
-        Whether a prediction is nothing but linear layers and activations of ours.
+        Whether a prediction is nothing but linear layers and activations of ours, unless the user
+        has changed something since; `sklearn_mlp.alterations` tells.
     is_skipped : tuple of bool
         For each hidden layer, whether its inputs are added to its values.
     masks : MaskSource
@@ -90,12 +92,9 @@ class MLP(nn.Module):
         per_layer = activation_per_layer(activation, len(self.layers) - 1)
         # A tuple: an attribute that is a module would become a part of this one.
         self._activation = (activation,)
-        modules = {
-            str(layer): copy.deepcopy(entry)
-            for layer, entry in enumerate(per_layer)
-            if isinstance(entry, nn.Module)
-        }
-        self.activation_modules = nn.ModuleDict(modules) if modules else None
+        self.activation_modules = nn.ModuleDict(
+            {str(layer): make_activation(entry) for layer, entry in enumerate(per_layer)}
+        )
         self.activations = per_layer
         self.is_plain = (
             self.normalization is None
@@ -153,26 +152,37 @@ class MLP(nn.Module):
 
     def hidden_values(self, inputs: Tensor, n_layers: int) -> Tensor:
         """Return the values of the last of the first hidden layers, so many; none: the inputs."""
+        self._check_lengths()
+        activations = list(self.activation_modules.values())
         if self.dropouts is not None:
             inputs = self.dropouts[0](inputs)
         for index, layer in enumerate(self.linear_layers[:n_layers]):
             values = layer(inputs)
             if self.normalization is not None:
                 values = self.normalizations[index](values)
-            values = self._function(index)(values)
+            values = activations[index](values)
             if self.dropouts is not None:
                 values = self.dropouts[index + 1](values)
-            inputs = values + inputs if self.is_skipped[index] else values
+            # The user may have added layers.
+            is_skipped = index < len(self.is_skipped) and self.is_skipped[index]
+            inputs = values + inputs if is_skipped else values
         return inputs
 
-    def _function(self, layer: int) -> Callable[[Tensor], Tensor]:
-        """Return a hidden layer's activation as a function."""
-        activation = self.activations[layer]
-        if isinstance(activation, str):
-            return ACTIVATIONS[activation].function
-        if self.activation_modules is not None and str(layer) in self.activation_modules:
-            return cast(Callable[[Tensor], Tensor], self.activation_modules[str(layer)])
-        return activation
+    def _check_lengths(self) -> None:
+        """Check that there is as much between the layers as they need: the user may add some."""
+        n_hidden = len(self.layers) - 1
+        parts = {"activation_modules": n_hidden}
+        if self.normalization is not None:
+            parts["normalizations"] = n_hidden
+        if self.dropouts is not None:
+            parts["dropouts"] = n_hidden + 1
+        for name, needed in parts.items():
+            if len(getattr(self, name)) != needed:
+                raise ValueError(
+                    f"{name} must have {needed} entries for the {n_hidden + 1} layers that the "
+                    f"network has, got {len(getattr(self, name))}; torch.nn.Identity() does "
+                    "nothing in a place."
+                )
 
     def extra_repr(self) -> str:
         """Name the activation in the printed form."""
@@ -345,6 +355,17 @@ def own_memory(network: nn.Module) -> None:
     for value in chain(network.parameters(), network.buffers()):
         if value.untyped_storage().nbytes() != value.nbytes:
             value.data = value.detach().clone()
+
+
+def place_of(network: nn.Module) -> Tensor:
+    """Return a tensor of the type, and on the device, that a network computes in.
+
+    A module may have no parameters of its own, such as a quantised one, and others than numbers.
+    """
+    for value in chain(network.parameters(), network.buffers()):
+        if value.is_floating_point():
+            return value
+    return torch.empty(0)
 
 
 def trained_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

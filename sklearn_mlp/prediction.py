@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mlp.activations import ACTIVATIONS
+from sklearn_mlp.alterations import Affine, plain_layers
 from sklearn_mlp.inputs import check_overflow, convert, take_over
-from sklearn_mlp.kernels import inference_mode
-from sklearn_mlp.network import MLP
+from sklearn_mlp.kernels import inference_mode, is_training_anywhere
+from sklearn_mlp.network import MLP, place_of
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 
 # A chunk's activations should stay in the cache of a core, and fill an accelerator.
@@ -37,13 +38,20 @@ def _affine(weight: Tensor, bias: Tensor, inputs: Tensor | SparseBatch) -> Tenso
 
 
 class _PlainForward:
-    """What a plain network computes, with the activations applied in place."""
+    """What a plain network computes, with the activations applied in place.
+
+    Parameters
+    ----------
+    network : MLP
+        The network.
+    layers : list of (Tensor, Tensor)
+        Its weights and biases, as `plain_layers` has found them.
+    """
 
     takes_sparse = True
 
-    def __init__(self, network: MLP) -> None:
-        # Looking a parameter up in a module takes as long as a small product: once is enough.
-        *hidden, self._last = [(layer.weight, layer.bias) for layer in network.linear_layers]
+    def __init__(self, network: MLP, layers: list[Affine]) -> None:
+        *hidden, self._last = layers
         applies = [ACTIVATIONS[cast(str, name)].apply_ for name in network.activations]
         self._hidden = list(zip(hidden, applies, strict=True))
         self.like = self._last[0]
@@ -56,10 +64,11 @@ class _PlainForward:
 
 
 def _forward_of(network: nn.Module) -> "_PlainForward | _ModuleForward":
-    """Return the fastest way to run a network."""
-    if isinstance(network, MLP) and network.is_plain:
-        return _PlainForward(network)
-    return _ModuleForward(network)
+    """Return the fastest way to run a network, as it is now."""
+    layers = plain_layers(network)
+    if layers is None:
+        return _ModuleForward(network)
+    return _PlainForward(cast(MLP, network), layers)
 
 
 class _ModuleForward:
@@ -68,16 +77,23 @@ class _ModuleForward:
     takes_sparse = False
 
     def __init__(self, network: nn.Module) -> None:
-        self._network = network.eval() if network.training else network
-        self.like = next(network.parameters())
+        # All of it: a part may be new, or the user may have set its mode.
+        self._network = network.eval() if is_training_anywhere(network) else network
+        self.like = place_of(network)
         # A module may keep a tensor that it makes; one made in inference mode could not be
         # trained with.
         self.quiet = torch.no_grad
 
     def __call__(self, inputs: Tensor | SparseBatch) -> Tensor:
-        logits: Tensor = self._network(inputs)
-        # It may be a part of the module, or of the samples, and is changed in place.
-        return logits.clone()
+        logits = self._network(inputs)
+        if not isinstance(logits, Tensor):
+            raise TypeError(
+                f"module_ must return a tensor, got {type(logits).__name__}; its hooks may return "
+                "None or what takes the place of the outputs."
+            )
+        # It may be a part of the module, or of the samples, and is changed in place. Where the
+        # module switches autograd on by itself, nothing here follows it.
+        return logits.detach().clone()
 
 
 def widened(logits: Tensor, dtype: torch.dtype) -> Tensor:

@@ -80,8 +80,7 @@ def _layers_of_mlp(network: MLP, out_activation: str) -> list[LayerSummary]:
         if network.normalization is not None:
             form.insert(1, f"{network.normalization} normalization")
             n_parameters += count_parameters(network.normalizations[index])
-        if isinstance(activation, nn.Module) and network.activation_modules is not None:
-            n_parameters += count_parameters(network.activation_modules[str(index)])
+        n_parameters += count_parameters(network.activation_modules[str(index)])
         if network.dropout[index]:
             form.append(f"dropout {network.dropout[index]:g}")
         if network.is_skipped[index]:
