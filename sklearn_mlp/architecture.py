@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sklearn_mlp.activations import activation_per_layer, try_activations
 from sklearn_mlp.dropout import dropout_per_layer
 from sklearn_mlp.initial_weights import draw_weights
-from sklearn_mlp.network import MLP
+from sklearn_mlp.network import MLP, place_of
 from sklearn_mlp.network_memory import check_memory
 from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.plain_numbers import plain_number
@@ -188,7 +188,7 @@ class Architecture:
                 )
         if isinstance(network, MLP):
             if self.activation is not earlier.activation and self.activation != earlier.activation:
-                like: torch.Tensor = next(network.parameters())
+                like = place_of(network)
                 self._try_activations(like.dtype, like.device)
                 network.use_activation(self.activation)
                 network.to(like.device, like.dtype)

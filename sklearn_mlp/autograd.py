@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.input_major import copied_in_order
 from sklearn_mlp.losses import Loss
+from sklearn_mlp.network import trained_parameters
 from sklearn_mlp.solvers import Solver
 from sklearn_mlp.state import OptimizerState, map_tensors
 
@@ -95,20 +96,16 @@ class SolverOptimizer(torch.optim.Optimizer):
     def __init__(self, params: Any, lr: float) -> None:
         super().__init__(params, {"lr": lr})
 
-    def bind(self, solver: Solver, learning_rate: float) -> None:
-        """Make ready for a fit with a solver, whose parameters these are."""
+    def bind(self, solver: Solver, network: nn.Module, learning_rate: float) -> None:
+        """Make ready for a fit with a solver of those of a network's parameters that are trained.
+
+        The user may have put others in their place since the last one.
+        """
         self._solver, self._memory = solver, solver.state
-        values, gradient = solver.parameters, solver.gradient
-        ours = [*values.weights, *values.biases]
-        views = [*gradient.weights, *gradient.biases]
-        places = {value.data_ptr(): view for value, view in zip(ours, views, strict=True)}
-        parameters = [value for group in self.param_groups for value in group["params"]]
-        # Some may be frozen.
-        self._gradients = [
-            (value, places[value.data_ptr()])
-            for value in parameters
-            if value.requires_grad and value.data_ptr() in places
-        ]
+        self.param_groups[0]["params"] = list(network.parameters())
+        weights, biases = trained_parameters(network)
+        views = [*solver.gradient.weights, *solver.gradient.biases]
+        self._gradients = list(zip([*weights, *biases], views, strict=True))
         self.learning_rate = learning_rate
 
     def release(self) -> None:

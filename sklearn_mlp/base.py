@@ -46,6 +46,7 @@ from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
 from sklearn_mlp.training_data import Metric, Samples, TrainingData, ValidationData
+from sklearn_mlp.user_module import check_changed, check_numbers, dtype_to_go_on
 from sklearn_mlp.validation import (
     NO_VALIDATION_SET,
     ValidationSet,
@@ -224,13 +225,18 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             fit_dtype = checked.dtype
         else:
             network, state = self.module_, replace(self._state.own())
-            dtype, fit_dtype = self.dtype_, self._fit_dtype
+            check_numbers(network, "module_")
+            dtype, fit_dtype = dtype_to_go_on(network, self.dtype_), self._fit_dtype
             self._check_same_outputs(n_outputs, loss)
             architecture.go_on(network, self._architecture)
             if self.dtype != "auto":
                 dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
+            samples = first_rows(X, dtype, device)
 
         network.to(device=device, dtype=dtype)
+        if not checked.is_first or callable(self.weight_init):
+            # Either is given the layers to do with as it likes.
+            check_changed(network, samples, n_outputs)
         learned = self._learned(checked.codec, checked.features)
         view = self._view(network, loss, fit_dtype, n_outputs, learned)
         data = self._training_data(checked, view, random_state)

@@ -17,7 +17,7 @@ from sklearn_mlp.hidden import HiddenActivationsMixin, up_to_layer
 from sklearn_mlp.inputs import exact_dtype, prediction_dtype, validate_samples
 from sklearn_mlp.isolation import isolated
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network import MLP, count_parameters
+from sklearn_mlp.network import MLP, count_parameters, place_of
 from sklearn_mlp.parameterized import Parameterized
 from sklearn_mlp.prediction import predict_in_chunks, widened
 from sklearn_mlp.prepared import PreparedFit
@@ -32,7 +32,7 @@ def predicting_attributes(
     network: nn.Module, loss: Loss, fit_dtype: np.dtype, n_outputs: int
 ) -> dict[str, Any]:
     """Return the fitted attributes that predictions need."""
-    parameter = next(network.parameters())
+    parameter = place_of(network)
     return {
         "module_": network,
         "device_": parameter.device,

@@ -63,14 +63,19 @@ class EpochMonitor:
         self._validate = validate
         if validation is not None and validate is None:
             self._validate = Validator(network, validation, config.loss)
-        counters = [buffer for buffer in network.buffers() if not buffer.is_floating_point()]
-        self._live = [weights, *counters]
+        self._counters = [value for value in network.buffers() if not value.is_floating_point()]
+        self._live = [weights, *self._counters]
         self._began = self._epoch_began = time.perf_counter()
         state.n_iter = 0
         state.is_validated = validation is not None
         state.is_converged = False
         if not self.is_stopping_early and state.best_loss is None:
             state.best_loss = np.inf
+        self._begin_watching()
+
+    def follow(self, weights: Tensor, average: WeightAverage | None) -> None:
+        """Watch on, where other parameters are trained from now on, in other memory."""
+        self._live, self._average = [weights, *self._counters], average
         self._begin_watching()
 
     def _begin_watching(self) -> None:

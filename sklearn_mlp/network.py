@@ -243,12 +243,15 @@ class Layout:
         Of the floating-point buffers, such as the running statistics of a batch normalisation.
     is_input_major : bool
         Whether the first weight lies transposed in memory, as sparse samples want it.
+    names : tuple of str
+        Of the weights, of the biases, and of all buffers: by which a later call knows them again.
     """
 
     weights: tuple[tuple[int, ...], ...]
     biases: tuple[tuple[int, ...], ...]
     buffers: tuple[tuple[int, ...], ...] = ()
     is_input_major: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def n_weights(self) -> int:
@@ -264,6 +267,11 @@ class Layout:
     def n_buffers(self) -> int:
         """How many numbers the buffers are."""
         return sum(map(math.prod, self.buffers))
+
+    @property
+    def parts(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The names and shapes of the weights and the biases, in their order."""
+        return tuple(zip(self.names, (*self.weights, *self.biases), strict=False))
 
 
 class ParameterVector:
@@ -322,10 +330,13 @@ class ParameterVector:
         Those that are not to be trained (``requires_grad=False``) stay out of it.
         """
         weights, biases = trained_parameters(network)
+        check_some([*weights, *biases])
         buffers = [value for value in network.buffers() if value.is_floating_point()]
-        layout = Layout(_shapes(weights), _shapes(biases), _shapes(buffers), is_input_major)
+        names = _names(network, [*weights, *biases])
+        layout = Layout(_shapes(weights), _shapes(biases), _shapes(buffers), is_input_major, names)
         with torch.no_grad():
-            memory = weights[0].new_empty(layout.n_parameters + layout.n_buffers)
+            like = (weights or biases)[0]
+            memory = like.new_empty(layout.n_parameters + layout.n_buffers)
             vector = cls(memory, layout)
             places = [*vector.weights, *vector.biases, *vector.buffers]
             for value, place in zip([*weights, *biases, *buffers], places, strict=True):
@@ -377,11 +388,34 @@ def trained_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.
     )
 
 
+def check_some(parameters: Sequence[nn.Parameter]) -> None:
+    """Check that there are parameters to train.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    if not parameters:
+        raise ValueError(
+            "module_ must have a parameter to train, but it has none, or requires_grad is False "
+            "for all of them; call requires_grad_() on those to train, or fit anew with "
+            "warm_start=False."
+        )
+
+
 def count_parameters(network: nn.Module) -> int:
     """Return how many numbers a network's parameters are."""
     if isinstance(network, MLP):
         return network.n_parameters
     return sum(value.numel() for value in network.parameters())
+
+
+def _names(network: nn.Module, parameters: Sequence[nn.Parameter]) -> tuple[str, ...]:
+    """Return the names of some parameters, and of all buffers."""
+    names = {id(value): name for name, value in network.named_parameters()}
+    buffers = [name for name, _ in network.named_buffers()]
+    return (*(names[id(value)] for value in parameters), *buffers)
 
 
 def _shapes(tensors: Sequence[Tensor]) -> tuple[tuple[int, ...], ...]:

@@ -1,12 +1,15 @@
 """What a network draws while it trains, settled by ``random_state``."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import cast
 
 import numpy as np
 from torch import nn
 
-from sklearn_mlp.network import MLP
+from sklearn_mlp.alterations import altered_call
+from sklearn_mlp.network import MLP, place_of
 from sklearn_mlp.random_numbers import draw_seed, seeded_torch
 from sklearn_mlp.state import TrainingState
 
@@ -20,6 +23,11 @@ def draws_in_training(network: nn.Module) -> bool:
 
 def _has_users_code(network: nn.Module) -> bool:
     """Tell whether a network calls functions of the user's, which may draw what they like."""
+    return _is_made_of_users_code(network) or altered_call(cast(MLP, network)) is not None
+
+
+def _is_made_of_users_code(network: nn.Module) -> bool:
+    """Tell the same of a network that the user has not changed since it was made."""
     return not isinstance(network, MLP) or any(map(callable, network.activations))
 
 
@@ -48,8 +56,10 @@ def settled_training(
         yield
         return
     if state.seed is None:
-        state.seed = draw_seed(random_state)
-    device = next(network.parameters()).device
+        # What only looks on, such as a hook, must not change the order of the samples.
+        is_made_so = _is_made_of_users_code(network) or network.has_dropout
+        state.seed = draw_seed(random_state if is_made_so else copy.deepcopy(random_state))
+    device = place_of(network).device
     masks = network.masks.seeded(state.seed, device) if isinstance(network, MLP) else nullcontext()
     users = seeded_torch(state.seed, device) if _has_users_code(network) else nullcontext()
     with users, masks:

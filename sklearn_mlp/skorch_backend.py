@@ -21,28 +21,26 @@ from skorch.exceptions import SkorchTrainingImpossibleError
 from skorch.history import History
 from torch import Tensor, nn
 
+from sklearn_mlp.alterations import altered_call
 from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
-from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.input_major import input_major
 from sklearn_mlp.inputs import take_over
 from sklearn_mlp.label_codecs import ColumnsCodec, LabelCodec
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.monitor import EpochMonitor
-from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.network import MLP, place_of
 from sklearn_mlp.normalization import lone_samples_spared
 from sklearn_mlp.precision import mixed_precision
 from sklearn_mlp.prediction import chunk_rows
 from sklearn_mlp.skorch_data import Chunks, EpochBatches, LabelledSamples, Labels, Rows
 from sklearn_mlp.skorch_parameters import parameter_of_ours
-from sklearn_mlp.solver_choice import make_solver
-from sklearn_mlp.solvers import Solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import rebalance_threads
+from sklearn_mlp.trained_parts import TrainedParts
 from sklearn_mlp.training_data import TrainingData
 
 
@@ -81,7 +79,12 @@ def train(
         The fitted net; with ``partial_fit`` or ``warm_start`` that of the call before.
     """
     net = state.trainer
-    if net is None or net.is_trimmed or net.is_given_others(config):
+    if (
+        net is None
+        or net.is_trimmed
+        or net.is_given_others(config)
+        or net.module is not network  # the user has put another in its place
+    ):
         net = _make_net(
             network,
             config.loss,
@@ -95,11 +98,10 @@ def train(
     if isinstance(data.inputs, SparseRows) and not _takes_sparse(net, network, config):
         data = replace(data, inputs=data.inputs.made_dense())
     is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
-    parameters = ParameterVector.of(network, is_input_major=is_sparse)
-    with input_major(state, parameters.layout):
-        run = _Run.of(net, network, parameters, data, config, state)
+    with TrainedParts(network, config, state, is_sparse=is_sparse) as trained:
+        run = _Run.of(net, network, trained, data, config, state)
         with _lent(net, run):
-            net.optimizer_.bind(run.solver, state.learning_rate)
+            net.optimizer_.bind(trained.solver, network, state.learning_rate)
             try:
                 net.partial_fit(*run.samples.of_all())
             except KeyboardInterrupt:
@@ -145,7 +147,9 @@ def _takes_sparse(net: "_Net", network: nn.Module, config: TrainingConfig) -> bo
     """Tell whether a network can be given sparse tensors: its first layer has to take them."""
     # Neither a mask, nor bfloat16, nor torch's compiler goes with them.
     is_masked = isinstance(network, MLP) and network.input_dropout > 0
-    return isinstance(network, MLP) and not (is_masked or config.is_mixed or net.compile)
+    if not isinstance(network, MLP) or altered_call(network) is not None:
+        return False
+    return not (is_masked or config.is_mixed or net.compile)
 
 
 def _make_net(
@@ -164,7 +168,7 @@ def _make_net(
         "iterator_valid": Chunks,
         "train_split": None,
         "verbose": 0,
-        "device": str(next(network.parameters()).device),
+        "device": str(place_of(network).device),
         "compile": is_compiled,
         **(backend_params or {}),
     }
@@ -198,8 +202,10 @@ class _Run:
     ----------
     samples, held_out : LabelledSamples
         Those to train on, and those that the network is watched on, if any.
-    solver : Solver
-        Takes the steps.
+    trained : TrainedParts
+        What is trained, and what takes the steps.
+    network : Module
+        Whose parts they are.
     monitor : EpochMonitor
         Decides when to stop.
     module, optimizer : object
@@ -218,7 +224,8 @@ class _Run:
 
     samples: LabelledSamples
     held_out: LabelledSamples | None
-    solver: Solver
+    trained: TrainedParts
+    network: nn.Module
     monitor: EpochMonitor
     module: nn.Module
     optimizer: SolverOptimizer
@@ -233,27 +240,36 @@ class _Run:
         cls,
         net: "_Net",
         network: nn.Module,
-        parameters: ParameterVector,
+        trained: TrainedParts,
         data: TrainingData,
         config: TrainingConfig,
         state: TrainingState,
     ) -> "_Run":
         """Make ready for a fit."""
-        average = make_average(parameters.memory, config, state)
-        solver = make_solver(parameters, parameters.empty_like(), config, state, average)
+        memory, average = trained.parameters.memory, trained.average
         held_out, part = None, data.validation
         if part is not None:
             targets = part.targets.to(data.targets.device)
             weights = None if part.sample_weight is None else part.sample_weight.numpy()
             inputs = part.inputs
-            if isinstance(inputs, SparseRows) and not parameters.layout.is_input_major:
+            is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
+            if isinstance(inputs, SparseRows) and not is_sparse:
                 inputs = inputs.made_dense()
             size = chunk_rows(inputs, targets.device)
             settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
             held_out = LabelledSamples(TrainingData(inputs, targets, weights), settings)
-        monitor = EpochMonitor(config, state, network, parameters.memory, part, average=average)
+        monitor = EpochMonitor(config, state, network, memory, part, average=average)
         samples = LabelledSamples(data, config)
-        return cls(samples, held_out, solver, monitor, net.module_, net.optimizer_)
+        return cls(samples, held_out, trained, network, monitor, net.module_, net.optimizer_)
+
+    def follow(self) -> None:
+        """Train what is to be trained now: a callback may have frozen or freed parameters."""
+        if not self.trained.has_changed:
+            return
+        self.optimizer.release()
+        self.trained.follow()
+        self.monitor.follow(self.trained.parameters.memory, self.trained.average)
+        self.optimizer.bind(self.trained.solver, self.network, self.optimizer.learning_rate)
 
     def epoch_begins(self) -> None:
         """Plan the epoch's learning rates, where the schedule has a plan."""
@@ -365,6 +381,14 @@ class _Net(NeuralNet):
         super().on_epoch_begin(net, **kwargs)
         run.is_within_epoch = True
 
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Take an epoch's steps; this comes after what callbacks do as it begins."""
+        if training:
+            self._present_run().follow()
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the epoch; this comes before the callbacks."""
         run = self._present_run()
@@ -399,12 +423,12 @@ class _Net(NeuralNet):
         self.optimizer_.penalty = penalty
         if self.run_.rates is not None:
             self.optimizer_.learning_rate = self.run_.rates[y_true.place]
-        weights = self.run_.solver.parameters.flat_weights
+        weights = self.run_.trained.parameters.flat_weights
         return loss.add(torch.dot(weights, weights), alpha=0.5 * penalty) if penalty else loss
 
     def _batch_of(self, y: Any) -> Batch:
         """Return labels, or numbers, of any origin as a batch."""
-        codec, weight = self.codec_, next(self.module_.parameters())
+        codec, weight = self.codec_, place_of(self.module_)
         y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
         values = torch.from_numpy(codec.encode(y))
         values = values.to(weight.device, torch.int64 if codec.is_coded else weight.dtype)
@@ -472,7 +496,7 @@ class _Net(NeuralNet):
             if isinstance(X, Tensor) and X.layout != torch.strided:
                 # A batch of sparse samples, from a callback.
                 X = X.to_dense()
-            weight = next(self.module_.parameters())
+            weight = place_of(self.module_)
             X = take_over(X, weight.dtype, weight.device)
         return Rows(X)
 

@@ -247,6 +247,10 @@ class TrainingState:
         ``checkpoint()`` returns a function that puts back what a fit changes of it.
     seed : int or None
         Of what the network draws in the next call, if it draws anything while it trains.
+    parts : tuple of (str, tuple of int), or None
+        The names and shapes of the parameters that the vectors here are of, in their order.
+    buffers : tuple of str
+        The names of the network's buffers.
     """
 
     optimizer: OptimizerState | None = None
@@ -267,6 +271,8 @@ class TrainingState:
     history: History = field(default_factory=History)
     trainer: Any = None
     seed: int | None = None
+    parts: tuple[tuple[str, tuple[int, ...]], ...] | None = None
+    buffers: tuple[str, ...] = ()
 
     def epoch_recorded(self, row: dict[str, float], **others: Any) -> None:
         """Take up an epoch, with all that changes by it, at once: an interrupt leaves no half."""

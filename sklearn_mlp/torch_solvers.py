@@ -113,10 +113,16 @@ def _make_optimizers(
         others = [weight for weight in parameters.weights if weight.ndim != 2]
         # The learning rate is AdamW's for both.
         settings = {"adjust_lr_fn": "match_rms_adamw", **settings}
-        muon = make(matrices, weight_decay=decay, **settings)
         vectors = _groups(others, parameters.biases, decay)
-        adamw = torch.optim.AdamW(vectors, lr=config.learning_rate_init, **adam)
-        return [muon, adamw]
+        # A network may have none of one kind, and torch takes no empty list.
+        return [
+            *([make(matrices, weight_decay=decay, **settings)] if matrices else []),
+            *(
+                [torch.optim.AdamW(vectors, lr=config.learning_rate_init, **adam)]
+                if vectors
+                else []
+            ),
+        ]
     if config.solver in _ADAMS:
         settings = {**adam, **settings}
     return [make(_groups([parameters.flat_weights], [parameters.flat_biases], decay), **settings)]

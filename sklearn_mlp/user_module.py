@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.network import trained_parameters
+from sklearn_mlp.alterations import altered_training, has_matching_layers
+from sklearn_mlp.network import MLP, check_some, trained_parameters
 from sklearn_mlp.random_numbers import draw_seed, seeded_torch
 
 
@@ -55,12 +56,91 @@ def make_module(
             raise TypeError(
                 f"module={name} must return a torch.nn.Module, got {type(network).__name__}."
             )
+        check_numbers(network, f"module={name}")
         network.to(device=samples.device, dtype=samples.dtype)
         # Lazy layers draw their weights when they first see samples.
         check_module(network, samples, n_outputs, f"module={name}")
-    if not trained_parameters(network)[0]:
-        raise ValueError(f"module={name} must have a weight to train, got none.")
+    if not any(trained_parameters(network)):
+        raise ValueError(
+            f"module={name} must have a weight to train, got none, or none that requires a "
+            "gradient."
+        )
     return network
+
+
+def check_changed(network: nn.Module, samples: Tensor, n_outputs: int) -> None:
+    """Check a fitted network, which the user may have changed since, before training goes on.
+
+    Parameters
+    ----------
+    network : Module
+        The network, in the type and on the device of the samples.
+    samples : Tensor of shape (n, n_features)
+        To try it on.
+    n_outputs : int
+        How many outputs it must have.
+
+    Raises
+    ------
+    ValueError
+        If it does not take the samples, returns something else, or has nothing to train.
+    """
+    if (
+        isinstance(network, MLP)
+        and altered_training(network) is None
+        and has_matching_layers(network, samples.shape[1], n_outputs)
+    ):
+        return
+    # Lazy layers draw their weights when they first see samples.
+    with seeded_torch(0, samples.device):
+        check_module(network, samples, n_outputs, "module_")
+    weights, biases = trained_parameters(network)
+    check_some([*weights, *biases])
+
+
+def dtype_to_go_on(network: nn.Module, fitted: torch.dtype) -> torch.dtype:
+    """Return the type that a fitted network is trained in further, with ``dtype="auto"``.
+
+    That in which it was fitted, unless the user has brought it into another.
+
+    Raises
+    ------
+    ValueError
+        If nothing is trained in that.
+    """
+    found: set[torch.dtype] = {value.dtype for value in network.parameters()}
+    if len(found) != 1 or found == {fitted}:
+        return fitted
+    (dtype,) = found
+    if dtype in (torch.float32, torch.float64):
+        return dtype
+    raise ValueError(
+        f"module_ must be in float32 or float64 for training to go on, got {dtype}; call "
+        "module_.float() before, or set the parameter dtype."
+    )
+
+
+def check_numbers(network: nn.Module, name: str) -> None:
+    """Check that a network's parameters are real numbers, before they are brought into one type.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    for part, value in network.named_parameters():
+        if not value.is_floating_point():
+            raise ValueError(
+                f"{name} must have parameters that are real floating-point numbers, but {part} is "
+                f"of type {value.dtype}; keep complex numbers as two parameters, and what is not "
+                "trained as a buffer."
+            )
+    for part, buffer in network.named_buffers():
+        if buffer.is_complex():
+            raise ValueError(
+                f"{name} must have no complex buffers, but {part} is of type {buffer.dtype}; keep "
+                "real and imaginary parts in two."
+            )
 
 
 def check_module(network: nn.Module, samples: Tensor, n_outputs: int, name: str) -> None:
@@ -101,7 +181,7 @@ def check_module(network: nn.Module, samples: Tensor, n_outputs: int, name: str)
             f"{name} must return a tensor of shape (n_samples, n_outputs), which is {expected} "
             f"for {len(samples)} samples, got {got}."
         )
-    if trained_parameters(network)[0] and not logits.requires_grad:
+    if any(trained_parameters(network)) and not logits.requires_grad:
         raise ValueError(
             f"{name} must compute its outputs from its parameters by operations of torch, so that "
             "autograd can follow them."

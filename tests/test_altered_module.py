@@ -135,7 +135,7 @@ def test_a_hook_on_all_modules_counts(backend):
         assert seen.count(nn.Linear) == 3
         estimator.partial_fit(X, y)
         assert estimator.engine_ == {"torch": "autograd"}.get(backend, backend)
-        assert seen.count(nn.Linear) == 6
+        assert seen.count(nn.Linear) >= 6
     finally:
         hook.remove()
     estimator.partial_fit(X, y)

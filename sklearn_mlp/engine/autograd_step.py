@@ -75,6 +75,8 @@ class AutogradStep(Step):
         return torch.no_grad()
 
     def __enter__(self) -> Self:
+        # All of it, whichever mode the user has set a part to.
+        self.module.train()
         for parameter, place in self._places:
             parameter.grad = place
         return self

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.batches import Batches
+from sklearn_mlp.carried_memory import go_on_with
 from sklearn_mlp.dropout import StackedMasks
 from sklearn_mlp.engine.general_step import HiddenForm, make_step
 from sklearn_mlp.engine.loop import EpochLoss, Run, run_epochs, take_steps
@@ -21,7 +22,7 @@ from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import ColumnsLoss, LabelLoss
 from sklearn_mlp.monitor import EpochMonitor
-from sklearn_mlp.network import MLP, ParameterVector
+from sklearn_mlp.network import MLP, ParameterVector, place_of
 from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.random_numbers import draw_seed
 from sklearn_mlp.randomness import draws_in_training
@@ -138,6 +139,7 @@ class Member:
         self.state = fit.state
         # The network's parameters are views of it.
         self.vector = ParameterVector.of(fit.network)
+        go_on_with(fit.state, self.vector.layout)
         self.masks = _mask_generator(fit)
         self.evaluation = (np.nan, np.nan)
         self.monitor: EpochMonitor
@@ -155,7 +157,7 @@ def _mask_generator(fit: PreparedFit) -> torch.Generator | None:
         return None
     if fit.state.seed is None:
         fit.state.seed = draw_seed(fit.config.random_state)
-    device = next(fit.network.parameters()).device
+    device = place_of(fit.network).device
     generator = torch.Generator(device).manual_seed(fit.state.seed)
     fit.state.seed = draw_seed(np.random.RandomState(fit.state.seed))
     return generator

@@ -10,6 +10,7 @@ from torch import nn
 
 from sklearn_mlp.averaging import make_average
 from sklearn_mlp.batches import Batches
+from sklearn_mlp.carried_memory import go_on_with
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.autograd_step import AutogradStep
 from sklearn_mlp.engine.closed_form import ClosedFormStep
@@ -69,6 +70,7 @@ def train(
         data = replace(data, inputs=data.inputs.made_dense())
     is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
     parameters = ParameterVector.of(network, is_input_major=is_sparse)
+    go_on_with(state, parameters.layout)
     gradient = parameters.empty_like()
     with ExitStack() as stack:
         step: Step
