@@ -15,6 +15,7 @@ from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.devices import resolve_device
 from sklearn_mlp.engine.stacked_train import stack_key, train_stack
 from sklearn_mlp.inputs import as_finite_tensor
+from sklearn_mlp.interrupts import interrupts_end_all
 from sklearn_mlp.isolation import isolated
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
@@ -82,6 +83,8 @@ def fit_many(
     ValueError
         If one cannot be fitted, or whatever else its `fit` raises; the others are fitted then. If
         ``max_memory`` is too small for one network.
+    KeyboardInterrupt
+        If the user interrupts: those are not fitted that were being trained.
 
     Examples
     --------
@@ -436,12 +439,18 @@ def _plan_jobs(
 
 
 def count_outputs(y: Any) -> int:
-    """Return about how many outputs networks for these targets have."""
-    shape = np.shape(y)
-    if len(shape) > 1 and shape[1] > 1:
-        return shape[1]
-    array = np.asarray(y).reshape(-1)
-    return 1 if array.dtype.kind == "f" else len(np.unique(array))
+    """Return about how many outputs networks for these targets have.
+
+    1 if it cannot be told: what is wrong with them the fits will say.
+    """
+    try:
+        shape = np.shape(y)
+        if len(shape) > 1 and shape[1] > 1:
+            return int(shape[1])
+        array = np.asarray(y).reshape(-1)
+        return 1 if array.dtype.kind == "f" else len(np.unique(array))
+    except Exception:
+        return 1
 
 
 def _run_job(
@@ -455,7 +464,8 @@ def _run_job(
 ) -> tuple[list[BaseTorchMLP], list[Outcome]]:
     """Fit some estimators, in one stack or one after the other; return them."""
     sets = {key: take_samples(*data, index_sets[key]) for key in dict.fromkeys(samples)}
-    if is_stacked:
-        return estimators, fit_stacked(estimators, samples, sets, number)
-    pairs = zip(estimators, samples, strict=True)
-    return estimators, [_fit_alone(estimator, sets[key]) for estimator, key in pairs]
+    with interrupts_end_all():
+        if is_stacked:
+            return estimators, fit_stacked(estimators, samples, sets, number)
+        pairs = zip(estimators, samples, strict=True)
+        return estimators, [_fit_alone(estimator, sets[key]) for estimator, key in pairs]

@@ -12,10 +12,12 @@ the way in for estimators of others. Where it keeps the callbacks is not: `has_c
 there, so that a fit without any pays nothing. `FittedNetwork._get_fitted_attr_html` is what 1.9
 asks an estimator for when it shows it in HTML.
 
-The batched searches run scikit-learn's own `fit` and `cross_validate` with another `Parallel`
-(`with_parallel`). What these hand to it, calls of `_fit_and_score`, and what they expect back, is
-that of 1.9; `tests/test_search.py` compares every column and message. Where a scikit-learn does it
-in another way, the fits are made one by one, by scikit-learn alone, with a warning.
+The batched searches run scikit-learn's own `fit`. Their `_run_search` is given a function by it,
+and replaces the `Parallel` that this function has as a variable (`with_variable`);
+`cross_validate` is run with another `Parallel` (`with_parallel`). What these hand to it, calls of
+`_fit_and_score`, and what they expect back, is that of 1.9; `tests/test_search.py` compares every
+column and message. Where a scikit-learn does it in another way, the fits are made one by one, by
+scikit-learn alone, with a warning.
 """
 
 import inspect
@@ -23,7 +25,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from numbers import Integral
-from types import FunctionType
+from types import CellType, FunctionType
 from typing import Any
 
 import sklearn
@@ -77,6 +79,7 @@ __all__ = [
     "validate_params",
     "warn_of_other_search",
     "with_parallel",
+    "with_variable",
 ]
 
 # The parameters of `_fit_and_score` in 1.9 that a stack reads, and those that it need not find.
@@ -171,4 +174,39 @@ def with_parallel(
         plain.__code__, names, plain.__name__, plain.__defaults__, plain.__closure__
     )
     changed.__kwdefaults__ = plain.__kwdefaults__
+    return changed
+
+
+def with_variable(
+    function: Callable[..., Any], name: str, change: Callable[[Any], Any]
+) -> Callable[..., Any]:
+    """Return a function as it is, but for a variable of the function around it.
+
+    Where it has no such variable, it is returned as it is, with a warning.
+
+    Parameters
+    ----------
+    function : callable
+        Such as what scikit-learn gives `BaseSearchCV._run_search`, which runs its fits by the
+        variable ``parallel``. The original is not changed.
+    name : str
+        The variable.
+    change : callable
+        Returns the new value of the variable, given its value.
+    """
+    if not isinstance(function, FunctionType) or name not in function.__code__.co_freevars:
+        warn_of_other_search()
+        return function
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    scope = tuple(
+        CellType(change(cell.cell_contents)) if one == name else cell for one, cell in cells
+    )
+    changed = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        scope,
+    )
+    changed.__kwdefaults__ = function.__kwdefaults__
     return changed

@@ -6,7 +6,6 @@ and so are the numbers; forward and backward are autograd's, and the loop with i
 skorch's.
 """
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.inputs import take_over
+from sklearn_mlp.interrupts import end_training
 from sklearn_mlp.label_codecs import ColumnsCodec, LabelCodec
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import both_classes
@@ -104,10 +104,12 @@ def train(
             net.optimizer_.bind(trained.solver, network, state.learning_rate)
             try:
                 net.partial_fit(*run.samples.of_all())
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as interrupt:
                 # From a callback's on_train_begin or on_train_end.
-                _warn_of_interrupt()
+                run.interrupt = interrupt
                 run.restore_best()
+            if run.interrupt is not None:
+                end_training(run.interrupt)
             run.check_parts(net)
     return net
 
@@ -127,11 +129,6 @@ def _lent(net: "_Net", run: "_Run") -> Iterator[None]:
         net.run_ = None
         net.optimizer_.release()
         run.module.eval()
-
-
-def _warn_of_interrupt() -> None:
-    """Say that the user has ended training."""
-    warnings.warn("Training interrupted by user.", stacklevel=1)
 
 
 def _is_early_stopping(interrupt: KeyboardInterrupt) -> bool:
@@ -218,6 +215,8 @@ class _Run:
         Whether the history's last row is of an epoch that has not ended.
     is_restored : bool
         Whether the best weights are back in place.
+    interrupt : KeyboardInterrupt or None
+        What the user has ended training by.
     iterators : dict
         Over batches, for training and for validation.
     """
@@ -233,6 +232,7 @@ class _Run:
     is_last: bool = False
     is_within_epoch: bool = False
     is_restored: bool = False
+    interrupt: KeyboardInterrupt | None = None
     iterators: dict[bool, Any] = field(default_factory=dict)
 
     @classmethod
@@ -353,7 +353,8 @@ class _Net(NeuralNet):
                 super().fit_loop(X, y, epochs=1, **fit_params)
         except KeyboardInterrupt as interrupt:
             if not _is_early_stopping(interrupt):
-                _warn_of_interrupt()
+                # skorch, around this, would end one that goes on.
+                run.interrupt = interrupt
             if run.is_within_epoch:
                 # What is not whole would leave columns of the history that cannot be read.
                 self.history.pop()
@@ -395,9 +396,9 @@ class _Net(NeuralNet):
         run.is_within_epoch = False
         try:
             run.epoch_ended(self)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             # In a scorer: the callbacks are told of the epoch all the same.
-            _warn_of_interrupt()
+            run.interrupt = interrupt
             run.is_last = True
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:

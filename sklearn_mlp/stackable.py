@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn_mlp.classifier import TorchMLPClassifier
 from sklearn_mlp.devices import free_memory, resolve_device
 from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.regressor import TorchMLPRegressor
-from sklearn_mlp.sklearn_internals import has_callbacks
+from sklearn_mlp.sklearn_internals import Interval, has_callbacks
 from sklearn_mlp.solver_rules import RULES
 
 # What may differ between the networks of a stack.
@@ -60,6 +61,12 @@ _EQUAL_AMONG = {
 _NAMED = {"activation", "loss"}
 # Anything else has to have its default.
 
+# What the parameter max_memory may be.
+MAX_MEMORY = [
+    Interval(Real, 0, 1, closed="right"),
+    Interval(Integral, 1, None, closed="neither"),
+]
+
 # A stack's activations and parameters should stay in the cache that a core has to itself, or
 # nearly: measured, see benchmarks/.
 _CACHE_BYTES = 4 << 20
@@ -75,6 +82,15 @@ def why_not_stacked(estimator: Any) -> str | None:
     """
     if type(estimator) not in (TorchMLPClassifier, TorchMLPRegressor):
         return f"{type(estimator).__name__} is not TorchMLPClassifier or TorchMLPRegressor itself"
+    try:
+        return _why_its_parameters_forbid(estimator)
+    except Exception as error:
+        # Such as an array where a flag should be; its fit will tell.
+        return f"its parameters cannot be compared: {error}"
+
+
+def _why_its_parameters_forbid(estimator: Any) -> str | None:
+    """Say why an estimator's parameters keep it out of a stack, if they do."""
     if estimator.warm_start and estimator.__sklearn_is_fitted__():
         return "warm_start=True goes on from an earlier fit"
     if has_callbacks(estimator):

@@ -48,10 +48,10 @@ def estimator():
     )
 
 
-def assert_same_search(iris):
+def assert_same_search(iris, kind=BatchedGridSearchCV):
     """Compare a search that warns with scikit-learn's own, which it should be."""
     with pytest.warns(UserWarning, match=CHANGED):
-        ours = BatchedGridSearchCV(estimator(), GRID, cv=3).fit(*iris)
+        ours = kind(estimator(), GRID, cv=3).fit(*iris)
     expected = GridSearchCV(estimator(), GRID, cv=3).fit(*iris)
     for name, values in expected.cv_results_.items():
         if "time" not in name:
@@ -59,14 +59,37 @@ def assert_same_search(iris):
     assert_array_equal(ours.predict(iris[0]), expected.predict(iris[0]))
 
 
-def test_a_search_that_names_no_parallel_is_left_to_scikit_learn(iris, monkeypatch):
-    original = their_search.BaseSearchCV.fit
+class OtherCandidates(BatchedGridSearchCV):
+    """A search that is given a function which has no Parallel."""
 
-    def fit(self, X, y=None, **params):
-        return original(self, X, y, **params)
+    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
+        def other(*args, **kwargs):
+            return evaluate_candidates(*args, **kwargs)
 
-    monkeypatch.setattr(their_search.BaseSearchCV, "fit", fit)
-    assert_same_search(iris)
+        super()._run_search(other, callback_ctx=callback_ctx)
+
+
+def test_a_search_that_names_no_parallel_is_left_to_scikit_learn(iris):
+    assert_same_search(iris, OtherCandidates)
+
+
+def test_whoever_replaces_the_fit_of_a_search_sees_ours(iris, monkeypatch, capsys):
+    # As tools that keep records of all searches do.
+    seen, original = [], GridSearchCV.fit
+
+    def fit(self, *args, **kwargs):
+        fitted = original(self, *args, **kwargs)
+        seen.append((type(self).__name__, sorted(self.cv_results_["params"][0])))
+        return fitted
+
+    monkeypatch.setattr(GridSearchCV, "fit", fit)
+    search = BatchedGridSearchCV(
+        estimator(), {**GRID, "solver": ["adam", "lbfgs"]}, cv=2, verbose=1
+    )
+    search.fit(*iris)
+    assert seen == [("BatchedGridSearchCV", ["alpha", "solver"])]
+    # They are made in stacks all the same.
+    assert "4 of 8 fits are not stacked: solver='lbfgs'" in capsys.readouterr().out
 
 
 def test_a_search_of_other_tasks_is_left_to_scikit_learn(iris, monkeypatch):
@@ -93,12 +116,12 @@ def test_a_cross_validation_that_names_no_parallel_is_left_to_scikit_learn(iris,
 
 @pytest.mark.parametrize("task", [delayed(np.add)(1, 2), delayed(np.sum)([1, 2])])
 def test_tasks_that_are_not_known_are_run_as_they_are(task):
-    parallel = StackingParallel(max_memory=0.5, report=False)
+    parallel = StackingParallel.making(max_memory=0.5, report=False)
     with pytest.warns(UserWarning, match=CHANGED):
         assert parallel([task]) == [3]
 
 
 def test_options_that_are_not_known_go_to_joblib():
-    parallel = StackingParallel(max_memory=0.5, report=False, return_as="generator")
+    parallel = StackingParallel.making(max_memory=0.5, report=False, return_as="generator")
     with pytest.warns(UserWarning, match=CHANGED):
         assert list(parallel([delayed(np.add)(1, 2)])) == [3]

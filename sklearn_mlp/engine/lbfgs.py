@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.step import Step
+from sklearn_mlp.interrupts import end_training
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.sklearn_internals import check_optimize_result
 from sklearn_mlp.sparse import SparseBatch, SparseRows
@@ -60,8 +61,8 @@ def run_lbfgs(
             result = scipy.optimize.minimize(
                 objective, start, method="L-BFGS-B", jac=True, callback=record, options=options
             )
-    except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+    except KeyboardInterrupt as interrupt:
+        end_training(interrupt)
         _assign(parameters.values, record.best)
         return
     if record.is_stopped:

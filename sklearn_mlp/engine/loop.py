@@ -1,6 +1,5 @@
 """The epochs of a first-order solver, of one network or of k: batches, steps, an epoch's loss."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch import Tensor
 from sklearn_mlp.batches import Batches
 from sklearn_mlp.engine.stacked_batches import StackedBatches
 from sklearn_mlp.engine.step import Step
+from sklearn_mlp.interrupts import end_training
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import ParameterVector
@@ -81,8 +81,8 @@ def run_epochs(run: Run) -> None:
             finished = run.epoch()
             if finished:
                 run.drop(finished)
-    except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+    except KeyboardInterrupt as interrupt:
+        end_training(interrupt)
         run.drop(range(len(run.monitors)))
 
 

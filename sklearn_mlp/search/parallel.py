@@ -14,9 +14,15 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mlp.fit_many import count_outputs
 from sklearn_mlp.search.folds import FoldFit
-from sklearn_mlp.search.stack import Settings, fit_and_score_stack
+from sklearn_mlp.search.stack import Settings, fit_and_score_stack, run_alone
 from sklearn_mlp.sklearn_internals import has_callbacks, is_fit_and_score, warn_of_other_search
 from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
+
+# Those arguments of scikit-learn's `_fit_and_score` in which the fits of a search differ.
+_OF_ONE_FIT = (
+    *("train", "test", "parameters"),
+    *("split_progress", "candidate_progress", "callback_ctx"),
+)
 
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
@@ -26,18 +32,36 @@ class StackingParallel:
 
     Parameters
     ----------
-    n_jobs, pre_dispatch, verbose
-        As scikit-learn passes them to its own; ``verbose`` is joblib's.
-    **others
-        What else it passes, which 1.9 does not: then nothing is stacked.
+    parallel : Parallel
+        What runs the stacks, and all else.
+    n_jobs : int or None
+        As scikit-learn has passed it to that.
     max_memory : float or int
         As for `fit_many`.
     report : bool
         Whether to print which fits are not stacked, and why.
+    is_known : bool
+        Whether what scikit-learn has passed is what it passes in 1.9; else nothing is stacked.
     """
 
     def __init__(
         self,
+        parallel: Any,
+        n_jobs: int | None,
+        *,
+        max_memory: float,
+        report: bool,
+        is_known: bool = True,
+    ) -> None:
+        self._parallel = parallel
+        self._n_jobs = n_jobs
+        self._max_memory = max_memory
+        self._report = report
+        self._is_known = is_known
+
+    @classmethod
+    def making(
+        cls,
         n_jobs: int | None = None,
         verbose: int = 0,
         pre_dispatch: Any = "2*n_jobs",
@@ -45,14 +69,10 @@ class StackingParallel:
         max_memory: float,
         report: bool,
         **others: Any,
-    ) -> None:
-        self._n_jobs = n_jobs
-        self._max_memory = max_memory
-        self._report = report
-        self._is_known = not others
-        self._parallel = Parallel(
-            n_jobs=n_jobs, verbose=verbose, pre_dispatch=pre_dispatch, **others
-        )
+    ) -> Self:
+        """Take the arguments of scikit-learn's `Parallel`, which this makes."""
+        parallel = Parallel(n_jobs=n_jobs, verbose=verbose, pre_dispatch=pre_dispatch, **others)
+        return cls(parallel, n_jobs, max_memory=max_memory, report=report, is_known=not others)
 
     def __enter__(self) -> Self:
         self._parallel.__enter__()
@@ -80,18 +100,21 @@ class StackingParallel:
         if self._report:
             for reason, count in reasons.items():
                 print(f"[stack] {count} of {len(tasks)} fits are not stacked: {reason}")
-        rest = [place for place in range(len(tasks)) if place not in fits]
         stacks = self._plan(fits, tasks)
+        jobs = [
+            (stack, _stack_task([fits[place] for place in stack], tasks[stack[0]], number))
+            for number, stack in enumerate(stacks)
+        ]
+        jobs += [
+            ([place], _lone_task(task)) for place, task in enumerate(tasks) if place not in fits
+        ]
+        if effective_n_jobs(self._n_jobs) == 1:
+            # As near to the order of scikit-learn's as stacks allow: which error is raised.
+            jobs.sort(key=lambda job: job[0][0])
+        outputs = self._parallel([job for _, job in jobs])
         results: dict[int, dict[str, Any]] = {}
-        outputs = self._parallel(
-            [
-                _stack_task([fits[place] for place in stack], tasks[stack[0]], number)
-                for number, stack in enumerate(stacks)
-            ]
-            + [tasks[place] for place in rest]
-        )
-        for stack, output in zip([*stacks, *([place] for place in rest)], outputs, strict=True):
-            results.update(zip(stack, output if type(output) is list else [output], strict=True))
+        for (places, _), output in zip(jobs, outputs, strict=True):
+            results.update(zip(places, output if type(output) is list else [output], strict=True))
         return [results[place] for place in range(len(tasks))]
 
     def _plan(self, fits: Mapping[int, FoldFit], tasks: Sequence[Task]) -> list[list[int]]:
@@ -114,7 +137,7 @@ class StackingParallel:
         ]
         n_jobs = effective_n_jobs(self._n_jobs)
         stacks = plan_stacks(requests, n_jobs, self._max_memory)
-        return [[places[index] for index in stack] for stack in stacks]
+        return [sorted(places[index] for index in stack) for stack in stacks]
 
 
 def _read(task: Task, folds: dict[int, int]) -> tuple[FoldFit | None, str | None]:
@@ -131,17 +154,17 @@ def _read(task: Task, folds: dict[int, int]) -> tuple[FoldFit | None, str | None
     if reason is not None:
         return None, reason
     fold = folds.setdefault(id(options["train"]), len(folds))
-    caller = options.get("caller")
+    own = {name: options[name] for name in _OF_ONE_FIT if name in options}
+    if not has_callbacks(options.get("caller")) and "callback_ctx" in own:
+        own["callback_ctx"] = None
     return (
         FoldFit(
             estimator,
-            parameters,
+            (fold, _preprocessing_key(estimator, parameters)),
+            own,
             np.asarray(options["train"]),
             np.asarray(options["test"]),
-            (fold, _preprocessing_key(estimator, parameters)),
-            options.get("split_progress"),
-            options.get("candidate_progress"),
-            options.get("callback_ctx") if has_callbacks(caller) else None,
+            own.get("callback_ctx"),
         ),
         None,
     )
@@ -182,23 +205,28 @@ def _preprocessing_key(estimator: Any, parameters: Mapping[str, Any] | None) -> 
         for name, value in (parameters or {}).items()
         if not name.startswith(of_network)
     }
-    key: str = joblib.hash(sorted(others.items(), key=lambda item: item[0])) if others else ""
+    try:
+        key: str = joblib.hash(sorted(others.items(), key=lambda item: item[0])) if others else ""
+    except Exception:
+        # What cannot be pickled is only like itself: one candidate's on all of its folds.
+        return str(id(parameters))
     return key
 
 
 def _stack_task(fits: list[FoldFit], task: Task, number: int) -> Task:
     """Return the task of fitting and scoring a stack; all share what is in one of their tasks."""
     _, (_, X, y), options = task
-    settings = Settings(
-        scorer=options["scorer"],
-        fit_params={k: v for k, v in (options["fit_params"] or {}).items() if v is not None},
-        score_params=options["score_params"] or {},
-        return_train_score=options["return_train_score"],
-        return_n_test_samples=options.get("return_n_test_samples", False),
-        return_estimator=options.get("return_estimator", False),
-        error_score=options["error_score"],
-        verbose=options["verbose"],
-        caller=options.get("caller") if fits[0].callback_ctx is not None else None,
-    )
-    stack: Task = delayed(fit_and_score_stack)(fits, X, y, settings, number)
+    shared = {name: value for name, value in options.items() if name not in _OF_ONE_FIT}
+    if "caller" in shared and fits[0].callback_ctx is None:
+        # The search itself: nobody asks for it, and processes would be sent it.
+        shared["caller"] = None
+    stack: Task = delayed(fit_and_score_stack)(fits, X, y, Settings(shared), number)
     return stack
+
+
+def _lone_task(task: Task) -> Task:
+    """Return a task of scikit-learn's that an interrupt ends as it ends a stack."""
+    function, args, options = task
+    plain = getattr(function, "function", function)
+    lone: Task = delayed(run_alone)(plain, *args, **options)
+    return lone

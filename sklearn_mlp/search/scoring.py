@@ -1,6 +1,7 @@
 """Scoring the candidates of a stack: scikit-learn's scorers, and its default one, faster."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -56,13 +57,15 @@ class Scorer:
         rows = fit.train if is_train else fit.test
         y = fold.y_train if is_train else fold.y_test
         params = check_method_params(X, params=self._score_params, indices=rows)
-        if not self._is_of_predictions:
-            samples = fold.raw[0 if is_train else 1]
-            return score_estimator(estimator, samples, y, self._scorer, params, self._error_score)
-        network, samples = fit.network, fold.X_train if is_train else fold.X_test
-        if self._is_plain_accuracy(network, y, params):
-            return _accuracy(network, fold, is_train=is_train)
-        return score_estimator(network, samples, y, self._scorer, params, self._error_score)
+        samples = fold.to_score(is_train=is_train) if self._is_of_predictions else None
+        if samples is None:
+            raw = fold.raw[0 if is_train else 1]
+            return score_estimator(estimator, raw, y, self._scorer, params, self._error_score)
+        if self._is_plain_accuracy(fit.network, y, params):
+            # What goes wrong here goes wrong below, where scikit-learn deals with it.
+            with suppress(Exception):
+                return _accuracy(fit.network, fold, is_train=is_train)
+        return score_estimator(fit.network, samples, y, self._scorer, params, self._error_score)
 
     def of_failure(self) -> Any:
         """Return what stands for the score of a fit that has failed."""
@@ -80,17 +83,18 @@ class Scorer:
             and isinstance(y, np.ndarray)
             and y.ndim == 1
             and y.dtype == network.classes_.dtype
+            # Of other kinds there are labels that a metric refuses: NaN, None, some of each type.
+            and y.dtype.kind in "biuSU"
         )
 
 
 @isolated
-def _accuracy(network: TorchMLPClassifier, fold: FoldSamples, *, is_train: bool) -> float:
+def _accuracy(network: Any, fold: FoldSamples, *, is_train: bool) -> float:
     """Return ``network.score`` of the fold; its samples are checked once for all candidates."""
-    samples, y = (fold.X_train, fold.y_train) if is_train else (fold.X_test, fold.y_test)
-    name = "train" if is_train else "test"
-    if name not in fold.cache:
-        fold.cache[name] = validate_samples(network, samples)
-    X = fold.cache[name]
+    y = fold.y_train if is_train else fold.y_test
+    if is_train not in fold.checked:
+        fold.checked[is_train] = validate_samples(network, fold.to_score(is_train=is_train))
+    X = fold.checked[is_train]
     with shared_threads(network.module_.n_parameters * X.shape[0]):
         codes = predict_in_chunks(network.module_, X, lambda logits: logits.argmax(1)).numpy()
     return float(np.mean(network.classes_[codes] == y))

@@ -1,7 +1,7 @@
 """`BatchedGridSearchCV`, `BatchedRandomizedSearchCV` and `cross_validate_batched`."""
 
+from collections.abc import Callable
 from functools import partial
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,20 +9,16 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_vali
 from sklearn.pipeline import Pipeline
 
 from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.interrupts import interrupts_end_all
 from sklearn_mlp.search.parallel import StackingParallel
 from sklearn_mlp.sklearn_internals import (
     BaseSearchCV,
-    Interval,
     constraints_of,
-    fit_context,
     validate_params,
     with_parallel,
+    with_variable,
 )
-
-_MAX_MEMORY = [
-    Interval(Real, 0, 1, closed="right"),
-    Interval(Integral, 1, None, closed="neither"),
-]
+from sklearn_mlp.stackable import MAX_MEMORY
 
 
 class _StackingSearch(BaseSearchCV):
@@ -30,7 +26,6 @@ class _StackingSearch(BaseSearchCV):
 
     max_memory: float
 
-    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit all candidates, together, and the best one on all of the data.
 
@@ -54,10 +49,34 @@ class _StackingSearch(BaseSearchCV):
             If the estimator is not of this package.
         ValueError
             As scikit-learn's; or if ``max_memory`` is too small for one network.
+        KeyboardInterrupt
+            If the user interrupts: the search is then as it was before.
         """
         _check_estimator(self.estimator, type(self).__name__)
-        parallel = partial(StackingParallel, max_memory=self.max_memory, report=bool(self.verbose))
-        return with_parallel(BaseSearchCV.fit, parallel)(self, X, y, **params)
+        before = dict(vars(self))
+        try:
+            with interrupts_end_all():
+                fitted: Self = super().fit(X, y, **params)
+        except KeyboardInterrupt:
+            self.__dict__ = before
+            raise
+        return fitted
+
+    def _run_search(
+        self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None
+    ) -> None:
+        """Run the candidates, where scikit-learn lets its subclasses say how: in stacks.
+
+        So whoever has put another function in place of `GridSearchCV.fit` sees these fits, too.
+        """
+        stacking = partial(
+            StackingParallel,
+            n_jobs=self.n_jobs,
+            max_memory=self.max_memory,
+            report=bool(self.verbose),
+        )
+        others = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
+        super()._run_search(with_variable(evaluate_candidates, "parallel", stacking), **others)
 
 
 class BatchedGridSearchCV(_StackingSearch, GridSearchCV):
@@ -111,7 +130,7 @@ class BatchedGridSearchCV(_StackingSearch, GridSearchCV):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **constraints_of(GridSearchCV),
-        "max_memory": _MAX_MEMORY,
+        "max_memory": MAX_MEMORY,
     }
 
     def __init__(
@@ -184,7 +203,7 @@ error_score, return_train_score
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **constraints_of(RandomizedSearchCV),
-        "max_memory": _MAX_MEMORY,
+        "max_memory": MAX_MEMORY,
     }
 
     def __init__(
@@ -221,6 +240,10 @@ error_score, return_train_score
         self.max_memory = max_memory
 
 
+@validate_params(
+    {**constraints_of(cross_validate), "max_memory": MAX_MEMORY},
+    prefer_skip_nested_validation=False,
+)
 def cross_validate_batched(
     estimator: Any,
     X: Any,
@@ -267,25 +290,24 @@ return_estimator, return_indices, error_score
     (3,)
     """
     _check_estimator(estimator, "cross_validate_batched")
-    parallel = partial(StackingParallel, max_memory=max_memory, report=bool(verbose))
-    plain = with_parallel(cross_validate, parallel)
-    check = validate_params(constraints_of(cross_validate), prefer_skip_nested_validation=False)
-    results: dict[str, Any] = check(plain)(
-        estimator,
-        X,
-        y,
-        groups=groups,
-        scoring=scoring,
-        cv=cv,
-        n_jobs=n_jobs,
-        verbose=verbose,
-        params=params,
-        pre_dispatch=pre_dispatch,
-        return_train_score=return_train_score,
-        return_estimator=return_estimator,
-        return_indices=return_indices,
-        error_score=error_score,
-    )
+    parallel = partial(StackingParallel.making, max_memory=max_memory, report=bool(verbose))
+    with interrupts_end_all():
+        results: dict[str, Any] = with_parallel(cross_validate, parallel)(
+            estimator,
+            X,
+            y,
+            groups=groups,
+            scoring=scoring,
+            cv=cv,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            params=params,
+            pre_dispatch=pre_dispatch,
+            return_train_score=return_train_score,
+            return_estimator=return_estimator,
+            return_indices=return_indices,
+            error_score=error_score,
+        )
     return results
 
 
