@@ -1,7 +1,9 @@
 """Averages of a network's weights, kept beside those that are being trained."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import final
 
 import torch
 from torch import Tensor
@@ -10,7 +12,24 @@ from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.state import AverageState, TrainingState
 
 
-class WeightAverage:
+class Average(ABC):
+    """An average of a network's weights, as what watches over an epoch's end knows it."""
+
+    @abstractmethod
+    def epoch_ended(self, n_epochs: int) -> None:
+        """Take the weights after so many epochs into the average, if its time has come."""
+
+    @abstractmethod
+    def in_place(self) -> AbstractContextManager[None]:
+        """Let the network hold the averages for a while."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Let the network hold the averages for good; the state keeps the weights."""
+
+
+@final
+class WeightAverage(Average):
     """An average of the weights over steps (``ema``) or over epochs (``swa``).
 
     Training goes on with the weights themselves; what is scored, and what the network holds when

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
-from sklearn_mlp.averaging import WeightAverage
+from sklearn_mlp.averaging import Average
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.schedules import make_schedule
 from sklearn_mlp.state import Snapshot, TrainingState
@@ -41,7 +41,7 @@ class EpochMonitor:
         What it is watched on, if anything.
     validate : callable or None
         Returns loss and score on it, where the network is evaluated together with others.
-    average : WeightAverage or None
+    average : Average or None
         Of the weights; what is scored, and left when training has ended, if it has begun.
     """
 
@@ -53,7 +53,7 @@ class EpochMonitor:
         weights: Tensor,
         validation: ValidationData | None,
         validate: Callable[[], tuple[float, float]] | None = None,
-        average: WeightAverage | None = None,
+        average: Average | None = None,
     ) -> None:
         self.config = config
         self.state = state

@@ -26,6 +26,7 @@ _DIFFERING = {
     "beta_2",
     "class_weight",
     "dropout",
+    "ema_decay",
     "epsilon",
     "input_dropout",
     "label_smoothing",
@@ -42,6 +43,7 @@ _DIFFERING = {
     "n_iter_no_change",
     "power_t",
     "random_state",
+    "swa_start",
     "tol",
     "warm_start",
     "warmup",
@@ -49,7 +51,7 @@ _DIFFERING = {
 
 # What has to be equal, and may have any value, or one of some.
 _EQUAL = {"hidden_layer_sizes", "batch_size", "device", "early_stopping", "focal_gamma"}
-_EQUAL |= {"gradient_clip", "residual"}
+_EQUAL |= {"gradient_clip", "residual", "weight_averaging"}
 _EQUAL |= {"huber_delta", "nesterovs_momentum", "output_activation"}
 _EQUAL |= {"quantile", "scale_target", "scoring", "shuffle", "validation_fraction", "weight_init"}
 _EQUAL_AMONG = {

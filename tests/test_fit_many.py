@@ -131,6 +131,25 @@ def test_all_first_order_solvers(solver, gradient_clip):
     assert_same_fit(fitted[1].partial_fit(X, y), alone.partial_fit(X, y))
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("weight_averaging", ["ema", "swa"])
+def test_averages_of_weights(weight_averaging, early_stopping):
+    X, y = make_task("regression")
+    numbers = [
+        {"swa_start": 0.2, "ema_decay": 0.9, "max_iter": 4},
+        {"swa_start": 0.5, "ema_decay": 0.5, "alpha": 0.1},
+        # Ends before its average of epochs has begun.
+        {"swa_start": 0.9, "max_iter": 12, "n_iter_no_change": 2, "tol": 1.0},
+    ]
+    shared = {"weight_averaging": weight_averaging, "early_stopping": early_stopping}
+    estimators = [make("regression", **{**shared, **one}) for one in numbers]
+    assert all(why_not_stacked(estimator) is None for estimator in estimators)
+    fitted = assert_as_alone(estimators, X, y)
+    if not early_stopping:
+        alone = make("regression", **shared, **numbers[1]).fit(X, y)
+        assert_same_fit(fitted[1].partial_fit(X, y), alone.partial_fit(X, y))
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_skipped_layers(dropout):
     X, y = make_task("regression")

@@ -10,6 +10,7 @@ from torch import Tensor
 from sklearn_mlp import kernels
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.solver_rules import RULES, Shape
+from sklearn_mlp.stacked_averaging import StackedAverage
 from sklearn_mlp.stacked_parameters import StackedParameters
 from sklearn_mlp.wrapped_solvers import shortening
 
@@ -25,6 +26,8 @@ class StackedSolver:
         The parameters, changed in place, and where their gradients are found.
     configs : sequence of TrainingConfig
         One per network.
+    average : StackedAverage or None
+        Takes the weights after each step in, if it is one of steps.
     """
 
     def __init__(
@@ -32,7 +35,9 @@ class StackedSolver:
         parameters: StackedParameters,
         gradient: StackedParameters,
         configs: Sequence[TrainingConfig],
+        average: StackedAverage | None = None,
     ) -> None:
+        self._average = average if average is not None and average.is_stepwise else None
         self._kind = RULES[configs[0].solver]
         self.moments = {name: parameters.zeros_like() for name in self._kind.moment_names}
         self.step = 0
@@ -87,6 +92,8 @@ class StackedSolver:
             self._rates = rates
             self._set_rates(rates)
         self._take_step()
+        if self._average is not None:
+            self._average.step_taken()
 
     def _set_rates(self, rates: tuple[float, ...]) -> None:
         """Prepare steps at other rates than the last."""
@@ -165,7 +172,8 @@ def make_stacked_solver(
     parameters: StackedParameters,
     gradient: StackedParameters,
     configs: Sequence[TrainingConfig],
+    average: StackedAverage | None = None,
 ) -> StackedSolver:
     """Return the solver of networks whose parameter ``solver`` is the same."""
     kind = FusedAdam if configs[0].solver == "adam" else StackedSolver
-    return kind(parameters, gradient, configs)
+    return kind(parameters, gradient, configs, average)

@@ -1,6 +1,7 @@
 """Trains k networks of one form as one: the native backend for many fits at once."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import accumulate, groupby, pairwise
 from typing import final
@@ -26,6 +27,7 @@ from sklearn_mlp.network import MLP, ParameterVector, place_of
 from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.random_numbers import draw_seed
 from sklearn_mlp.randomness import draws_in_training
+from sklearn_mlp.stacked_averaging import MemberAverage, StackedAverage
 from sklearn_mlp.stacked_parameters import StackedParameters
 from sklearn_mlp.state import OptimizerState
 
@@ -142,6 +144,9 @@ class Member:
         go_on_with(fit.state, self.vector.layout)
         self.masks = _mask_generator(fit)
         self.evaluation = (np.nan, np.nan)
+        self.average: MemberAverage | None = None
+        if self.config.weight_averaging is not None:
+            self.average = MemberAverage(self.vector, self.state, self.config)
         self.monitor: EpochMonitor
 
     @property
@@ -183,7 +188,12 @@ class Stack(Run):
         self._parameters = StackedParameters.of(vectors, network.units)
         self._gradient = self._parameters.zeros_like()
         configs = [member.config for member in members]
-        self._solver = make_stacked_solver(self._parameters, self._gradient, configs)
+        self._average: StackedAverage | None = None
+        if self._config.weight_averaging is not None:
+            self._average = StackedAverage(self._parameters, configs)
+        self._solver = make_stacked_solver(
+            self._parameters, self._gradient, configs, self._average
+        )
         streams = [list(group) for _, group in groupby(members, lambda one: stream_key(one.fit))]
         self._streams = [
             Stream(
@@ -207,6 +217,7 @@ class Stack(Run):
                 member.vector.memory,
                 member.fit.data.validation,
                 self._validate_of(member),
+                member.average,
             )
         self._assemble()
 
@@ -221,10 +232,16 @@ class Stack(Run):
         take_steps(*parts, list(zip(*rates, strict=True)))
 
     def evaluate(self) -> None:
-        """Evaluate all on their validation sets, if they have any."""
-        if self._validator is not None:
-            for member, evaluation in zip(self.members, self._validator.evaluate(), strict=True):
-                member.evaluation = evaluation
+        """Evaluate all on their validation sets, if they have any; averages of weights first."""
+        if self._average is not None:
+            epochs = [member.state.epochs_scheduled + 1 for member in self.members]
+            self._average.epoch_ended(epochs)
+        if self._validator is None:
+            return
+        with nullcontext() if self._average is None else self._average.in_place():
+            evaluations = self._validator.evaluate()
+        for member, evaluation in zip(self.members, evaluations, strict=True):
+            member.evaluation = evaluation
 
     def drop(self, finished: Sequence[int]) -> None:
         """Hand networks over as they are, or at their best, and go on with the others."""
@@ -236,6 +253,8 @@ class Stack(Run):
                 moment = member.vector.empty_like()
                 stacked.read(index, moment)
                 moments[name] = moment.values
+            if member.average is not None and self._average is not None:
+                member.average.read(index, self._average)
             member.state.optimizer = OptimizerState(
                 member.config.solver, moments, self._solver.step
             )
@@ -252,6 +271,8 @@ class Stack(Run):
         self._parameters = self._parameters.take(rows)
         self._gradient = self._parameters.zeros_like()
         configs = [member.config for member in self.members]
+        if self._average is not None:
+            self._average.keep(kept, self._parameters, configs)
         self._solver.keep(rows, self._parameters, self._gradient, configs)
         self._assemble()
 
@@ -304,8 +325,11 @@ class Stack(Run):
 
         def validate() -> tuple[float, float]:
             """Return the loss and the score after this epoch."""
-            # The monitor keeps the best weights: it has to find the present ones.
-            self._parameters.read(self.members.index(member), member.vector)
+            # The monitor keeps the best weights: it has to find those that were evaluated.
+            index, scored = self.members.index(member), self._parameters
+            if self._average is not None and self._average.counts[index]:
+                scored = self._average.values
+            scored.read(index, member.vector)
             if validation.rescore is None:
                 return member.evaluation
             return member.evaluation[0], validation.rescore()
