@@ -73,7 +73,7 @@ class EpochMonitor:
             state.best_loss = np.inf
         self._begin_watching()
 
-    def follow(self, weights: Tensor, average: WeightAverage | None) -> None:
+    def follow(self, weights: Tensor, average: Average | None) -> None:
         """Watch on, where other parameters are trained from now on, in other memory."""
         self._live, self._average = [weights, *self._counters], average
         self._begin_watching()
