@@ -3,7 +3,8 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils.class_weight import compute_class_weight
+
+from sklearn_mlp.labels import show_as_given
 
 
 def weigh_classes(
@@ -33,7 +34,9 @@ def weigh_classes(
     ------
     ValueError
         With scikit-learn's sentences, if ``class_weight`` does not fit the labels; if an entry of
-        a list is nothing that ``class_weight`` may be.
+        a list is nothing that ``class_weight`` may be; if a weight is negative or not finite.
+    TypeError
+        If a weight is no number.
     """
     if class_weight is None:
         return weights
@@ -47,18 +50,17 @@ def weigh_classes(
                 "For multi-output, number of elements in class_weight should match number of "
                 f"outputs. Got {len(class_weight)} element(s) while having {len(columns)} outputs."
             )
-        for column, setting in enumerate(class_weight):
-            _check_entry(f"class_weight[{column}]", setting)
-        settings = class_weight
+        named = [(f"class_weight[{column}]", each) for column, each in enumerate(class_weight)]
+        for name, setting in named:
+            _check_entry(name, setting)
     else:
-        settings = [class_weight] * len(columns)
+        named = [("class_weight", class_weight)] * len(columns)
     combined = np.ones(len(columns[0][1])) if weights is None else weights.copy()
-    for setting, (classes, codes) in zip(settings, columns, strict=True):
-        combined *= (
-            _balanced(codes, weights)
-            if isinstance(setting, str)
-            else compute_class_weight(setting, classes=classes, y=classes[codes])[codes]
-        )
+    for (name, setting), (classes, codes) in zip(named, columns, strict=True):
+        if isinstance(setting, str):
+            combined *= _balanced(codes, weights)
+        elif setting:
+            combined *= _weights_of(name, setting, classes)[codes]
     return None if (combined == 1).all() else combined
 
 
@@ -73,6 +75,57 @@ def _check_entry(name: str, setting: Any) -> None:
     if setting is None or isinstance(setting, dict) or asks_for_balance([setting]):
         return
     raise ValueError(f"{name} must be a dict, 'balanced' or None, got {setting!r}.")
+
+
+def _weights_of(name: str, setting: dict[Any, Any], classes: np.ndarray) -> np.ndarray:
+    """Return the weight of each class that a dictionary gives, and 1 for the others."""
+    given = {label: _as_weight(name, label, weight) for label, weight in setting.items()}
+    weights = np.ones(len(classes))
+    missing = []
+    for index, label in enumerate(classes.tolist()):
+        if label in given:
+            weights[index] = given[label]
+        elif _as_number(label) in given:
+            # As in scikit-learn, a string of digits may be named by its number.
+            weights[index] = given[_as_number(label)]
+        else:
+            missing.append(label)
+    if missing and len(classes) - len(missing) != len(given):
+        raise ValueError(
+            f"The classes, {show_as_given(missing)}, are not in {name}, which has "
+            f"{show_as_given(list(given))}."
+        )
+    return weights
+
+
+def _as_number(label: Any) -> Any:
+    """Return the number that a string stands for, or what was given."""
+    try:
+        return int(label)
+    except (TypeError, ValueError):
+        return label
+
+
+def _as_weight(name: str, label: Any, weight: Any) -> float:
+    """Return the weight of a class as a number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none that a sample could count.
+    """
+    is_single = not isinstance(weight, str | bytes) and getattr(weight, "ndim", 0) == 0
+    try:
+        number = float(weight) if is_single else None
+    except (TypeError, ValueError):
+        number = None
+    if number is None:
+        raise TypeError(f"{name}[{label!r}] must be a number, got {weight!r}.")
+    if not 0 <= number < np.inf:
+        raise ValueError(
+            f"{name}[{label!r}] must be a finite weight, 0 or larger, got {weight!r}."
+        )
+    return number
 
 
 def _balanced(codes: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

@@ -1,7 +1,7 @@
 """``coefs_`` and ``intercepts_``: the network's parameters as scikit-learn shows them."""
 
 from collections.abc import Iterable
-from typing import Any, SupportsIndex
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 import torch
@@ -35,6 +35,17 @@ class ParameterList(list[np.ndarray]):
         if isinstance(index, slice):
             raise TypeError(f"assign {self._name} as a whole or one layer at a time.")
         self._write(index, self._checked(index, value))
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse what would change this list and not the network."""
+        raise TypeError(
+            f"{self._name} has an array for each layer of the network, {len(self)} here: none can "
+            f"be added, removed or moved. Assign one, {self._name}[i] = array, or all, "
+            f"{self._name} = arrays; list({self._name}) is a list of its own."
+        )
+
+    append = extend = insert = pop = remove = clear = sort = reverse = _refuse
+    __delitem__ = __iadd__ = __imul__ = _refuse
 
     def assign(self, values: Any) -> None:
         """Assign all items, or none if one does not fit."""

@@ -1,10 +1,12 @@
 """class_weight: what scikit-learn means by it, together with sample_weight."""
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from sklearn.metrics import recall_score
 from sklearn.utils.class_weight import compute_sample_weight
@@ -164,3 +166,49 @@ def test_weights_of_classes_that_are_not_there(make_classifier, iris):
         make_classifier(class_weight={0: 2}).fit(X, labels)
     with pytest.raises(ValueError, match=r"Got 1 element\(s\) while having 2 outputs"):
         make_classifier(class_weight=[{0: 2}]).fit(X, labels)
+
+
+@pytest.mark.parametrize("weight", [-0.5, np.nan, -np.inf, np.inf, np.float32("nan")], ids=str)
+@pytest.mark.parametrize("in_list", [False, True])
+def test_a_weight_that_no_sample_can_count(make_classifier, iris, weight, in_list):
+    X, y = iris
+    setting = {0: 2, 2: weight}
+    name = "class_weight[0]" if in_list else "class_weight"
+    message = re.escape(f"{name}[2] must be a finite weight, 0 or larger, got {weight!r}")
+    estimator = make_classifier(class_weight=[setting] if in_list else setting)
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        estimator.partial_fit(X, y, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("weight", [None, "3", b"3", [3.0], np.array([3.0]), 1j, {}], ids=str)
+def test_a_weight_that_is_no_number(make_classifier, iris, weight):
+    with pytest.raises(TypeError, match=r"class_weight\[1\] must be a number, got"):
+        make_classifier(class_weight={0: 1, 1: weight}).fit(*iris)
+
+
+def test_numbers_of_any_kind_are_weights():
+    codes = np.array([0, 1, 2, 3, 4])
+    setting = {
+        0: np.float32(0.5),
+        1: torch.tensor(2.0),
+        2: Fraction(1, 4),
+        3: True,
+        4: np.array(3),
+    }
+    weights = weigh_classes(setting, [(np.arange(5), codes)], None)
+    assert weights.tolist() == [0.5, 2, 0.25, 1, 3]
+
+
+def test_strings_of_digits_are_named_as_they_are():
+    columns = [(np.array(["1", "2"]), np.array([0, 1]))]
+    for setting in ({"1": 5, "2": 1}, {1: 5, 2: 1}):
+        assert weigh_classes(setting, columns, None).tolist() == [5, 1]
+    with pytest.raises(ValueError, match=r"The classes, \['1'\], are not in class_weight, which"):
+        weigh_classes({"0": 5, "2": 1}, columns, None)
+
+
+def test_weights_of_classes_that_are_not_there_do_no_harm(iris):
+    columns = [(np.arange(3), iris[1])]
+    assert set(weigh_classes({0: 1, 1: 2, 2: 1, 7: 3}, columns, None)) == {1, 2}

@@ -505,3 +505,26 @@ def test_no_warning_where_training_converges(make_classifier, iris):
         warnings.simplefilter("error", ConvergenceWarning)
         estimator = make_classifier(max_iter=400, tol=1e-2).fit(X, y)
     assert estimator.n_iter_ < 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda weights: weights.append(np.zeros((1, 1))),
+        lambda weights: weights.extend([np.zeros((1, 1))]),
+        lambda weights: weights.insert(0, np.zeros((1, 1))),
+        lambda weights: weights.pop(),
+        lambda weights: weights.remove(weights[0]),
+        lambda weights: weights.clear(),
+        lambda weights: weights.reverse(),
+        lambda weights: weights.__delitem__(0),
+        lambda weights: weights.__iadd__([np.zeros((1, 1))]),
+        lambda weights: weights.__imul__(2),
+    ],
+)
+def test_a_list_of_weights_has_as_many_as_the_network_has_layers(make_regressor, diabetes, change):
+    estimator = make_regressor().fit(*diabetes)
+    for name in ("coefs_", "intercepts_"):
+        with pytest.raises(TypeError, match=f"{name} has an array for each layer of the network"):
+            change(getattr(estimator, name))
+    assert [len(weights) for weights in (estimator.coefs_, list(estimator.intercepts_))] == [2, 2]
