@@ -86,6 +86,14 @@ def _altered_dropout(dropouts: nn.Module, rates: tuple[float, ...], network: MLP
     return None
 
 
+def may_write_to_inputs(network: nn.Module) -> bool:
+    """Tell whether a network may change the samples that it is given: ours does not, as made.
+
+    They may be the user's own, or those of the next epoch, too; others get copies.
+    """
+    return type(network) is not MLP or altered_call(network) is not None
+
+
 def altered_training(network: MLP) -> str | None:
     """Say what keeps a network's gradients from being those of its layers alone, and all of them.
 

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
 from torch import nn
 
+from sklearn_mlp.alterations import may_write_to_inputs
 from sklearn_mlp.architecture import Architecture
 from sklearn_mlp.backends import BACKENDS, check_backend
 from sklearn_mlp.callbacks import EpochTasks
@@ -40,6 +40,7 @@ from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.progress import epoch_bar
 from sklearn_mlp.randomness import settled_training
 from sklearn_mlp.schedules import check_schedule
+from sklearn_mlp.shared_memory import tensor_to_read
 from sklearn_mlp.sklearn_internals import check_sample_weight, has_callbacks
 from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
@@ -303,7 +304,14 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
                 check_some_weight(samples.sample_weight[rows], "to train on")
         inputs, targets = samples.tensors(view.dtype_, view.device_)
         validation = None if watched is None else self._validation_data(watched, view)
-        return TrainingData(inputs, targets, samples.sample_weight, rows, validation)
+        return TrainingData(
+            inputs,
+            targets,
+            samples.sample_weight,
+            rows,
+            validation,
+            is_copied=may_write_to_inputs(view.module_),
+        )
 
     def _validation_data(self, watched: Samples, view: Self) -> ValidationData:
         """Prepare what the network is watched on, by what ``scoring`` names."""
@@ -316,7 +324,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         return ValidationData(
             inputs,
             targets.cpu(),
-            None if weights is None else torch.from_numpy(weights),
+            None if weights is None else tensor_to_read(weights),
             exact_dtype(prediction_dtype(watched.X, view._fit_dtype)),
             None if self.scoring == "loss" else metric,
             rescore,

@@ -83,7 +83,8 @@ class Batches:
         # Within a single batch the order changes nothing but the rounding.
         self._is_single = len(self.bounds) == 2
         is_moved = data.rows is not None or (self.shuffle and not self._is_single)
-        self._gather = self._make_gather(batch_size) if is_moved else _Unmoved(data)
+        is_gathered = is_moved or data.is_copied
+        self._gather = self._make_gather(batch_size) if is_gathered else _Unmoved(data)
         self._weights = _Shares.of(data, self.bounds)
         self._kept: list[Batch] | None = None
 

@@ -353,6 +353,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
     class_weight: Any
     classes_: Any
     _codec: LabelCodec
+    _codec_type = LabelCodec
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -99,6 +99,7 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
     _architecture: Architecture
     _fit_dtype: np.dtype
     _codec: TargetCodec
+    _codec_type: ClassVar[type[TargetCodec]]
 
     def _set_fitted(self, prepared: PreparedFit) -> None:
         """Set the fitted attributes, all at once: an interrupt leaves the old or the new."""

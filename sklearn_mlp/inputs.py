@@ -14,6 +14,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from sklearn_mlp.shared_memory import tensor_to_read
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.target_checks import validate_targets
 
@@ -122,7 +123,7 @@ def take_over(X: Any, dtype: torch.dtype, device: torch.device) -> "Tensor | Spa
         with np.errstate(over="ignore"):
             rows = SparseRows(X.tocsr().astype(values, copy=False), dtype, device)
         is_narrower = X.dtype.itemsize > values.itemsize
-        if is_narrower and not torch.from_numpy(rows.matrix.data).sum().isfinite():
+        if is_narrower and not tensor_to_read(rows.matrix.data).sum().isfinite():
             check_overflow(X, dtype, "X")
         return rows
     return as_finite_tensor(X, dtype, device, "X")
@@ -192,7 +193,11 @@ def check_overflow(values: Any, dtype: torch.dtype, name: str) -> None:
     ValueError
         If they are not.
     """
-    values = values.detach() if isinstance(values, Tensor) else values
+    if isinstance(values, Tensor):
+        values = values.detach()
+    elif scipy.sparse.issparse(values):
+        # Its own maximum would first sort it, in place.
+        values = values.data
     largest = max(float(values.max()), -float(values.min()))
     if torch.tensor(largest, dtype=dtype).isinf():
         kind = str(dtype).removeprefix("torch.")
@@ -212,9 +217,7 @@ def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     flags = array.flags
     if not flags.c_contiguous and any(stride < 0 for stride in array.strides):
         array = np.ascontiguousarray(array)
-    if not flags.writeable:
-        array = np.asarray(_ReadableMemory(array))
-    shared = torch.from_numpy(array)
+    shared = tensor_to_read(array)
     if shared.dtype == dtype or dtype not in _NUMPY_TYPES or device.type != "cpu":
         return shared.to(device=device, dtype=dtype)
     # A copy is made anyway: one whose rows are contiguous, which is what batches are gathered by,
@@ -229,20 +232,6 @@ def on_host(values: Any) -> Any:
     values = values.detach().cpu()
     # NumPy has no bfloat16.
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-
-
-class _ReadableMemory:
-    """The memory of a read-only array, declared writable, which torch insists on.
-
-    Nothing writes to it: the samples of a fit are only ever read. joblib hands its workers
-    read-only memory maps, which would otherwise be copied.
-    """
-
-    def __init__(self, array: np.ndarray) -> None:
-        self._keep_alive = array
-        interface = dict(array.__array_interface__)
-        interface["data"] = (interface["data"][0], False)
-        self.__array_interface__ = interface
 
 
 def _accepted_dtypes(X: Any) -> Any:

@@ -73,7 +73,10 @@ def settle_statistics(
         # A single sample has no variance; alone, it leaves them as they are.
         rows.pop()
     chunks = (
-        inputs.dense(part) if isinstance(inputs, SparseRows) else inputs[part].to(device)
+        # A copy, which the network may change.
+        inputs.dense(part)
+        if isinstance(inputs, SparseRows)
+        else inputs[part].to(device, copy=True)
         for part in rows
     )
     update_bn(chunks, network)

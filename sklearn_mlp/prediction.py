@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mlp.activations import ACTIVATIONS
-from sklearn_mlp.alterations import Affine, plain_layers
+from sklearn_mlp.alterations import Affine, may_write_to_inputs, plain_layers
 from sklearn_mlp.inputs import check_overflow, convert, take_over
 from sklearn_mlp.kernels import inference_mode, is_training_anywhere
 from sklearn_mlp.network import MLP, place_of
@@ -79,12 +79,15 @@ class _ModuleForward:
     def __init__(self, network: nn.Module) -> None:
         # All of it: a part may be new, or the user may have set its mode.
         self._network = network.eval() if is_training_anywhere(network) else network
+        self._is_given_copies = may_write_to_inputs(network)
         self.like = place_of(network)
         # A module may keep a tensor that it makes; one made in inference mode could not be
         # trained with.
         self.quiet = torch.no_grad
 
     def __call__(self, inputs: Tensor | SparseBatch) -> Tensor:
+        if self._is_given_copies and isinstance(inputs, Tensor):
+            inputs = inputs.clone()
         logits = self._network(inputs)
         if not isinstance(logits, Tensor):
             raise TypeError(

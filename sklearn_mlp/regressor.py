@@ -21,6 +21,7 @@ from sklearn_mlp.inputs import on_host, validate_training_data
 from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_loss
 from sklearn_mlp.losses.choice import REGRESSOR_LOSSES
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.shared_memory import tensor_to_read
 from sklearn_mlp.sklearn_internals import Interval, StrOptions, fit_context
 from sklearn_mlp.target_checks import as_column, as_numbers, check_range
 from sklearn_mlp.targets import NumberCodec
@@ -348,6 +349,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
     quantile: Any
     scale_target: str | None
     _codec: NumberCodec
+    _codec_type = NumberCodec
 
     def __init__(
         self,
@@ -572,7 +574,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         (score,) = metrics.d2_pinball(
             torch.from_numpy(predictions).unsqueeze(0),
             torch.tensor(values),
-            None if weights is None else torch.from_numpy(weights),
+            None if weights is None else tensor_to_read(weights),
             levels=levels,
         )
         return score

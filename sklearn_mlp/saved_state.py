@@ -13,7 +13,7 @@ from torch import nn
 from sklearn_mlp.backends import restore_trainer
 from sklearn_mlp.engines import choose_engine
 from sklearn_mlp.persistence import device_here, pack_network, unpack_network
-from sklearn_mlp.plain import plain, restored
+from sklearn_mlp.plain import KIND, PLAIN_CLASSES, plain, restored
 from sklearn_mlp.state import owned
 
 _VERSION = "_sklearn_mlp_version"
@@ -108,8 +108,7 @@ def load_state(estimator: Any, state: Any) -> dict[str, Any]:
     attributes = {key: value for key, value in state.items() if key != _VERSION}
     defaults = _defaults_of(type(estimator))
     missing = [key for key in defaults if key not in attributes]
-    is_foreign = len(missing) == len(defaults) or _has_others_attributes(estimator, attributes)
-    if is_foreign and defaults:
+    if len(missing) == len(defaults) or _is_of_others(estimator, attributes):
         raise ValueError(f"the state is not that of a {name}; it must be what one was saved as.")
     if missing or version != _present_version():
         warnings.warn(
@@ -190,11 +189,15 @@ def _defaults_of(kind: type) -> dict[str, Any]:
     return defaults
 
 
-def _has_others_attributes(estimator: Any, attributes: dict[str, Any]) -> bool:
-    """Tell whether there are fitted attributes, but no network that they could be views of."""
-    return "module_" not in attributes and any(
-        isinstance(getattr(type(estimator), name, None), property) for name in attributes
-    )
+def _is_of_others(estimator: Any, attributes: dict[str, Any]) -> bool:
+    """Tell whether fitted attributes are of another kind of estimator, or of another package's."""
+    kind = type(estimator)
+    if "module_" not in attributes:
+        # Ours are views of the network.
+        return any(isinstance(getattr(kind, name, None), property) for name in attributes)
+    codec = attributes.get("_codec")
+    name = codec.get(KIND) if isinstance(codec, dict) else None
+    return name in PLAIN_CLASSES and not issubclass(PLAIN_CLASSES[name], kind._codec_type)
 
 
 def _present_version() -> str:

@@ -20,7 +20,7 @@ from skorch.exceptions import SkorchTrainingImpossibleError
 from skorch.history import History
 from torch import Tensor, nn
 
-from sklearn_mlp.alterations import altered_call
+from sklearn_mlp.alterations import altered_call, may_write_to_inputs
 from sklearn_mlp.autograd import LogitsLoss, SolverOptimizer
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
@@ -34,6 +34,7 @@ from sklearn_mlp.network import MLP, place_of
 from sklearn_mlp.normalization import lone_samples_spared
 from sklearn_mlp.precision import mixed_precision
 from sklearn_mlp.prediction import chunk_rows
+from sklearn_mlp.shared_memory import tensor_to_read
 from sklearn_mlp.skorch_data import Chunks, EpochBatches, LabelledSamples, Labels, Rows
 from sklearn_mlp.skorch_parameters import parameter_of_ours
 from sklearn_mlp.sparse import SparseRows
@@ -410,6 +411,9 @@ class _Net(NeuralNet):
         is_mixed = self.run_ is not None and self.run_.samples.config.is_mixed
         precision = mixed_precision(torch.device(self.device), is_mixed and self.module_.training)
         with lone_samples_spared(self.module_, len(x)), precision:
+            # Training batches are copies anyway.
+            if not self.module_.training and may_write_to_inputs(self.module_):
+                x = x.clone() if isinstance(x, Tensor) else x
             logits = super().infer(x, **fit_params)
         return logits.float() if logits.dtype == torch.bfloat16 else logits
 
@@ -431,7 +435,7 @@ class _Net(NeuralNet):
         """Return labels, or numbers, of any origin as a batch."""
         codec, weight = self.codec_, place_of(self.module_)
         y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
-        values = torch.from_numpy(codec.encode(y))
+        values = tensor_to_read(codec.encode(y))
         values = values.to(weight.device, torch.int64 if codec.is_coded else weight.dtype)
         return Batch(values, values.t(), values.t(), len(values), None, float(len(values)))
 

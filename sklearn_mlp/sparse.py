@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mlp.shared_memory import tensor_to_read
+
 # Above this share of stored values, a dense batch and a dense product are faster.
 _DENSEST = 0.1
 
@@ -77,9 +79,9 @@ class SparseBatch:
         part = samples.matrix[rows]
         device = samples.device
         self.n_features = part.shape[1]
-        self.values = torch.from_numpy(part.data).to(device)
-        self.columns = torch.from_numpy(part.indices.astype(np.int64, copy=False)).to(device)
-        self.starts = torch.from_numpy(part.indptr.astype(np.int64, copy=False)).to(device)
+        self.values = tensor_to_read(part.data).to(device)
+        self.columns = tensor_to_read(part.indices.astype(np.int64, copy=False)).to(device)
+        self.starts = tensor_to_read(part.indptr.astype(np.int64, copy=False)).to(device)
 
     def t(self) -> Self:
         """Return itself: there is one form for both."""

@@ -167,7 +167,7 @@ class SavedTensor:
         dtype = str(tensor.dtype).removeprefix("torch.")
         on_host = tensor.detach().resolve_conj().resolve_neg().cpu()
         if tensor.dtype in _BITS:
-            on_host = on_host.contiguous().view(_BITS[tensor.dtype])
+            on_host = on_host.view(_BITS[tensor.dtype])
         return cls(on_host.numpy().copy(order="K"), dtype)
 
     def tensor(self) -> Tensor:

@@ -109,6 +109,8 @@ class TrainingData:
         all. A held-out part is left out here, so that the samples need not be copied.
     validation : ValidationData or None
         The held-out part.
+    is_copied : bool
+        Whether each epoch trains on a copy of the samples: what trains may write to them.
     """
 
     inputs: Tensor | SparseRows
@@ -116,6 +118,7 @@ class TrainingData:
     sample_weight: np.ndarray | None = None
     rows: np.ndarray | None = None
     validation: ValidationData | None = None
+    is_copied: bool = False
 
     @property
     def n_train(self) -> int:

@@ -166,7 +166,8 @@ def check_module(network: nn.Module, samples: Tensor, n_outputs: int, name: str)
     try:
         # As in training: some operations fail only where autograd follows them.
         with torch.enable_grad():
-            logits = network(samples)
+            # A copy: they may be the user's, and a network may change them.
+            logits = network(samples.clone())
     except Exception as error:
         raise ValueError(
             f"{name} must take a tensor of shape (n_samples, n_features_in), but for one of shape "

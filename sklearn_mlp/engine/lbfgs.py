@@ -132,7 +132,8 @@ class _Objective:
         inputs, targets = self._data.inputs, self._data.targets[start:stop]
         rows = slice(start, stop)
         samples = inputs.batch(rows) if isinstance(inputs, SparseRows) else inputs[rows]
-        samples = samples if isinstance(samples, SparseBatch) else samples.to(targets.device)
+        if not isinstance(samples, SparseBatch):
+            samples = samples.to(targets.device, copy=self._data.is_copied)
         return Batch(
             samples,
             samples.t(),
