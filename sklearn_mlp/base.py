@@ -53,6 +53,7 @@ from sklearn_mlp.validation import (
     ValidationSet,
     check_given,
     check_some_weight,
+    check_sum_of_weights,
     make_rescore,
     of_validation_set,
     split_rows,
@@ -361,10 +362,11 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """Check the sample weights; return them as float64."""
         if sample_weight is None:
             return None
+        given = on_host(sample_weight, "sample_weight")
         # Only the number of samples is read off the stand-in for X.
-        weights = check_sample_weight(
-            on_host(sample_weight), np.broadcast_to(0.0, (X.shape[0], 1)), dtype=np.float64
-        )
+        like = np.broadcast_to(0.0, (X.shape[0], 1))
+        weights = check_sample_weight(given, like, dtype=np.float64)
+        check_sum_of_weights(weights)
         # To float32's rounding too, weights of 1 are no weights.
         return None if (weights == 1).all() else weights
 

@@ -61,6 +61,18 @@ def weigh_classes(
             combined *= _balanced(codes, weights)
         elif setting:
             combined *= _weights_of(name, setting, classes)[codes]
+    if not combined.any():
+        raise ValueError(
+            f"class_weight must leave at least one of the {len(combined)} samples a weight other "
+            f"than 0, got {class_weight!r} for the classes that they have."
+        )
+    with np.errstate(over="ignore"):
+        total = combined.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            "class_weight must leave the samples weights whose sum is finite, got "
+            f"{class_weight!r}."
+        )
     return None if (combined == 1).all() else combined
 
 

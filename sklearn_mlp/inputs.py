@@ -14,6 +14,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from sklearn_mlp.readable import readable_array, readable_tensor
 from sklearn_mlp.shared_memory import tensor_to_read
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.target_checks import validate_targets
@@ -52,6 +53,7 @@ def validate_training_data(
     y : ndarray or CSR matrix
         The targets.
     """
+    X = readable_array(X, "X")
     if isinstance(X, Tensor):
         X = _validate_tensor(estimator, X, reset=reset)
     else:
@@ -83,6 +85,7 @@ def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
         checked = check_array(X, input_name="X", estimator=estimator)
         if checked.shape[1] == estimator.n_features_in_:
             return checked
+    X = readable_array(X, "X")
     return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
 
 
@@ -169,7 +172,7 @@ def convert(array: Any, dtype: torch.dtype, device: torch.device) -> tuple[Tenso
         # NumPy notices an overflow at no cost, but has no threads.
         try:
             with np.errstate(over="raise"):
-                converted = torch.from_numpy(array.astype(np.float32, "C"))
+                converted = torch.from_numpy(array.astype(_NUMPY_TYPES[dtype], "C"))
             return converted.to(device=device, dtype=dtype), False
         except FloatingPointError:
             pass
@@ -198,13 +201,16 @@ def check_overflow(values: Any, dtype: torch.dtype, name: str) -> None:
     elif scipy.sparse.issparse(values):
         # Its own maximum would first sort it, in place.
         values = values.data
-    largest = max(float(values.max()), -float(values.min()))
-    if torch.tensor(largest, dtype=dtype).isinf():
+    largest = max(values.max(), -values.min())
+    if torch.tensor(float(largest), dtype=dtype).isinf():
         kind = str(dtype).removeprefix("torch.")
+        way_out = "" if dtype == torch.float64 else ", or set dtype='float64'"
+        # A long double may be more than a float can show.
+        shown = f"{float(largest):.3g}" if np.isfinite(float(largest)) else str(largest)
         raise ValueError(
             f"{name} must fit into {kind}, which the network computes in and whose largest number "
-            f"is {torch.finfo(dtype).max:.3g}, but {name} has {largest:.3g}. Scale {name} first, "
-            "or set dtype='float64'."
+            f"is {torch.finfo(dtype).max:.3g}, but {name} has {shown}. Scale {name} "
+            f"first{way_out}."
         )
 
 
@@ -213,7 +219,9 @@ def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     if isinstance(array, Tensor):
         return array.detach().to(device=device, dtype=dtype)
     if array.dtype.char not in _READABLE or not array.dtype.isnative:
-        array = array.astype(np.float64)
+        # What becomes infinite is found by who asks for finite numbers.
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float64)
     flags = array.flags
     if not flags.c_contiguous and any(stride < 0 for stride in array.strides):
         array = np.ascontiguousarray(array)
@@ -225,11 +233,11 @@ def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.from_numpy(np.empty(array.shape, _NUMPY_TYPES[dtype])).copy_(shared)
 
 
-def on_host(values: Any) -> Any:
-    """Return what a tensor holds as an array; anything else as it is."""
+def on_host(values: Any, name: str = "y") -> Any:
+    """Return what a tensor holds as an array, anything else as it is; checked, by its name."""
     if not isinstance(values, Tensor):
-        return values
-    values = values.detach().cpu()
+        return readable_array(values, name)
+    values = readable_tensor(values.detach(), name).cpu()
     # NumPy has no bfloat16.
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
@@ -247,11 +255,7 @@ def _accepted_dtypes(X: Any) -> Any:
 
 def _validate_tensor(estimator: BaseEstimator, X: Tensor, *, reset: bool) -> Tensor:
     """Check a tensor where it is, with scikit-learn's sentences."""
-    if X.layout != torch.strided:
-        raise TypeError(
-            "A sparse or nested torch tensor was passed as X, but a dense one is required; "
-            "pass sparse samples as a scipy CSR or CSC matrix."
-        )
+    X = readable_tensor(X, "X")
     if X.is_complex():
         raise ValueError(f"Complex data not supported\n{X}\n")
     if X.ndim != 2:

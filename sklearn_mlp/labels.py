@@ -174,7 +174,7 @@ def split_classes(classes: Any) -> list[np.ndarray] | None:
         The parameter of `partial_fit`: array-likes of any kind, sets among them, in a list, a
         tuple, an array or a Series; or an array with a row for each column.
     """
-    parts = on_host(classes)
+    parts = on_host(classes, "classes")
     if hasattr(parts, "dtype") and (np.ndim(parts) == 2 or parts.dtype == object):
         parts = list(np.asarray(parts))
     is_list = isinstance(parts, list | tuple) and len(parts) > 0
@@ -197,7 +197,7 @@ def read_column(classes: Any, name: str = "classes") -> np.ndarray:
     TypeError, ValueError
         If they are no classes, or of several types.
     """
-    classes = on_host(classes)
+    classes = on_host(classes, "classes")
     is_unordered = isinstance(classes, Iterable) and not isinstance(classes, Sequence | Mapping)
     if is_unordered and not hasattr(classes, "__array__"):
         classes = list(classes)

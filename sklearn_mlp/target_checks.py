@@ -44,7 +44,7 @@ def validate_targets(estimator: BaseEstimator, y: Any) -> Any:
 
 
 def _check_is_array_like(y: Any) -> None:
-    """Refuse what NumPy would take for a single object, and masks, which it would leave off."""
+    """Refuse what NumPy would take for a single object."""
     if isinstance(y, Iterable) and not hasattr(y, "__len__"):
         raise TypeError(
             f"y must be an array or a list, got a {type(y).__name__}, which can be read only "
@@ -54,11 +54,6 @@ def _check_is_array_like(y: Any) -> None:
         raise TypeError(
             "y must be an array or a list with a label or number for each sample, got a "
             f"{type(y).__name__}."
-        )
-    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
-        raise ValueError(
-            f"y must not be masked, but {np.ma.count_masked(y)} of its {y.size} values are; leave "
-            "these samples out of X and y, or fill in values by y.filled()."
         )
 
 

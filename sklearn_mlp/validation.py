@@ -104,13 +104,34 @@ def check_some_weight(weights: np.ndarray | None, which: str) -> None:
         )
 
 
+def check_sum_of_weights(weights: np.ndarray) -> None:
+    """Check that samples can be averaged by their weights, also by a single number for all.
+
+    Raises
+    ------
+    ValueError
+        If one is not finite, or their sum is not positive and finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = weights.sum()
+    if np.isfinite(total) and total > 0:
+        return
+    if not np.isfinite(weights).all():
+        what = "NaN" if np.isnan(weights).any() else "infinity"
+        raise ValueError(f"Input sample_weight contains {what}.")
+    raise ValueError(
+        f"sample_weight must have a positive, finite sum, got {total} for {len(weights)} samples."
+    )
+
+
 @contextmanager
 def of_validation_set() -> Iterator[None]:
     """Say of what is wrong with X and y that they are the validation set's."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise type(error)(f"In the validation set, X_val and y_val: {error}") from error
+        sentence = str(error).replace("sample_weight", "sample_weight_val")
+        raise type(error)(f"In the validation set, X_val and y_val: {sentence}") from error
 
 
 def make_rescore(
