@@ -40,6 +40,7 @@ from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.progress import epoch_bar
 from sklearn_mlp.randomness import settled_training
 from sklearn_mlp.schedules import check_schedule
+from sklearn_mlp.scorers import Rescore
 from sklearn_mlp.shared_memory import tensor_to_read
 from sklearn_mlp.sklearn_internals import check_sample_weight, has_callbacks
 from sklearn_mlp.solver_choice import check_solver
@@ -54,7 +55,6 @@ from sklearn_mlp.validation import (
     check_given,
     check_some_weight,
     check_sum_of_weights,
-    make_rescore,
     of_validation_set,
     split_rows,
 )
@@ -251,7 +251,10 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             n_outputs=n_outputs,
             codec=checked.codec,
         )
-        return PreparedFit(network, data, config, state, fit_dtype, architecture, learned)
+        prepared = PreparedFit(network, data, config, state, fit_dtype, architecture, learned)
+        if data.validation is not None and data.validation.rescore is not None:
+            data.validation.rescore.fitted_now = partial(self._as_of, prepared)
+        return prepared
 
     def _train(self, prepared: PreparedFit) -> None:
         """Hand everything to the backend."""
@@ -304,7 +307,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             if samples.sample_weight is not None:
                 check_some_weight(samples.sample_weight[rows], "to train on")
         inputs, targets = samples.tensors(view.dtype_, view.device_)
-        validation = None if watched is None else self._validation_data(watched, view)
+        origin = "of X_val and y_val" if rows is None else "that early_stopping holds out"
+        validation = None if watched is None else self._validation_data(watched, view, origin)
         return TrainingData(
             inputs,
             targets,
@@ -314,14 +318,14 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             is_copied=may_write_to_inputs(view.module_),
         )
 
-    def _validation_data(self, watched: Samples, view: Self) -> ValidationData:
+    def _validation_data(self, watched: Samples, view: Self, origin: str) -> ValidationData:
         """Prepare what the network is watched on, by what ``scoring`` names."""
         with of_validation_set():
             inputs, targets = watched.tensors(view.dtype_, view.device_)
         weights = watched.sample_weight
         metric, rescore = self._choose_metric(view._loss, view._codec), None
         if self.scoring not in (None, "loss"):
-            rescore = make_rescore(view, self.scoring, watched.X, watched.y, weights)
+            rescore = Rescore(self, self.scoring, watched.X, watched.y, weights, origin)
         return ValidationData(
             inputs,
             targets.cpu(),

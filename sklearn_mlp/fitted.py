@@ -109,14 +109,25 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
 
     def _reconstruction_attributes(self, prepared: PreparedFit) -> dict[str, Any]:
         """Return what makes a fitted estimator of this one, as if training had ended now."""
-        network, state, config = prepared.network, prepared.state, prepared.config
+        view = self._as_of(prepared, prepared.state, True)
+        return {**vars(view), **prepared.learned}
+
+    def _as_of(self, prepared: PreparedFit, state: TrainingState, is_copy: bool) -> Self:
+        """Return a fitted estimator of this one, as if training had ended in a state.
+
+        With ``is_copy`` nothing that is done with it touches what is being trained.
+        """
+        network, scoring = prepared.network, state.scoring
         # The backend's own net is being trained, and cannot be taken apart.
-        state = copy.deepcopy(replace(state, trainer=None))
-        view = self._view(
-            network, config.loss, prepared.fit_dtype, config.n_outputs, prepared.learned
-        )
-        view._set_fitted(replace(prepared, network=copy.deepcopy(network), state=state))
-        return vars(view).copy()
+        state = replace(state, trainer=None, scoring=None)
+        if is_copy:
+            network, state = copy.deepcopy(network), copy.deepcopy(state)
+        state.scoring = scoring
+        view = self._double()
+        view._set_fitted(replace(prepared, network=network, state=state))
+        # It is given checked samples, which have lost their names.
+        view.__dict__.pop("feature_names_in_", None)
+        return view
 
     def _view(
         self,
@@ -257,10 +268,13 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
         """The fitted `skorch.NeuralNet`, if the last fit had ``backend="skorch"``."""
         self._fitted_network("net_")
         if self._state.trainer is None:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute 'net_': it was fitted with "
-                f"backend={self.backend!r}, and only backend='skorch' has a net."
+            why = (
+                "it is being trained, and so is its net."
+                if self.engine_ == "skorch"
+                else f"it was fitted with backend={self.backend!r}, and only backend='skorch' has "
+                "a net."
             )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'net_': {why}")
         return self._state.trainer
 
     def _own_network(self, attribute: str) -> MLP:

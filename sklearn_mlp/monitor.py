@@ -61,6 +61,7 @@ class EpochMonitor:
         self._average = average
         self.is_stopping_early = config.early_stopping and validation is not None
         self._validate = validate
+        self._rescore = None if validation is None else validation.rescore
         if validation is not None and validate is None:
             self._validate = Validator(network, validation, config.loss)
         self._counters = [value for value in network.buffers() if not value.is_floating_point()]
@@ -114,11 +115,16 @@ class EpochMonitor:
     def _look(self, loss: float, n_samples: int) -> bool:
         """Evaluate the network as it is, record it, and tell whether training is to end."""
         state = self.state
-        validation_loss, score = self._validate() if self._validate else (np.nan, np.nan)
         found: dict[str, Any] = {"samples_seen": state.samples_seen + n_samples}
-        is_better = self._compare_score(score, found) if self._validate else False
-        if not self.is_stopping_early:
-            is_better = self._compare_loss(loss, found)
+        is_better = not self.is_stopping_early and self._compare_loss(loss, found)
+        validation_loss = score = np.nan
+        if self._validate:
+            if self._rescore is not None:
+                # What a scorer reads has the epoch, but for the score.
+                self._rescore.state = state.preview(self._row(loss, score, score), **found)
+            validation_loss, score = self._validate()
+            is_improved = self._compare_score(score, found)
+            is_better = is_improved if self.is_stopping_early else is_better
         found["no_improvement_count"] = 0 if is_better else state.no_improvement_count + 1
         self._record(loss, validation_loss, score, found)
         self.schedule.epoch_ended()
@@ -215,16 +221,19 @@ class EpochMonitor:
         self, loss: float, validation_loss: float, score: float, found: dict[str, Any]
     ) -> None:
         """Append the epoch to the history, and let the state have what else was found."""
-        now = time.perf_counter()
-        row = {
+        row = self._row(loss, validation_loss, score)
+        self.state.epoch_recorded(row, **found)
+        self._epoch_began += row["seconds"]
+
+    def _row(self, loss: float, validation_loss: float, score: float) -> dict[str, float]:
+        """Return an epoch's row of the history, as of now."""
+        return {
             "loss": loss,
             "validation_loss": validation_loss,
             "validation_score": score,
             "learning_rate": self.schedule.last_rate,
-            "seconds": now - self._epoch_began,
+            "seconds": time.perf_counter() - self._epoch_began,
         }
-        self.state.epoch_recorded(row, **found)
-        self._epoch_began = now
 
     def _stalled(self) -> bool:
         """Stop, or let the schedule lower the learning rate and count anew."""

@@ -47,6 +47,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 from sklearn.utils._param_validation import Interval as _Interval
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
 from sklearn.utils.validation import _check_method_params as check_method_params
@@ -75,6 +76,7 @@ __all__ = [
     "safe_split",
     "score_estimator",
     "scorers_of",
+    "takes_sample_weight",
     "validate_parameter_constraints",
     "validate_params",
     "warn_of_other_search",
@@ -128,6 +130,31 @@ def scorers_of(scorer: MultimetricScorer) -> Mapping[str, Any]:
     """Return the scorers, by name, that make up one of several metrics."""
     scorers: Mapping[str, Any] = scorer._scorers
     return scorers
+
+
+def takes_sample_weight(scorer: Any) -> bool:
+    """Tell whether a scorer is to be given sample weights.
+
+    What it has requested by metadata routing decides, or else its signature; that of one which
+    `make_scorer` has made is its metric's.
+    """
+    routing = get_routing_for_object(scorer)
+    if isinstance(routing, MetadataRequest):
+        request = routing.score.requests.get("sample_weight")
+        if request is not None:
+            # A name stands for other metadata.
+            return request is True
+    function = scorer._score_func if isinstance(scorer, BaseScorer) else scorer
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    kinds = {parameter.kind for parameter in parameters.values()}
+    if "sample_weight" in parameters:
+        return parameters["sample_weight"].kind is not inspect.Parameter.POSITIONAL_ONLY
+    # What hands on anything says nothing of what it takes.
+    takes_any = inspect.Parameter.VAR_KEYWORD in kinds
+    return takes_any and inspect.Parameter.VAR_POSITIONAL not in kinds
 
 
 def is_fit_and_score(task: Any) -> bool:

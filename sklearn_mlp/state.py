@@ -280,6 +280,12 @@ class TrainingState:
         changed = {"history": history, "n_iter": self.n_iter + 1, "loss": row["loss"], **others}
         self.__dict__.update(changed)
 
+    def preview(self, row: dict[str, float], **others: Any) -> "TrainingState":
+        """Return the state as it will be when an epoch has been taken up."""
+        coming = replace(self)
+        coming.epoch_recorded(row, **others)
+        return coming
+
     def own(self) -> "TrainingState":
         """Make tensors of what was loaded, before it is changed; return itself."""
         if self.optimizer is not None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sklearn_mlp.devices import home_of_samples
 from sklearn_mlp.inputs import as_finite_tensor, take_over
+from sklearn_mlp.scorers import Rescore
 from sklearn_mlp.sparse import SparseRows
 
 # Of k networks' predictions, targets and weights: a score of each; larger is better.
@@ -89,7 +90,7 @@ class ValidationData:
     sample_weight: Tensor | None
     output_dtype: torch.dtype
     score: Metric | None
-    rescore: Callable[[], float] | None = None
+    rescore: Rescore | None = None
 
 
 @dataclass(frozen=True)

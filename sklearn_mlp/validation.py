@@ -1,16 +1,11 @@
 """The validation set: where it comes from, and what it says of the network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sklearn import config_context
-from sklearn.base import BaseEstimator
-from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-
-from sklearn_mlp.kernels import inference_mode
 
 # The arguments X_val, y_val and sample_weight_val of fit.
 ValidationSet = tuple[Any, Any, Any]
@@ -132,29 +127,3 @@ def of_validation_set() -> Iterator[None]:
     except (TypeError, ValueError) as error:
         sentence = str(error).replace("sample_weight", "sample_weight_val")
         raise type(error)(f"In the validation set, X_val and y_val: {sentence}") from error
-
-
-def make_rescore(
-    view: BaseEstimator, scoring: Any, X: Any, y: np.ndarray, sample_weight: np.ndarray | None
-) -> Callable[[], float]:
-    """Return a function that asks a scorer of scikit-learn's kind.
-
-    Parameters
-    ----------
-    view : estimator
-        Predicts with the network being trained.
-    scoring : str or callable
-        A scorer's name, or a scorer.
-    X, y, sample_weight
-        The samples as the user has them, checked.
-    """
-    scorer = check_scoring(view, scoring)
-    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-
-    def rescore() -> float:
-        """Return the score of the network as it is now."""
-        # A scorer of the user's may do anything with torch.
-        with inference_mode(False), config_context(array_api_dispatch=False):
-            return float(scorer(view, X, y, **weights))
-
-    return rescore

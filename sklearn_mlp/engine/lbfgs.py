@@ -15,6 +15,7 @@ from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.step import Step
 from sklearn_mlp.interrupts import end_training
 from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.scorers import Rescore
 from sklearn_mlp.sklearn_internals import check_optimize_result
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.state import TrainingState
@@ -53,7 +54,8 @@ def run_lbfgs(
     validate = None
     if data.validation is not None:
         validate = Validator(network, data.validation, config.loss)
-    record = _IterationRecord(parameters, config, state, validate)
+    rescore = None if data.validation is None else data.validation.rescore
+    record = _IterationRecord(parameters, config, state, validate, rescore)
     start = parameters.values.cpu().double().numpy()
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
@@ -156,11 +158,13 @@ class _IterationRecord:
         config: TrainingConfig,
         state: TrainingState,
         validate: Callable[[], tuple[float, float]] | None,
+        rescore: Rescore | None,
     ) -> None:
         self.best = parameters.values.cpu().double().numpy().copy()
         self.is_stopped = False
         self._values = parameters.values
         self._validate = validate
+        self._rescore = rescore
         self._config = config
         self._state = state
         self._began = self._iteration_began = time.perf_counter()
@@ -199,18 +203,23 @@ class _IterationRecord:
         if self._validate is not None or self._config.observers:
             # SciPy may have evaluated another point last; it sets the next one itself.
             _assign(self._values, self.best)
+        if self._rescore is not None:
+            self._rescore.state = self._state.preview(self._row(loss, score, score))
         if self._validate is not None:
             validation_loss, score = self._validate()
-        now = time.perf_counter()
-        row = {
+        row = self._row(loss, validation_loss, score)
+        self._state.epoch_recorded(row)
+        self._iteration_began += row["seconds"]
+
+    def _row(self, loss: float, validation_loss: float, score: float) -> dict[str, float]:
+        """Return an iteration's row of the history, as of now."""
+        return {
             "loss": loss,
             "validation_loss": validation_loss,
             "validation_score": score,
             "learning_rate": np.nan,
-            "seconds": now - self._iteration_began,
+            "seconds": time.perf_counter() - self._iteration_began,
         }
-        self._state.epoch_recorded(row)
-        self._iteration_began = now
 
 
 def _assign(values: Tensor, vector: np.ndarray) -> None:
