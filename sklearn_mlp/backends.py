@@ -1,29 +1,27 @@
-"""The backends, functions ``train(network, data, config, state)``; all leave the same behind."""
+"""The backends, functions ``train(fits)`` of one fit or many; all leave the same behind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
-from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.engine.train import train as train_torch
 from sklearn_mlp.losses import Loss
+from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.skorch_parameters import check_skorch
-from sklearn_mlp.state import TrainingState
 from sklearn_mlp.targets import TargetCodec
-from sklearn_mlp.training_data import TrainingData
 
-# Returns what trained, if that is something a user wants to hold: it becomes ``net_``.
-Backend = Callable[[nn.Module, TrainingData, TrainingConfig, TrainingState], Any]
+# Trains the networks in place, and brings their states up to date.
+Backend = Callable[[Sequence[PreparedFit]], None]
 
 
-def _train_skorch(
-    network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
-) -> Any:
+def _train_skorch(fits: Sequence[PreparedFit]) -> None:
     # Importing skorch takes as long as the rest of the package without torch.
     from sklearn_mlp.skorch_backend import train
 
-    return train(network, data, config, state)
+    for fit in fits:
+        # It becomes ``net_``.
+        fit.state.trainer = train(*fit.for_backend)
 
 
 BACKENDS: dict[str, Backend] = {"torch": train_torch, "skorch": _train_skorch}

@@ -263,7 +263,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         settled = settled_training(network, state, config.random_state)
         asked = naming_memory(self.hidden_layer_sizes, config.batch_size)
         with asked, shared_threads(count_parameters(network) * samples), settled:
-            state.trainer = BACKENDS[self.backend](network, data, config, state)
+            BACKENDS[self.backend]([prepared])
 
     def _finish(self, prepared: PreparedFit) -> None:
         """Check what training has left, and set the fitted attributes."""

@@ -11,9 +11,10 @@ import torch
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklearn_mlp.backends import BACKENDS
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.devices import resolve_device
-from sklearn_mlp.engine.stacked_train import stack_key, train_stack
+from sklearn_mlp.engine.stacked_train import stack_key
 from sklearn_mlp.inputs import as_finite_tensor
 from sklearn_mlp.interrupts import interrupts_end_all
 from sklearn_mlp.isolation import isolated
@@ -250,7 +251,7 @@ def _train_together(estimators: Sequence[BaseTorchMLP], fits: Sequence[PreparedF
         return
     work = count_parameters(fits[0].network) * fits[0].config.batch_size
     with shared_threads(len(fits) * work):
-        train_stack(fits)
+        BACKENDS["torch"](fits)
 
 
 def _fit_alone(estimator: BaseTorchMLP, samples: tuple[Any, Any, Any]) -> Outcome:

@@ -46,9 +46,9 @@ def given_to_training(monkeypatch, backend):
     """Collect what the backend is given to train on."""
     seen, train = [], backends.BACKENDS[backend]
 
-    def spy(network, data, config, state):
-        seen.append(data)
-        return train(network, data, config, state)
+    def spy(fits):
+        seen.extend(fit.data for fit in fits)
+        train(fits)
 
     monkeypatch.setitem(backends.BACKENDS, backend, spy)
     return seen

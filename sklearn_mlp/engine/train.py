@@ -20,11 +20,13 @@ from sklearn_mlp.engine.layers import FlatLayers, Layers, SparseInputLayers
 from sklearn_mlp.engine.lbfgs import run_lbfgs
 from sklearn_mlp.engine.loop import EpochLoss, Run, run_epochs, take_steps
 from sklearn_mlp.engine.mixed_layers import MixedLayers
+from sklearn_mlp.engine.stacked_train import train_stack
 from sklearn_mlp.engine.step import Step
 from sklearn_mlp.input_major import input_major
 from sklearn_mlp.monitor import EpochMonitor
 from sklearn_mlp.network import MLP, ParameterVector
 from sklearn_mlp.normalization import settle_statistics
+from sklearn_mlp.prepared import PreparedFit
 from sklearn_mlp.solver_choice import make_solver
 from sklearn_mlp.sparse import SparseRows
 from sklearn_mlp.state import TrainingState
@@ -33,10 +35,8 @@ from sklearn_mlp.training_data import TrainingData
 BackendFit = tuple[nn.Module, TrainingData, TrainingConfig, TrainingState]
 
 
-def train(
-    network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
-) -> None:
-    """Train a network in place.
+def train(fits: Sequence[PreparedFit]) -> None:
+    """Train one network in place, or those of many fits as one: their `stack_key` is the same.
 
     The order of calls, from here to the line that changes a weight::
 
@@ -50,18 +50,25 @@ def train(
                 Solver.update            solvers.py   the weights change here
               EpochMonitor.epoch_ended   monitor.py   records, stopping, best weights
           run_lbfgs                      lbfgs.py     instead of run_epochs, for solver="lbfgs"
+          train_stack                    stacked_train.py  instead of all that, for many fits
 
     Parameters
     ----------
-    network : Module
-        With the weights to start from, on the device and in the type to train in.
-    data : TrainingData
-        The samples, on the same device and in the same type.
-    config : TrainingConfig
-        The settings; ``engine`` says which step.
-    state : TrainingState
-        What earlier calls left; brought up to date.
+    fits : sequence of PreparedFit
+        Networks with the weights to start from, on the device and in the type to train in, and
+        their samples, settings and states, which are brought up to date.
     """
+    if len(fits) > 1:
+        train_stack(fits)
+    else:
+        _train_one(*fits[0].for_backend)
+        fits[0].state.trainer = None
+
+
+def _train_one(
+    network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
+) -> None:
+    """Train a single network; ``config.engine`` says by which step."""
     is_autograd = config.engine == "autograd"
     # A mask on sparse samples would be as large as dense ones.
     is_masked = isinstance(network, MLP) and network.input_dropout > 0
