@@ -137,8 +137,11 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         try:
             prepared = self._prepare(checked, incremental=incremental)
             tasks = self._begin_tasks(X, sample_weight, checked, prepared)
-            with epoch_bar(type(self).__name__, prepared.config, prepared.state) as bars:
-                self._train(prepared.observed_by(*tasks, *bars))
+            if any(task.is_interrupted for task in tasks):
+                prepared.state.n_iter = 0
+            else:
+                with epoch_bar(type(self).__name__, prepared.config, prepared.state) as bars:
+                    self._train(prepared.observed_by(*tasks, *bars))
             self._finish(prepared)
         except BaseException:
             if earlier is not None and self._state is earlier.state:

@@ -173,6 +173,53 @@ def test_an_error_tears_down(make_classifier, iris):
     assert failing.is_torn_down
 
 
+class Interrupting(Recorder):
+    """Interrupts in one hook, as Ctrl-C within it would; of epochs, in the second."""
+
+    def __init__(self, hook):
+        super().__init__()
+        self.hook = hook
+
+    def look(self, hook):
+        """Interrupt, if it is time to."""
+        if self.hook == hook and self.calls.count(hook) == 1 + ("epoch" in hook):
+            raise KeyboardInterrupt
+
+    def setup(self, estimator, context):
+        super().setup(estimator, context)
+        self.look("setup")
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
+        super().on_fit_task_begin(estimator, context)
+        self.look(f"begin {context.task_name}")
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
+        super().on_fit_task_end(estimator, context, fitted_estimator=fitted_estimator)
+        self.look(f"end {context.task_name}")
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize(
+    ("hook", "n_epochs"),
+    [("setup", 0), ("begin fit", 0), ("begin epoch", 1), ("end epoch", 2), ("end fit", 5)],
+)
+def test_an_interrupt_in_any_hook_leaves_a_model(make_classifier, iris, hook, n_epochs, solver):
+    X, y = iris
+    interrupting = Interrupting(hook)
+    estimator = make_classifier(solver=solver, max_iter=5).set_callbacks(interrupting)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        estimator.fit(X, y)
+    assert estimator.n_iter_ == len(estimator.history_) == n_epochs
+    assert interrupting.calls[-1] == "teardown"
+    assert estimator.predict(X).shape == y.shape
+    assert not estimator.module_.training
+    pickle.loads(pickle.dumps(estimator)).predict(X)
+    if solver == "adam":
+        if n_epochs:
+            assert same_weights(estimator, make_classifier(max_iter=n_epochs).fit(X, y))
+        assert estimator.set_callbacks().partial_fit(X, y).n_iter_ == 1
+
+
 # scikit-learn's own.
 
 
