@@ -132,6 +132,37 @@ def has_matching_layers(network: MLP, n_features: int, n_outputs: int) -> bool:
     )
 
 
+def check_parts_fit(network: nn.Module, n_features: int, error: Exception) -> None:
+    """Say what the user has done to a network that no longer runs; else do nothing.
+
+    Raises
+    ------
+    ValueError
+        If its parameters are of several types or on several devices, or two layers, or the first
+        one and the samples, do not fit together.
+    """
+    values = [value for value in network.parameters() if value.is_floating_point()]
+    places = sorted({f"{value.dtype} on {value.device}" for value in values})
+    if len(places) > 1 or any(value.is_meta for value in values):
+        raise ValueError(
+            f"module_ must have its parameters in one type and on one device, got {places}; call "
+            "module_.to(device, dtype)."
+        ) from error
+    if not isinstance(network, MLP):
+        return
+    n_given = n_features
+    for index, layer in enumerate(network.layers):
+        if not isinstance(layer, nn.Linear):
+            return
+        n_out, n_in = layer.weight.shape
+        if n_in != n_given:
+            raise ValueError(
+                f"module_.layers[{index}] must take {n_given} features, as it is given, but its "
+                f"weight takes {n_in}."
+            ) from error
+        n_given = n_out
+
+
 def _called_parts(network: MLP) -> Iterator[nn.Module]:
     """Return the modules that a call goes through."""
     yield network

@@ -30,6 +30,7 @@ from sklearn_mlp.inputs import (
     prediction_dtype,
 )
 from sklearn_mlp.isolation import isolated
+from sklearn_mlp.kernels import recompute_attributes
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.module_parameters import module_parameters_of
 from sklearn_mlp.network import count_parameters, own_memory
@@ -230,12 +231,14 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             fit_dtype = checked.dtype
         else:
             network, state = self.module_, replace(self._state.own())
-            check_numbers(network, "module_")
-            dtype, fit_dtype = dtype_to_go_on(network, self.dtype_), self._fit_dtype
+            fit_dtype = self._fit_dtype
             self._check_same_outputs(n_outputs, loss)
-            architecture.go_on(network, self._architecture)
-            if self.dtype != "auto":
+            check_numbers(network, "module_")
+            if self.dtype == "auto":
+                dtype = dtype_to_go_on(network, self.dtype_)
+            else:
                 dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
+            architecture.go_on(network, self._architecture)
             samples = first_rows(X, dtype, device)
 
         network.to(device=device, dtype=dtype)
@@ -272,6 +275,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         """Check what training has left, and set the fitted attributes."""
         network = prepared.network
         check_trained(network, prepared.state, self._plain_parameters())
+        if prepared.config.engine != "closed_form":
+            recompute_attributes(network.eval())
         own_memory(network)
         self._set_fitted(prepared)
 

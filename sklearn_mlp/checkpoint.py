@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from sklearn_mlp.state import OptimizerState, TrainingState, map_tensors
 
@@ -41,7 +42,8 @@ class Checkpoint:
             tensor
             for _, _, (parameters, buffers, _) in self._modules
             for tensor in (*parameters.values(), *buffers.values())
-            if tensor is not None
+            # A lazy layer that the user has put in has no numbers yet.
+            if tensor is not None and not is_lazy(tensor)
         ]
         # Counters, such as a batch normalisation's, are not among what training moves.
         self._tensors = [

@@ -208,7 +208,9 @@ def _fit_stacked(
     for place, fit in prepared.items():
         # Preprocessing may have made the samples sparse.
         is_dense = isinstance(fit.data.inputs, torch.Tensor)
-        stacks.setdefault(stack_key(fit) if is_dense else place, []).append(place)
+        # A callable weight_init may have hooked, frozen or pruned a layer.
+        is_stacked = is_dense and fit.config.engine == "closed_form"
+        stacks.setdefault(stack_key(fit) if is_stacked else place, []).append(place)
     failed: list[int] = []
     for places in stacks.values():
         try:

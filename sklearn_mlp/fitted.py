@@ -11,11 +11,13 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklearn_mlp.alterations import check_parts_fit
 from sklearn_mlp.architecture import Architecture
-from sklearn_mlp.coefficients import ParameterList
+from sklearn_mlp.coefficients import ParameterList, list_parameters
 from sklearn_mlp.hidden import HiddenActivationsMixin, up_to_layer
 from sklearn_mlp.inputs import exact_dtype, prediction_dtype, validate_samples
 from sklearn_mlp.isolation import isolated
+from sklearn_mlp.kernels import recompute_attributes
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters, place_of
 from sklearn_mlp.parameterized import Parameterized
@@ -121,6 +123,7 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
         # The backend's own net is being trained, and cannot be taken apart.
         state = replace(state, trainer=None, scoring=None)
         if is_copy:
+            recompute_attributes(network)
             network, state = copy.deepcopy(network), copy.deepcopy(state)
         state.scoring = scoring
         view = self._double()
@@ -183,8 +186,15 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
             network = up_to_layer(self._own_network("hidden_activations"), layer)
         dtype = prediction_dtype(X, self._fit_dtype)
         exact = exact_dtype(dtype)
-        with shared_threads(count_parameters(network) * X.shape[0]):
-            result = predict_in_chunks(network, X, lambda logits: finish(logits, exact))
+        n_outputs = self.n_outputs_ if layer is None else None
+        try:
+            with shared_threads(count_parameters(network) * X.shape[0]):
+                result = predict_in_chunks(
+                    network, X, lambda logits: finish(logits, exact), n_outputs
+                )
+        except RuntimeError as error:
+            check_parts_fit(self.module_, self.n_features_in_, error)
+            raise
         return result.numpy(), dtype
 
     def _activate(self, logits: Tensor, dtype: torch.dtype) -> Tensor:
@@ -211,8 +221,8 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
     @property
     def coefs_(self) -> ParameterList:
         """Weights of each layer, (n_in, n_out); assigning them changes what predicts."""
-        weights = [layer.weight.t() for layer in self._own_network("coefs_").linear_layers]
-        return ParameterList(weights, self._fit_dtype, "coefs_")
+        network = self._own_network("coefs_")
+        return list_parameters(network, "weight", self._fit_dtype, "coefs_")
 
     @coefs_.setter
     def coefs_(self, values: Any) -> None:
@@ -221,8 +231,8 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
     @property
     def intercepts_(self) -> ParameterList:
         """Biases of each layer, (n_out,); assigning them changes what predicts."""
-        biases = [layer.bias for layer in self._own_network("intercepts_").linear_layers]
-        return ParameterList(biases, self._fit_dtype, "intercepts_")
+        network = self._own_network("intercepts_")
+        return list_parameters(network, "bias", self._fit_dtype, "intercepts_")
 
     @intercepts_.setter
     def intercepts_(self, values: Any) -> None:
@@ -231,7 +241,7 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
     @property
     def n_layers_(self) -> int:
         """Layers, input and output among them."""
-        return len(self._own_network("n_layers_").units)
+        return len(self._own_network("n_layers_").layers) + 1
 
     @property
     def loss_curve_(self) -> list[float]:

@@ -1,6 +1,7 @@
 """The activations of a fitted network's hidden layers."""
 
 import operator
+import threading
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
 from sklearn_mlp.array_api import follow_samples
+from sklearn_mlp.kernels import is_called_plainly
 from sklearn_mlp.network import MLP
 
 
@@ -99,4 +101,29 @@ class _HiddenLayers(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the last one's values."""
-        return self.network.hidden_values(inputs, self.n_layers)
+        if is_called_plainly(self.network, MLP):
+            return self.network.hidden_values(inputs, self.n_layers)
+        return self._of_whole_call(inputs)
+
+    def _of_whole_call(self, inputs: Tensor) -> Tensor:
+        """Return what the next layer is given, where the network's own hooks change the inputs."""
+        seen: list[Tensor] = []
+        thread = threading.get_ident()
+
+        def keep(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+            """Take note, before hooks of the user's change it."""
+            if threading.get_ident() == thread:
+                seen.append(given[0])
+
+        next_layer = self.network.linear_layers[self.n_layers]
+        hook = next_layer.register_forward_pre_hook(keep, prepend=True)
+        try:
+            self.network(inputs)
+        finally:
+            hook.remove()
+        if not seen:
+            raise ValueError(
+                f"module_ has a forward that does not call layers[{self.n_layers}], so that the "
+                "activations before it are not known."
+            )
+        return seen[0]

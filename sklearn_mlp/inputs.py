@@ -168,7 +168,8 @@ def convert(array: Any, dtype: torch.dtype, device: torch.device) -> tuple[Tenso
     is_floating = kind.is_floating_point if isinstance(kind, torch.dtype) else kind.kind == "f"
     if not is_floating or kind.itemsize <= dtype.itemsize:
         return as_tensor(array, dtype, device), False
-    if isinstance(array, np.ndarray) and array.size < _FEW_NUMBERS:
+    is_few = isinstance(array, np.ndarray) and array.size < _FEW_NUMBERS
+    if is_few and dtype in _NUMPY_TYPES:
         # NumPy notices an overflow at no cost, but has no threads.
         try:
             with np.errstate(over="raise"):

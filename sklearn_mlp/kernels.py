@@ -375,6 +375,20 @@ def parts_of(module: nn.Module) -> dict[str, nn.Module]:
     return dict(module.named_children()) if found is None else found
 
 
+def recompute_attributes(network: nn.Module) -> None:
+    """Let torch's own hooks compute anew what they keep as attributes, such as a pruned weight.
+
+    They do so when a layer is called: what was computed before the last step is out of date, and
+    what was computed for autograd cannot be copied.
+    """
+    with torch.no_grad():
+        for module in network.modules():
+            for hook in list((module.__dict__.get("_forward_pre_hooks") or {}).values()):
+                kinds = [kind.__module__ for kind in type(hook).__mro__]
+                if any(name.startswith("torch.nn.utils.") for name in kinds):
+                    hook(module, None)
+
+
 def is_training_anywhere(network: nn.Module) -> bool:
     """Tell whether a module, or any part of it, is in training mode."""
     modules = [network]

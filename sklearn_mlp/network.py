@@ -121,6 +121,13 @@ class MLP(nn.Module):
     def units(self) -> tuple[int, ...]:
         """Features, units of each hidden layer, outputs."""
         layers = self.linear_layers
+        for index, layer in enumerate(layers):
+            if not isinstance(layer, nn.Linear):
+                # Not an AttributeError, which a module takes for a missing property.
+                raise ValueError(
+                    f"layers[{index}] is a {type(layer).__name__} and not torch.nn.Linear: how "
+                    "many units it has is not known."
+                )
         return (layers[0].in_features, *(layer.out_features for layer in layers))
 
     @property

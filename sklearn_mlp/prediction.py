@@ -89,10 +89,11 @@ class _ModuleForward:
         if self._is_given_copies and isinstance(inputs, Tensor):
             inputs = inputs.clone()
         logits = self._network(inputs)
-        if not isinstance(logits, Tensor):
+        if not isinstance(logits, Tensor) or not logits.is_floating_point():
+            got = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
             raise TypeError(
-                f"module_ must return a tensor, got {type(logits).__name__}; its hooks may return "
-                "None or what takes the place of the outputs."
+                f"module_ must return a tensor of real numbers, got {got}; a hook may return "
+                "None, or what takes the place of the outputs."
             )
         # It may be a part of the module, or of the samples, and is changed in place. Where the
         # module switches autograd on by itself, nothing here follows it.
@@ -107,7 +108,12 @@ def widened(logits: Tensor, dtype: torch.dtype) -> Tensor:
     return (logits.cpu() if logits.device.type == "mps" else logits).double()
 
 
-def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Tensor]) -> Tensor:
+def predict_in_chunks(
+    network: nn.Module,
+    X: Any,
+    finish: Callable[[Tensor], Tensor],
+    n_outputs: int | None = None,
+) -> Tensor:
     """Run the network over checked samples, chunk by chunk.
 
     Parameters
@@ -118,6 +124,8 @@ def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Ten
         Checked samples.
     finish : callable
         Turns a chunk's logits, (n_chunk, n_outputs), into what is kept of them; may change them.
+    n_outputs : int or None
+        How many outputs the network must have, if that is known.
 
     Returns
     -------
@@ -127,7 +135,8 @@ def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Ten
     Raises
     ------
     ValueError
-        If logits are not finite because samples are too large for the network's type.
+        If logits are not finite because samples are too large for the network's type, or are not
+        as many as they should be.
     """
     forward = _forward_of(network)
     dtype, device = forward.like.dtype, forward.like.device
@@ -145,6 +154,15 @@ def predict_in_chunks(network: nn.Module, X: Any, finish: Callable[[Tensor], Ten
                 (part, False) if isinstance(part, SparseBatch) else convert(part, dtype, device)
             )
             logits = forward(inputs)
+            n_rows = min(step, n_samples - start)
+            if n_outputs is not None and logits.shape != (n_rows, n_outputs):
+                raise ValueError(
+                    f"module_ must return {n_outputs} outputs for each sample, as it was fitted "
+                    f"to, got the shape {tuple(logits.shape)} for {n_rows} samples."
+                )
+            if logits.dtype.itemsize < 4:
+                # The user has brought the network into half precision; NumPy has no bfloat16.
+                logits = logits.float()
             # The logits are few, and say as much.
             if may_overflow and not math.isfinite(logits.sum()):
                 check_overflow(part, dtype, "X")

@@ -14,6 +14,7 @@ from sklearn_mlp.architecture import hidden_units
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.classifier import TorchMLPClassifier
 from sklearn_mlp.devices import free_memory, resolve_device
+from sklearn_mlp.kernels import has_hooks_on_all_modules
 from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.regressor import TorchMLPRegressor
 from sklearn_mlp.sklearn_internals import Interval, has_callbacks
@@ -95,6 +96,8 @@ def _why_its_parameters_forbid(estimator: Any) -> str | None:
     """Say why an estimator's parameters keep it out of a stack, if they do."""
     if estimator.warm_start and estimator.__sklearn_is_fitted__():
         return "warm_start=True goes on from an earlier fit"
+    if has_hooks_on_all_modules():
+        return "torch has hooks on all modules, which a stack does not call"
     if has_callbacks(estimator):
         return "callbacks follow one fit after the other"
     if estimator.verbose:
