@@ -254,7 +254,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
     intercepts_ : list of ndarray of shape (n_out,)
         The biases of each layer, likewise.
     module_ : torch.nn.Module
-        The network, in eval mode. It returns, for a tensor of shape
+        The network, in eval mode. It returns, for a tensor in ``dtype_`` of shape
         (n_samples, n_features), the values before the output activation: their softmax (three
         classes or more) or logistic function (two classes, multilabel) are the probabilities.
     engine_ : {'closed_form', 'autograd', 'skorch'}
@@ -263,7 +263,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
     device_ : torch.device
         Where it is.
     dtype_ : torch.dtype
-        The type it was trained in.
+        The type it was trained in, which ``module_`` takes and returns: after a default fit
+        float32, or float64 where one batch held all of at most 200 samples.
     net_ : skorch.NeuralNetClassifier
         With ``backend='skorch'``, the fitted net, with its ``history``, ``callbacks_`` and
         ``module_``. It predicts what the estimator predicts. The estimator trains it, by `fit`

@@ -153,8 +153,24 @@ class MLP(nn.Module):
         logits : Tensor of shape (n_samples, n_outputs)
             Softmax (several classes), logistic (two classes, or labels), exp (``poisson``) or
             nothing (``squared_error``) turns them into what the estimator predicts.
+
+        Raises
+        ------
+        TypeError
+            If the samples are of another type than the parameters.
         """
-        logits: Tensor = self.layers[-1](self.hidden_values(inputs, len(self.layers) - 1))
+        try:
+            logits: Tensor = self.layers[-1](self.hidden_values(inputs, len(self.layers) - 1))
+        except RuntimeError as error:
+            dtype = next(self.parameters()).dtype
+            if inputs.dtype == dtype:
+                raise
+            raise TypeError(
+                f"This network computes in {dtype}, but was given samples in {inputs.dtype}: "
+                f"pass inputs.to({dtype}), which is the estimator's dtype_. With dtype='auto' it "
+                "is float64 after a fit of at most 200 samples in one batch; dtype='float32' "
+                "trains in float32 always."
+            ) from error
         return logits
 
     def hidden_values(self, inputs: Tensor, n_layers: int) -> Tensor:

@@ -247,7 +247,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
     intercepts_ : list of ndarray of shape (n_out,)
         The biases of each layer, likewise.
     module_ : torch.nn.Module
-        The network, in eval mode. It returns, for a tensor of shape
+        The network, in eval mode. It returns, for a tensor in ``dtype_`` of shape
         (n_samples, n_features), the predictions of shape (n_samples, n_outputs) before the output
         activation, in the scaled units if ``scale_target`` is set. For ``'poisson'`` and
         ``'gamma'`` these are logarithms; for ``'gaussian_nll'`` means, then logarithms of
@@ -258,7 +258,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
     device_ : torch.device
         Where it is.
     dtype_ : torch.dtype
-        The type it was trained in.
+        The type it was trained in, which ``module_`` takes and returns: after a default fit
+        float32, or float64 where one batch held all of at most 200 samples.
     net_ : skorch.NeuralNetRegressor
         With ``backend='skorch'``, the fitted net, with its ``history``, ``callbacks_`` and
         ``module_``. It predicts what the estimator predicts. The estimator trains it, by `fit`
