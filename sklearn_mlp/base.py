@@ -35,6 +35,7 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.module_parameters import module_parameters_of
 from sklearn_mlp.network import count_parameters, own_memory
 from sklearn_mlp.network_memory import naming_memory
+from sklearn_mlp.network_of_weights import network_of_weights, untrained_attributes
 from sklearn_mlp.placement import is_stochastic, resolve_batch_size, resolve_dtype
 from sklearn_mlp.plain_numbers import plain_parameters
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
@@ -394,6 +395,16 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             raise ValueError(
                 f"y has {n_outputs} outputs, but the network was fitted with {self.n_outputs_}."
             )
+
+    def _attributes_of_weights(
+        self, weights: list[np.ndarray], biases: list[np.ndarray], codec: TargetCodec
+    ) -> dict[str, Any]:
+        loss = self._choose_loss(codec)
+        network = network_of_weights(self, weights, biases, codec)
+        return {
+            **self._learned(codec, {"n_features_in_": len(weights[0])}),
+            **untrained_attributes(self, network, loss, np.result_type(*weights)),
+        }
 
     def _check_solver(self) -> bool:
         """Make `partial_fit` unavailable where the solver cannot go on from where it was."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sklearn import config_context
 from sklearn.base import ClassifierMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
@@ -23,10 +24,11 @@ from sklearn_mlp.label_codecs import (
     ColumnsCodec,
     LabelCodec,
     check_same_classes,
+    codec_of_classes,
     read_classes,
     read_labels,
 )
-from sklearn_mlp.labels import as_rows, show
+from sklearn_mlp.labels import as_rows, read_column, show, split_classes
 from sklearn_mlp.losses import Loss, choose_classifier_loss
 from sklearn_mlp.losses.choice import CLASSIFIER_LOSSES
 from sklearn_mlp.losses.labels import both_classes
@@ -461,6 +463,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
             If a parameter or the data is unusable, training produces non-finite weights, or
             early stopping goes by a scorer whose score is not finite.
         """
+        if self.warm_start and self._written and not self.__sklearn_is_fitted__():
+            self._begin_from_written(self._read_codec(self._validate_labels(y), None))
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=False)
 
@@ -508,6 +512,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
                 "weights as the class_weight parameter."
             )
         codec = self._take_classes(y, classes)
+        if codec is not None:
+            self._begin_from_written(codec)
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True, codec=codec)
 
@@ -635,17 +641,44 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
         They become the estimator's when it has been fitted.
         """
-        if hasattr(self, "classes_"):
+        if self.__sklearn_is_fitted__():
             if classes is not None:
                 check_same_classes(classes, self._codec)
             return None
         if classes is None:
+            # The user may have set them.
+            classes = getattr(self, "classes_", None)
+        if classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return read_classes(
             classes,
-            validate_targets(self, on_host(as_rows(y))),
+            self._validate_labels(y),
             has_output_per_class=self.output_activation == "softmax",
         )
+
+    def _validate_labels(self, y: Any) -> Any:
+        """Return labels, checked, before the samples are."""
+        return validate_targets(self, on_host(as_rows(y)))
+
+    def _codec_of_written(self, n_outputs: int) -> LabelCodec | None:
+        classes = vars(self).get("classes_")
+        if classes is None:
+            return None
+        of_columns = split_classes(classes)
+        if of_columns is not None:
+            return ColumnsCodec(of_columns)
+        known = read_column(classes, "classes_")
+        if vars(self).get("out_activation_") == "logistic" and n_outputs > 1:
+            return ClassCodec(known, "multilabel")
+        return codec_of_classes(known, self.output_activation == "softmax")
+
+    def _check_is_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__() and "coefs_" in self._written:
+            raise NotFittedError(
+                f"coefs_ of this {type(self).__name__} was set; set intercepts_ and classes_, "
+                "too, before it can predict."
+            )
+        super()._check_is_fitted()
 
     def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> LabelCodec:
         return read_labels(y, has_output_per_class=self.output_activation == "softmax")

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from sklearn_mlp.alterations import check_parts_fit
 from sklearn_mlp.architecture import Architecture
-from sklearn_mlp.coefficients import ParameterList, list_parameters
 from sklearn_mlp.hidden import HiddenActivationsMixin, up_to_layer
 from sklearn_mlp.inputs import exact_dtype, prediction_dtype, validate_samples
 from sklearn_mlp.isolation import isolated
@@ -28,6 +27,7 @@ from sklearn_mlp.state import History, TrainingState
 from sklearn_mlp.summary import WithNetworkTable, network_table
 from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
+from sklearn_mlp.written import WrittenAttributes
 
 
 def predicting_attributes(
@@ -78,7 +78,7 @@ def without_names(attributes: Mapping[str, Any], fitted: Mapping[str, Any]) -> d
     }
 
 
-class FittedNetwork(HiddenActivationsMixin, Parameterized):
+class FittedNetwork(WrittenAttributes, HiddenActivationsMixin, Parameterized):
     """The half of the estimators that comes after a fit."""
 
     # Set by fit; the rest of the fitted attributes are properties, below.
@@ -92,9 +92,7 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
     n_iter_: int
     converged_: bool
     t_: int
-    n_outputs_: int
     n_features_in_: int
-    out_activation_: str
     _state: TrainingState
     _epochs: History
     _loss: Loss
@@ -107,7 +105,9 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
         """Set the fitted attributes, all at once: an interrupt leaves the old or the new."""
         prepared.network.eval()
         fitted = fitted_attributes(prepared, is_watched=self.early_stopping)
-        self.__dict__ = {**without_names(vars(self), fitted), **fitted}
+        kept = without_names(vars(self), fitted)
+        kept.pop("_written_attributes", None)
+        self.__dict__ = {**kept, **fitted}
 
     def _reconstruction_attributes(self, prepared: PreparedFit) -> dict[str, Any]:
         """Return what makes a fitted estimator of this one, as if training had ended now."""
@@ -207,9 +207,6 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
 
     # Fitted attributes that are views of the network and the state.
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "module_")
-
     def _check_is_fitted(self) -> None:
         """Raise scikit-learn's error before a fit.
 
@@ -217,52 +214,6 @@ class FittedNetwork(HiddenActivationsMixin, Parameterized):
         """
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
-
-    @property
-    def coefs_(self) -> ParameterList:
-        """Weights of each layer, (n_in, n_out); assigning them changes what predicts."""
-        network = self._own_network("coefs_")
-        return list_parameters(network, "weight", self._fit_dtype, "coefs_")
-
-    @coefs_.setter
-    def coefs_(self, values: Any) -> None:
-        self.coefs_.assign(values)
-
-    @property
-    def intercepts_(self) -> ParameterList:
-        """Biases of each layer, (n_out,); assigning them changes what predicts."""
-        network = self._own_network("intercepts_")
-        return list_parameters(network, "bias", self._fit_dtype, "intercepts_")
-
-    @intercepts_.setter
-    def intercepts_(self, values: Any) -> None:
-        self.intercepts_.assign(values)
-
-    @property
-    def n_layers_(self) -> int:
-        """Layers, input and output among them."""
-        return len(self._own_network("n_layers_").layers) + 1
-
-    @property
-    def loss_curve_(self) -> list[float]:
-        """The training loss of each epoch, as a new list; ``lbfgs`` has none."""
-        return self._first_order("loss_curve_").epochs("loss")
-
-    @property
-    def validation_scores_(self) -> list[float] | None:
-        """The score on the validation set after each epoch, likewise, if there was one."""
-        epochs = self._first_order("validation_scores_")
-        return None if self.best_validation_score_ is None else epochs.epochs("validation_score")
-
-    def _first_order(self, attribute: str) -> History:
-        """Return the history that epochs of a first-order solver are in."""
-        self._fitted_network(attribute)
-        if not hasattr(self, "_epochs"):
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {attribute!r}: it was fitted "
-                "with solver='lbfgs', whose iterations are in history_."
-            )
-        return self._epochs
 
     @property
     def history_(self) -> pd.DataFrame:

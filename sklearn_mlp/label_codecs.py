@@ -265,10 +265,10 @@ def read_labels(y: Any, *, has_output_per_class: bool = False) -> LabelCodec:
         return ColumnsCodec([distinct(column) for column in columns_of(y)])
     if form == "indicator":
         return ClassCodec(np.arange(y.shape[1]), "multilabel", scipy.sparse.issparse(y))
-    return _of_classes(distinct(y), has_output_per_class)
+    return codec_of_classes(distinct(y), has_output_per_class)
 
 
-def _of_classes(classes: np.ndarray, has_output_per_class: bool) -> ClassCodec:
+def codec_of_classes(classes: np.ndarray, has_output_per_class: bool) -> ClassCodec:
     """Return the codec of one column of labels."""
     is_binary = len(classes) <= 2 and not has_output_per_class
     return ClassCodec(classes, "binary" if is_binary else "multiclass")
@@ -302,7 +302,7 @@ def read_classes(classes: Any, y: Any, *, has_output_per_class: bool = False) ->
                 f"{n_columns}: {show(classes)}."
             )
         if n_columns == 1:
-            return _of_classes(of_columns[0], has_output_per_class)
+            return codec_of_classes(of_columns[0], has_output_per_class)
         return ColumnsCodec(of_columns)
     form = form_of(y)
     if form == "columns":
@@ -319,7 +319,7 @@ def read_classes(classes: Any, y: Any, *, has_output_per_class: bool = False) ->
                 f"{show(codec.classes)}, got {show(classes)}."
             )
         return codec
-    return _of_classes(known, has_output_per_class)
+    return codec_of_classes(known, has_output_per_class)
 
 
 def check_same_classes(classes: Any, codec: LabelCodec) -> None:

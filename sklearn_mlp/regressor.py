@@ -607,6 +607,14 @@ or a subclass of torch.optim.Optimizer, default='adam'
         check_range(y, self.loss)
         return X, as_column(y)
 
+    def _codec_of_written(self, n_outputs: int) -> NumberCodec:
+        if self.scale_target is not None:
+            raise ValueError(
+                f"coefs_ and intercepts_ make no network with scale_target={self.scale_target!r}, "
+                "whose scale only a fit can find; set scale_target=None, or fit first."
+            )
+        return NumberCodec()
+
     def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> NumberCodec:
         if self.scale_target is None:
             return NumberCodec()
