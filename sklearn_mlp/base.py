@@ -315,7 +315,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             check_some_weight(watched.sample_weight, "held out for validation")
             if samples.sample_weight is not None:
                 check_some_weight(samples.sample_weight[rows], "to train on")
-        inputs, targets = samples.tensors(view.dtype_, view.device_)
+        inputs, targets = samples.tensors(view.dtype_, view.device_, view._loss)
         origin = "of X_val and y_val" if rows is None else "that early_stopping holds out"
         validation = None if watched is None else self._validation_data(watched, view, origin)
         return TrainingData(
@@ -330,7 +330,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
     def _validation_data(self, watched: Samples, view: Self, origin: str) -> ValidationData:
         """Prepare what the network is watched on, by what ``scoring`` names."""
         with of_validation_set():
-            inputs, targets = watched.tensors(view.dtype_, view.device_)
+            inputs, targets = watched.tensors(view.dtype_, view.device_, view._loss)
         weights = watched.sample_weight
         metric, rescore = self._choose_metric(view._loss, view._codec), None
         if self.scoring not in (None, "loss"):

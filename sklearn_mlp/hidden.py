@@ -58,7 +58,8 @@ class HiddenActivationsMixin:
         (150, 16)
         """
         predict: Any = self
-        activations, dtype = predict._predict(X, lambda values, dtype: values, layer)
+        number = _whole_number(layer)
+        activations, dtype = predict._predict(X, lambda values, dtype: values, number)
         result: np.ndarray = activations.astype(dtype, copy=False)
         return result
 
@@ -79,16 +80,27 @@ def check_layer(layer: int, n_hidden: int) -> int:
 
     Raises
     ------
+    TypeError
+        If it is no whole number.
     ValueError
         If there is no such layer.
     """
-    number = operator.index(layer)
+    number = _whole_number(layer)
     if not -n_hidden <= number < n_hidden:
         raise ValueError(
             f"layer={layer} is not among the network's {n_hidden} hidden layers"
             + (f", 0 to {n_hidden - 1} or -{n_hidden} to -1." if n_hidden else ".")
         )
     return number % n_hidden
+
+
+def _whole_number(layer: Any) -> int:
+    """Return what names a layer as an int."""
+    try:
+        return operator.index(layer)
+    except TypeError:
+        kind = type(layer).__name__
+        raise TypeError(f"layer must be a whole number, got {layer!r}, a {kind}.") from None
 
 
 class _HiddenLayers(nn.Module):

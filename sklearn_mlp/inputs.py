@@ -215,6 +215,53 @@ def check_overflow(values: Any, dtype: torch.dtype, name: str) -> None:
         )
 
 
+def check_squares(targets: Tensor, name: str) -> None:
+    """Check that a loss can hold the squares of targets, without which nothing is learned.
+
+    Parameters
+    ----------
+    targets : Tensor
+        In the type that is trained in.
+    name : str
+        What the user calls them.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    # Of the largest in the type itself: where that is infinite, so is the loss.
+    if targets.abs().max().square().isfinite():
+        return
+    kind = str(targets.dtype).removeprefix("torch.")
+    way_out = "" if targets.dtype == torch.float64 else ", or set dtype='float64'"
+    raise ValueError(
+        f"the squares of {name}, which the loss is made of, must fit into {kind}, whose largest "
+        f"number is {torch.finfo(targets.dtype).max:.3g}, but {name} has "
+        f"{targets.abs().max().item():.3g}. Scale {name} first, such as by "
+        f"scale_target='standard'{way_out}."
+    )
+
+
+def narrowed(predictions: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return predictions in the type of scikit-learn's, which may be narrower than the targets'.
+
+    Raises
+    ------
+    ValueError
+        If one is too large for it.
+    """
+    with np.errstate(over="ignore"):
+        result = predictions.astype(dtype, copy=False)
+    if dtype.itemsize < predictions.dtype.itemsize and not np.isfinite(result).all():
+        largest = np.abs(predictions).max()
+        raise ValueError(
+            f"predictions for an X of {dtype} must fit into that type, but there is "
+            f"{largest:.3g}; pass X as float64."
+        )
+    return result
+
+
 def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return an array or tensor as a tensor, sharing its memory where type and device allow."""
     if isinstance(array, Tensor):

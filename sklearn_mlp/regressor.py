@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sklearn_mlp import metrics
 from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
-from sklearn_mlp.inputs import on_host, validate_training_data
+from sklearn_mlp.inputs import narrowed, on_host, validate_training_data
 from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_loss
 from sklearn_mlp.losses.choice import REGRESSOR_LOSSES
 from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
@@ -520,11 +520,11 @@ or a subclass of torch.optim.Optimizer, default='adam'
                 f"loss={self.loss!r}, which predicts no standard deviation."
             )
         outputs, dtype = self._predict(X, self._activate)
-        predictions = self._codec.decode(loss.predictions(outputs)).astype(dtype, copy=False)
+        predictions = narrowed(self._codec.decode(loss.predictions(outputs)), dtype)
         if not (return_std and isinstance(loss, GaussianNLL)):
             return predictions
         deviations = self._codec.decode_deviations(loss.deviations(outputs))
-        return predictions, deviations.astype(dtype, copy=False)
+        return predictions, narrowed(deviations, dtype)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R², or with ``loss='quantile'`` its counterpart for quantiles.

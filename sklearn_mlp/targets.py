@@ -45,10 +45,14 @@ class NumberCodec(TargetCodec):
         if weights is not None and not weights.any():
             weights = None
         y = y.astype(np.float64, copy=False)
+        # In units of a power of 2, which changes no digit: squares neither overflow nor vanish.
+        exponent = np.frexp(np.abs(y).max(axis=0))[1]
+        y = np.ldexp(y, -exponent)
         mean = np.average(y, axis=0, weights=weights)
         scale = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
         # A constant target, to rounding, is only shifted.
         is_constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+        mean, scale = np.ldexp(mean, exponent), np.ldexp(scale, exponent)
         return cls(mean, np.where(is_constant, 1.0, scale))
 
     def encode(self, y: Any) -> np.ndarray:
@@ -61,7 +65,10 @@ class NumberCodec(TargetCodec):
                     f"y has {y.shape[1]} columns, but the network was fitted with "
                     f"{len(self.mean)}."
                 )
-            return (y - self.mean) / self.scale
+            # As there: a difference of two huge numbers need not be one.
+            exponent = np.frexp(self.scale)[1]
+            mean, scale = np.ldexp(self.mean, -exponent), np.ldexp(self.scale, -exponent)
+            return (np.ldexp(y, -exponent) - mean) / scale
         return y if y.dtype.kind == "f" else y.astype(np.float64)
 
     def restore(self, targets: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.devices import home_of_samples
-from sklearn_mlp.inputs import as_finite_tensor, take_over
+from sklearn_mlp.inputs import as_finite_tensor, check_squares, take_over
+from sklearn_mlp.losses import Loss
 from sklearn_mlp.scorers import Rescore
 from sklearn_mlp.sparse import SparseRows
 
@@ -46,21 +47,24 @@ class Samples:
         return Samples(X, self.y[rows], self.targets[rows], weights)
 
     def tensors(
-        self, dtype: torch.dtype, device: torch.device
+        self, dtype: torch.dtype, device: torch.device, loss: Loss
     ) -> tuple[Tensor | SparseRows, Tensor]:
         """Return inputs and targets in the training type, on the device if they fit there.
 
         Raises
         ------
         ValueError
-            If a number is too large for the type.
+            If a number is too large for the type, or the square of one, for a loss of squares.
         """
         n_bytes = self.X.shape[0] * self.X.shape[1] * dtype.itemsize
         is_sparse = scipy.sparse.issparse(self.X)
         home = device if is_sparse else home_of_samples(n_bytes, device)
         target_dtype = torch.int64 if self.targets.dtype.kind == "i" else dtype
         inputs = take_over(self.X, dtype, home)
-        return inputs, as_finite_tensor(self.targets, target_dtype, device, "y")
+        targets = as_finite_tensor(self.targets, target_dtype, device, "y")
+        if loss.squares_targets:
+            check_squares(targets, "y")
+        return inputs, targets
 
 
 @dataclass(frozen=True)

@@ -260,3 +260,11 @@ def test_a_module_of_the_users_own_has_none(make_classifier, iris):
     assert "the hidden layers of module=" in str(error.value.__cause__)
     with pytest.raises(ValueError, match=r"must be an object implementing .*hidden_activations"):
         HiddenFeatures(estimator).fit(X, y)
+
+
+@pytest.mark.parametrize("layer", [None, 0.0, "0", [0], np.array([0, 1]), torch.nn.ReLU])
+def test_a_layer_that_is_no_number(iris, layer):
+    X, y = iris
+    clf = TorchMLPClassifier((4, 3), max_iter=2, tol=1e9, n_iter_no_change=1).fit(X, y)
+    with pytest.raises(TypeError, match=r"layer must be a whole number, got "):
+        clf.hidden_activations(X, layer=layer)

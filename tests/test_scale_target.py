@@ -105,3 +105,28 @@ def test_bounded_outputs_do_not_go_with_it(make_regressor, settings, named):
     reg = make_regressor(scale_target="standard", **settings)
     with pytest.raises(ValueError, match=f"scale_target='standard' cannot be used with {named}"):
         reg.fit([[0.0], [1.0], [2.0]], [1.0, 2.0, 3.0])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("unit", [2.0**-1060, 2.0**-600, 2.0**70, 2.0**600, 2.0**1021])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_units_of_any_size_are_the_same_task(unit, dtype):
+    rng = np.random.default_rng(0)
+    # Few digits, so that those of a denormal number are enough.
+    X, y = rng.normal(size=(40, 3)), rng.integers(-3, 5, 40).astype(float)
+    settings = {"hidden_layer_sizes": 4, "max_iter": 5, "random_state": 0, "dtype": dtype}
+    ours = TorchMLPRegressor(scale_target="standard", **settings).fit(X, y)
+    other = TorchMLPRegressor(scale_target="standard", **settings).fit(X, y * unit)
+    assert_allclose(other.loss_curve_, ours.loss_curve_, rtol=1e-4)
+    assert_allclose(other.predict(X) / unit, ours.predict(X), rtol=1e-3, atol=1e-3)
+    assert_allclose(other.target_scale_ / unit, ours.target_scale_, rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_predictions_that_the_type_of_X_cannot_hold():
+    X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    reg = TorchMLPRegressor(hidden_layer_sizes=4, max_iter=5, scale_target="standard")
+    reg.fit(X, 1e60 * X[:, 0].astype(np.float64))
+    with pytest.raises(ValueError, match=r"predictions for an X of float32 must fit .* float64\."):
+        reg.predict(X)
+    assert np.isfinite(reg.predict(X.astype(np.float64))).all()

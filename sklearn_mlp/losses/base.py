@@ -13,11 +13,14 @@ class Loss(ABC):
     ----------
     out_activation : str
         The output activation.
+    squares_targets : bool
+        Whether the loss of outputs near 0 is about the targets' squares.
     is_capturable : bool
         Whether a CUDA graph can record `gradient`: it does not wait for the device.
     """
 
     out_activation: str
+    squares_targets: bool = False
     is_capturable: bool = True
 
     @abstractmethod

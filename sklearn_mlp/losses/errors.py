@@ -39,6 +39,7 @@ class ErrorLoss(Loss):
     def __init__(self, error: OutputError, out_activation: str) -> None:
         self.error = error
         self.out_activation = out_activation
+        self.squares_targets = isinstance(error, HalfSquaredError)
 
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
         """Return the error's slope times the activation's derivative."""

@@ -23,6 +23,7 @@ class SquaredError(Loss):
     """
 
     out_activation = "identity"
+    squares_targets = True
 
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
         """Return ``logits - targets``."""
@@ -159,6 +160,7 @@ class GaussianNLL(Loss):
     """
 
     out_activation = "identity"
+    squares_targets = True
 
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
         """Return the derivatives with respect to means and log-variances."""
