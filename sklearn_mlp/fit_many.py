@@ -3,6 +3,7 @@
 import time
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,13 @@ from sklearn_mlp.engine.stacked_train import stack_key
 from sklearn_mlp.inputs import as_finite_tensor
 from sklearn_mlp.interrupts import interrupts_end_all
 from sklearn_mlp.isolation import isolated
+from sklearn_mlp.many_arguments import (
+    check_arguments,
+    check_estimators,
+    check_lengths,
+    number_index_sets,
+    with_shape,
+)
 from sklearn_mlp.network import count_parameters
 from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
@@ -62,8 +70,8 @@ def fit_many(
     indices : sequence of array-like of int, default=None
         For each estimator the rows of ``X`` that it is fitted on, at least one, as often as they
         are named; or a mask of them. By default each is fitted on all.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows of ``X``.
+    sample_weight : array-like of shape (n_samples,) or float, default=None
+        Weights of the rows of ``X``, or one for all.
     n_jobs : int, default=None
         In how many processes to train the stacks, as everywhere in scikit-learn. On several GPUs
         stacks go to each in turn: as many processes keep all of them busy.
@@ -82,8 +90,8 @@ def fit_many(
     TypeError
         If one of the estimators is not of this package.
     ValueError
-        If one cannot be fitted, or whatever else its `fit` raises; the others are fitted then. If
-        ``max_memory`` is too small for one network.
+        If an argument is none of those above, or ``max_memory`` too small for one network. If an
+        estimator cannot be fitted, or whatever else its `fit` raises; the others are fitted then.
     KeyboardInterrupt
         If the user interrupts: those are not fitted that were being trained.
 
@@ -96,9 +104,11 @@ def fit_many(
     >>> len({float(clf.loss_) for clf in fit_many(seeds, X, y)})
     5
     """
-    estimators = _checked(estimators)
-    X = X if hasattr(X, "shape") else np.asarray(X)
-    index_sets, samples = _index_sets(indices, len(estimators), X.shape[0])
+    check_arguments(locals())
+    estimators = check_estimators(estimators)
+    X = with_shape(X)
+    check_lengths(X.shape[0], y, sample_weight)
+    index_sets, samples = number_index_sets(indices, len(estimators), X.shape[0])
     reasons = _why_alone(estimators, X)
     if verbose:
         for place, reason in enumerate(reasons):
@@ -335,61 +345,10 @@ def take_samples(X: Any, y: Any, sample_weight: Any, rows: Any) -> tuple[Any, An
     """Return some rows of the samples; all for None."""
     if rows is None:
         return X, y, sample_weight
-    weight = None if sample_weight is None else safe_indexing(sample_weight, rows)
+    weight = sample_weight
+    if not (weight is None or isinstance(weight, Real)):
+        weight = safe_indexing(weight, rows)
     return safe_indexing(X, rows), safe_indexing(y, rows), weight
-
-
-def _checked(estimators: Iterable[Any]) -> list[BaseTorchMLP]:
-    """Check that all are estimators of this package."""
-    estimators = list(estimators)
-    for estimator in estimators:
-        if not isinstance(estimator, BaseTorchMLP):
-            raise TypeError(
-                "fit_many fits TorchMLPClassifier and TorchMLPRegressor, got "
-                f"{estimator!r}; fit other estimators one by one."
-            )
-    if len(set(map(id, estimators))) < len(estimators):
-        raise ValueError("estimators has the same object twice; use sklearn.base.clone.")
-    return estimators
-
-
-def _index_sets(
-    indices: Sequence[Any] | None, n_fits: int, n_samples: int
-) -> tuple[list[Any], list[int]]:
-    """Return the different sets of rows, and the place of each estimator's among them."""
-    if indices is None:
-        return [None], [0] * n_fits
-    if len(indices) != n_fits:
-        raise ValueError(f"indices has {len(indices)} entries for {n_fits} estimators.")
-    places: dict[Hashable, int] = {}
-    sets: list[Any] = []
-    samples = []
-    for place, rows in enumerate(indices):
-        array = _row_numbers(f"indices[{place}]", rows, n_samples)
-        key = (array.dtype.str, array.tobytes())
-        if key not in places:
-            places[key] = len(sets)
-            sets.append(array)
-        samples.append(places[key])
-    return sets, samples
-
-
-def _row_numbers(name: str, rows: Any, n_samples: int) -> np.ndarray:
-    """Return one estimator's rows as an array, if they are some of those that there are."""
-    array = np.asarray(rows)
-    is_fine = array.ndim == 1
-    if array.dtype.kind == "b":
-        is_fine = is_fine and len(array) == n_samples and bool(array.any())
-    else:
-        is_fine = is_fine and array.dtype.kind in "iu" and array.size > 0
-        is_fine = is_fine and -n_samples <= array.min() and array.max() < n_samples
-    if not is_fine:
-        raise ValueError(
-            f"{name} must be numbers of rows of X, 0 to {n_samples - 1}, or a mask of its "
-            f"{n_samples} rows, and name at least one, got an array of shape {array.shape} and "
-            f"type {array.dtype}: {np.array2string(array, threshold=10)}."
-        )
-    return array
 
 
 def _why_alone(estimators: Sequence[BaseTorchMLP], X: Any) -> list[str | None]:

@@ -44,7 +44,6 @@ from sklearn.utils._param_validation import (
     RealNotInt,
     StrOptions,
     validate_parameter_constraints,
-    validate_params,
 )
 from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
@@ -78,7 +77,6 @@ __all__ = [
     "scorers_of",
     "takes_sample_weight",
     "validate_parameter_constraints",
-    "validate_params",
     "warn_of_other_search",
     "with_parallel",
     "with_variable",

@@ -14,7 +14,7 @@ from sklearn_mlp.search.parallel import StackingParallel
 from sklearn_mlp.sklearn_internals import (
     BaseSearchCV,
     constraints_of,
-    validate_params,
+    validate_parameter_constraints,
     with_parallel,
     with_variable,
 )
@@ -240,10 +240,6 @@ error_score, return_train_score
         self.max_memory = max_memory
 
 
-@validate_params(
-    {**constraints_of(cross_validate), "max_memory": MAX_MEMORY},
-    prefer_skip_nested_validation=False,
-)
 def cross_validate_batched(
     estimator: Any,
     X: Any,
@@ -289,6 +285,8 @@ return_estimator, return_indices, error_score
     >>> cross_validate_batched(clf, X, y, cv=3)["test_score"].shape
     (3,)
     """
+    table = {**constraints_of(cross_validate), "max_memory": MAX_MEMORY}
+    validate_parameter_constraints(table, locals(), "cross_validate_batched")
     _check_estimator(estimator, "cross_validate_batched")
     parallel = partial(StackingParallel.making, max_memory=max_memory, report=bool(verbose))
     with interrupts_end_all():
