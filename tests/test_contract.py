@@ -2,10 +2,11 @@
 
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
-from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp import BatchedGridSearchCV, TorchMLPClassifier, TorchMLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -59,6 +60,23 @@ def test_no_check_fails_that_scikit_learn_passes(Estimator, Plain, backend, para
         ours.pop("check_class_weight_classifiers", None)
     theirs = results_of(Plain(max_iter=100, **parameters), "failed") if ours else {}
     assert {name: message for name, message in ours.items() if name not in theirs} == {}
+
+
+# The checks have fits fail, of which a search warns.
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("Estimator", OURS)
+def test_every_check_of_a_search_passes(Estimator):
+    estimator = Estimator(
+        hidden_layer_sizes=(10,), max_iter=20, learning_rate_init=0.1, random_state=0
+    )
+    for search in (GridSearchCV, BatchedGridSearchCV):
+        # The two have the same tags, and with them the same checks.
+        grid = search(estimator, {"alpha": [1e-4, 1e-2]}, cv=2)
+        assert len(list(estimator_checks_generator(grid))) > 40
+    not_passed = results_of(grid, "failed", "skipped", "xfail")
+    not_passed.pop("check_array_api_input")
+    not_passed.pop("check_classifiers_multilabel_output_format_decision_function", None)
+    assert not_passed == {}
 
 
 class WithDepth(TorchMLPRegressor):
