@@ -4,6 +4,8 @@ Relative 1e-9 in float64: stacked products sum in another order, which grows ove
 it does between scikit-learn and a single fit.
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -349,7 +351,9 @@ def test_those_that_fail_leave_the_others_fitted(failing, error, n_jobs):
         fit_many([good[0], *bad, *good[1:]], X, y, n_jobs=n_jobs)
     with pytest.raises(error) as expected:
         clone(bad[0]).fit(X, y)
-    assert str(raised.value) == str(expected.value)
+    # A function has another address in another process.
+    told = [re.sub(r" at 0x\w+", "", str(one.value)) for one in (raised, expected)]
+    assert told[0] == told[1]
     for mine, other in zip(good, alone, strict=True):
         assert_allclose(mine.predict_proba(X), other.predict_proba(X), rtol=RTOL)
     assert not any(hasattr(estimator, "module_") for estimator in bad)
