@@ -1,6 +1,7 @@
 """Which network the parameters ask for: checked, made, and compared when training goes on."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from numbers import Integral
@@ -17,7 +18,7 @@ from sklearn_mlp.network import MLP, place_of
 from sklearn_mlp.network_memory import check_memory
 from sklearn_mlp.placement import is_stochastic
 from sklearn_mlp.plain_numbers import plain_number
-from sklearn_mlp.random_numbers import seeded_torch
+from sklearn_mlp.random_numbers import may_draw, seeded_torch
 from sklearn_mlp.user_module import make_module
 
 MODULE_PREFIX = "module__"
@@ -163,7 +164,8 @@ class Architecture:
         """Try the activations that are the user's own; what they draw leaves no trace."""
         per_layer = activation_per_layer(self.activation, len(self.hidden_units))
         if any(callable(entry) for entry in per_layer):
-            with seeded_torch(0, device):
+            is_drawing = any(map(may_draw, per_layer))
+            with seeded_torch(0, device) if is_drawing else nullcontext():
                 try_activations(self.activation, self.hidden_units, dtype, device)
 
     def go_on(self, network: nn.Module, earlier: "Architecture") -> None:

@@ -29,8 +29,8 @@ class MaskSource:
     @contextmanager
     def seeded(self, seed: int, device: torch.device) -> Iterator[None]:
         """Draw from a generator of our own within the body."""
-        self.generator = torch.Generator(device).manual_seed(seed)
         try:
+            self.generator = torch.Generator(device).manual_seed(seed)
             yield
         finally:
             # A generator cannot be copied or pickled.

@@ -4,15 +4,22 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:
     """Draw a seed for torch."""
     return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def may_draw(activation: Any) -> bool:
+    """Tell whether an activation may draw: a callable may, but for torch's modules, bar one."""
+    is_torchs = type(activation).__module__ == "torch.nn.modules.activation"
+    return callable(activation) and (not is_torchs or isinstance(activation, nn.RReLU))
 
 
 # torch has one generator per device for all threads. Those that have seeded it share what is to be

@@ -10,24 +10,27 @@ from torch import nn
 
 from sklearn_mlp.alterations import altered_call
 from sklearn_mlp.network import MLP, place_of
-from sklearn_mlp.random_numbers import draw_seed, seeded_torch
+from sklearn_mlp.random_numbers import draw_seed, may_draw, seeded_torch
 from sklearn_mlp.state import TrainingState
 
 
 def draws_in_training(network: nn.Module) -> bool:
     """Tell whether a training step of a network may need random numbers."""
-    if not isinstance(network, MLP):
+    if _is_made_of_users_code(network):
         return True
-    return network.has_dropout or _has_users_code(network)
+    network = cast(MLP, network)
+    return network.has_dropout or altered_call(network) is not None
 
 
-def _has_users_code(network: nn.Module) -> bool:
+def _may_draw_globally(network: nn.Module) -> bool:
     """Tell whether a network calls functions of the user's, which may draw what they like."""
-    return _is_made_of_users_code(network) or altered_call(cast(MLP, network)) is not None
+    if not isinstance(network, MLP) or any(map(may_draw, network.activations)):
+        return True
+    return altered_call(network) is not None
 
 
 def _is_made_of_users_code(network: nn.Module) -> bool:
-    """Tell the same of a network that the user has not changed since it was made."""
+    """Tell whether functions of the user's were in a network when it was made."""
     return not isinstance(network, MLP) or any(map(callable, network.activations))
 
 
@@ -61,7 +64,7 @@ def settled_training(
         state.seed = draw_seed(random_state if is_made_so else copy.deepcopy(random_state))
     device = place_of(network).device
     masks = network.masks.seeded(state.seed, device) if isinstance(network, MLP) else nullcontext()
-    users = seeded_torch(state.seed, device) if _has_users_code(network) else nullcontext()
+    users = seeded_torch(state.seed, device) if _may_draw_globally(network) else nullcontext()
     with users, masks:
         state.seed = draw_seed(np.random.RandomState(state.seed))
         yield

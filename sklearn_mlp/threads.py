@@ -43,7 +43,7 @@ _is_forked = False
 
 # The threads whose fits keep BLAS to one thread, and how many its libraries had before.
 _blas_users: set[int] = set()
-_blas_threads: dict[str, int] = {}
+_blas_threads: dict[tuple[str, int | None], int] = {}
 
 
 class Found(NamedTuple):
@@ -133,7 +133,8 @@ def _count(*, is_busy: bool) -> None:
         _running = len(_busy)
 
 
-# SciPy's BLAS, whose number is the process's: the first fit sets it, the last one puts it back.
+# SciPy's BLAS, whose number is mostly the process's: the first fit sets it, the last one puts it
+# back.
 
 
 @contextmanager
@@ -159,22 +160,40 @@ def single_blas() -> Iterator[None]:
 def _limit_blas() -> None:
     """Count the calling thread among the users, and let BLAS have one thread."""
     with _lock:
-        for library in _blas_libraries():
-            _blas_threads.setdefault(library.filepath, library.num_threads)
         _blas_users.add(threading.get_ident())
         for library in _blas_libraries():
-            library.set_num_threads(1)
+            number = library.num_threads
+            if number in (None, 1):
+                continue
+            _blas_threads.setdefault(_holds_for(library), number)
+            _set_blas_threads(library, 1)
+            if library.num_threads != 1:
+                # Another thread of the user's keeps it, by threadpoolctl, to what it is.
+                del _blas_threads[_holds_for(library)]
 
 
 def _release_blas() -> None:
-    """Put the numbers back if nobody is left; a second time there is nothing to do."""
+    """Put back what no other thread needs; a second time there is nothing to do."""
     with _lock:
         _blas_users.discard(threading.get_ident())
-        if _blas_users or not _blas_threads:
-            return
         for library in _blas_libraries():
-            library.set_num_threads(_blas_threads[library.filepath])
-        _blas_threads.clear()
+            place = _holds_for(library)
+            if place in _blas_threads and (place[1] is not None or not _blas_users):
+                _set_blas_threads(library, _blas_threads[place])
+                del _blas_threads[place]
+
+
+def _holds_for(library: Any) -> tuple[str, int | None]:
+    """Name a library, and the thread that its number is of, if it is not the process's."""
+    is_own = getattr(library, "threading_layer", None) == "openmp"
+    return library.filepath, threading.get_ident() if is_own else None
+
+
+def _set_blas_threads(library: Any, number: int) -> None:
+    """Set a library's number, and let other threads do so, too: the last one puts it back."""
+    library.set_num_threads(number)
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread()
 
 
 @cache
