@@ -298,7 +298,8 @@ class _StreamedGather(_TargetsInOrder):
         shape, device = (batch_size, data.inputs.shape[1]), data.targets.device
         is_cuda = device.type == "cuda"
         self._staging = [
-            torch.empty(shape, dtype=data.inputs.dtype, pin_memory=is_cuda) for _ in range(2)
+            torch.empty(shape, dtype=data.inputs.dtype, device="cpu", pin_memory=is_cuda)
+            for _ in range(2)
         ]
         self._copied = [torch.cuda.Event() if is_cuda else None for _ in range(2)]
         self._buffers = [data.inputs.new_empty(shape, device=device) for _ in range(2)]

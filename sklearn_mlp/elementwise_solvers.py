@@ -67,7 +67,7 @@ class AdamW(ElementwiseSolver):
         super().__init__(parameters, gradient, config, state)
         moments = (state.moments["first"], state.moments["second"])
         self._vectors = kernels.AdamVectors(parameters.values, gradient.values, *moments)
-        self._step_holder = torch.zeros((), device=parameters.values.device)
+        self._step_holder = torch.zeros((), dtype=torch.float32, device=parameters.values.device)
 
     def descend(self, learning_rate: float, step: int) -> None:
         """Shrink the weights, then take Adam's step."""

@@ -203,7 +203,7 @@ def check_overflow(values: Any, dtype: torch.dtype, name: str) -> None:
         # Its own maximum would first sort it, in place.
         values = values.data
     largest = max(values.max(), -values.min())
-    if torch.tensor(float(largest), dtype=dtype).isinf():
+    if torch.tensor(float(largest), dtype=dtype, device="cpu").isinf():
         kind = str(dtype).removeprefix("torch.")
         way_out = "" if dtype == torch.float64 else ", or set dtype='float64'"
         # A long double may be more than a float can show.
@@ -265,7 +265,9 @@ def narrowed(predictions: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return an array or tensor as a tensor, sharing its memory where type and device allow."""
     if isinstance(array, Tensor):
-        return array.detach().to(device=device, dtype=dtype)
+        converted = array.detach().to(device=device, dtype=dtype)
+        # Autograd takes none of inference mode's.
+        return converted.clone() if converted.is_inference() else converted
     if array.dtype.char not in _READABLE or not array.dtype.isnative:
         # What becomes infinite is found by who asks for finite numbers.
         with np.errstate(over="ignore"):

@@ -106,6 +106,17 @@ _IS_AUTOCAST_ON: Callable[[], bool] = getattr(
 )
 
 
+def has_meta_default() -> bool:
+    """Tell whether torch makes tensors without numbers where nothing says on which device."""
+    return _COUNT_FUNCTION_MODES() > 0 and torch.get_default_device().type == "meta"
+
+
+# Asking for the default device takes longer than a row's products; it is one of these modes.
+_COUNT_FUNCTION_MODES: Callable[[], int] = getattr(
+    torch._C, "_len_torch_function_stack", lambda: 1
+)
+
+
 def autocast_devices() -> list[str]:
     """Return the types of devices that `torch.autocast` is in force on."""
     known = ("cpu", "cuda", "xpu", "mps")

@@ -80,8 +80,8 @@ def d2_pinball(
     """
     outputs = predictions.cpu().double().unflatten(-1, (-1, len(levels)))
     values = targets.cpu().double().unsqueeze(2)
-    level = torch.tensor(levels, dtype=torch.float64)
-    weights = torch.ones(len(values), dtype=torch.float64)
+    level = torch.tensor(levels, dtype=torch.float64, device="cpu")
+    weights = torch.ones(len(values), dtype=torch.float64, device="cpu")
     weights = (weights if sample_weight is None else sample_weight).view(-1, 1, 1)
     best = _quantiles(values[..., 0], weights[:, 0, 0], level)
     loss, least = (
@@ -133,7 +133,7 @@ def r2(predictions: Tensor, targets: Tensor, sample_weight: Tensor | None) -> li
     """
     outputs, targets = predictions.cpu().double(), targets.cpu().double()
     if sample_weight is None:
-        weights = torch.full((len(targets), 1), 1.0, dtype=torch.float64)
+        weights = torch.full((len(targets), 1), 1.0, dtype=torch.float64, device="cpu")
     else:
         weights = sample_weight.unsqueeze(1)
     mean = (weights * targets).sum(0) / weights.sum()

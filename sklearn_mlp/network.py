@@ -78,7 +78,9 @@ class MLP(nn.Module):
         self.normalization = normalization
         if normalization is not None:
             make = NORMALIZATIONS[normalization]
-            self.normalizations = nn.ModuleList(make(width, dtype=dtype) for width in units[1:-1])
+            self.normalizations = nn.ModuleList(
+                make(width, dtype=dtype, device="cpu") for width in units[1:-1]
+            )
         self.is_skipped = tuple(
             residual and layer > 0 and n_in == n_out
             for layer, (n_in, n_out) in enumerate(pairwise(units[:-1]))
@@ -221,8 +223,8 @@ def _empty_linear(n_in: int, n_out: int, dtype: torch.dtype) -> nn.Linear:
     layer = nn.Linear.__new__(nn.Linear)
     nn.Module.__init__(layer)
     layer.in_features, layer.out_features = n_in, n_out
-    layer.weight = nn.Parameter(torch.empty(n_out, n_in, dtype=dtype))
-    layer.bias = nn.Parameter(torch.empty(n_out, dtype=dtype))
+    layer.weight = nn.Parameter(torch.empty(n_out, n_in, dtype=dtype, device="cpu"))
+    layer.bias = nn.Parameter(torch.empty(n_out, dtype=dtype, device="cpu"))
     return layer
 
 
@@ -399,7 +401,7 @@ def place_of(network: nn.Module) -> Tensor:
     for value in chain(network.parameters(), network.buffers()):
         if value.is_floating_point():
             return value
-    return torch.empty(0)
+    return torch.empty(0, device="cpu")
 
 
 def trained_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

@@ -170,7 +170,7 @@ def predict_in_chunks(
             if n_samples <= step:
                 return kept.cpu()
             if result is None:
-                result = torch.empty((n_samples, *kept.shape[1:]), dtype=kept.dtype)
+                result = torch.empty((n_samples, *kept.shape[1:]), dtype=kept.dtype, device="cpu")
             result[rows] = kept
     assert result is not None
     return result

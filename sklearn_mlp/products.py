@@ -85,7 +85,9 @@ def choose_products(work: int, like: Tensor) -> Products:
 def _is_onednn_faster(work: int, n_threads: int) -> bool:
     """Time both on a product of three equal dimensions, in turn, with so many threads."""
     size = round(work ** (1 / 3))
-    left, right, out = (torch.ones(size, size) for _ in range(3))
+    left, right, out = (
+        torch.ones(size, size, dtype=torch.float32, device="cpu") for _ in range(3)
+    )
     best: dict[Products, float] = {}
     for _ in range(_REPETITIONS):
         for products in (DEFAULT_PRODUCTS, ONEDNN_PRODUCTS):

@@ -574,7 +574,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         weights = self._validate_weights(sample_weight, values)
         (score,) = metrics.d2_pinball(
             torch.from_numpy(predictions).unsqueeze(0),
-            torch.tensor(values),
+            torch.tensor(values, device="cpu"),
             None if weights is None else tensor_to_read(weights),
             levels=levels,
         )

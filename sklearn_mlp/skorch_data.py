@@ -121,7 +121,8 @@ class EpochBatches:
         self._loader = _load_rows(data.inputs, self._order, options) if options else None
         if options:
             # The batches consist of row numbers, which the loader's workers then read.
-            numbers = torch.arange(len(data.inputs), dtype=torch.float64).unsqueeze(1)
+            numbers = torch.arange(len(data.inputs), dtype=torch.float64, device="cpu")
+            numbers = numbers.unsqueeze(1)
             data = replace(data, inputs=numbers, targets=data.targets.cpu())
         self._batches = Batches(
             data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
@@ -214,6 +215,6 @@ def _load_rows(
         Rows(readable),
         batch_size=None,
         sampler=row_sets,
-        generator=torch.Generator(),
+        generator=torch.Generator("cpu"),
         **options,
     )

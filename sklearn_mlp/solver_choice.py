@@ -137,8 +137,8 @@ def _check_solver_params(solver: Any, given: Mapping[str, Any]) -> None:
 
 def _on_trial(solver: Any, given: Mapping[str, Any]) -> torch.optim.Optimizer:
     """Return an optimizer of one weight that has a gradient."""
-    matrix = torch.zeros(1, 1)
-    matrix.grad = torch.zeros(1, 1)
+    matrix = torch.zeros(1, 1, device="cpu")
+    matrix.grad = torch.zeros_like(matrix)
     return optimizer_class(solver)([{"params": [matrix]}], lr=1e-3, **given)
 
 

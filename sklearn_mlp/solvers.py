@@ -147,7 +147,7 @@ class Adam(Solver):
         self._biases = kernels.AdamVectors(*(part.flat_biases for part in parts))
         self._everything = kernels.AdamVectors(*(part.values for part in parts))
         self._is_large = len(parameters.values) > _LARGE
-        self._step_holder = torch.zeros((), device=parameters.values.device)
+        self._step_holder = torch.zeros((), dtype=torch.float32, device=parameters.values.device)
 
     def update(self, learning_rate: float, penalty: float) -> None:
         """Take one step; ``penalty`` times a weight is added to its gradient."""

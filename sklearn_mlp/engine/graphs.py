@@ -75,9 +75,9 @@ class EpochGraph:
             take_steps(self._step, self._solver, self._batches, self._epoch_loss, rates)
             self._is_warm = True
             return
-        self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
+        self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype, device="cpu"))
         penalties = self._epoch_loss.penalties()
-        self._penalties.copy_(torch.tensor(penalties, dtype=self._penalties.dtype))
+        self._penalties.copy_(torch.tensor(penalties, dtype=self._penalties.dtype, device="cpu"))
         self._count.fill_(self._solver.state.step)
         if self._replay is None:
             self._replay = self._capture(self._body)

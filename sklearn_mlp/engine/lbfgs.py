@@ -114,7 +114,7 @@ class _Objective:
         parameters, gradient = self._parameters, self._gradient
         _assign(parameters.values, vector)
         n_samples = len(self._data.inputs)
-        loss = torch.zeros((), dtype=torch.float64)
+        loss = torch.zeros((), dtype=torch.float64, device="cpu")
         for start in range(0, n_samples, self._chunk):
             batch = self._batch(start, min(start + self._chunk, n_samples))
             logits = self._logits_for(batch.size)

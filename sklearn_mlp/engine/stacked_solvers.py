@@ -138,7 +138,7 @@ class FusedAdam(StackedSolver):
         configs: Sequence[TrainingConfig],
     ) -> None:
         super()._bind(parameters, gradient, configs)
-        self._holder = torch.zeros((), device=parameters.values.device)
+        self._holder = torch.zeros((), dtype=torch.float32, device=parameters.values.device)
         self._lists: dict[tuple[int, int], kernels.AdamLists] = {}
 
     def _set_rates(self, rates: tuple[float, ...]) -> None:
