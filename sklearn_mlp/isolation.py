@@ -29,15 +29,6 @@ def isolated(function: Callable[Params, Result]) -> Callable[Params, Result]:
         found = threads.find_threads()
         is_seeding = random_numbers.is_seeding()
         devices = kernels.autocast_devices() if kernels.is_autocast_on() else []
-
-        def put_back() -> None:
-            """Undo what is not undone yet; doing it twice does no harm."""
-            threads.put_back_threads(found)
-            if not is_seeding:
-                random_numbers.give_back_generators()
-            if devices or kernels.is_autocast_on():
-                _put_back_autocast(devices)
-
         try:
             try:
                 for device in devices:
@@ -49,13 +40,22 @@ def isolated(function: Callable[Params, Result]) -> Callable[Params, Result]:
                     with torch.device("cpu"):
                         return function(*args, **kwargs)
             finally:
-                put_back()
+                _put_back(found, is_seeding, devices)
         except BaseException:
             # An interrupt may have kept it from beginning, or from ending.
-            put_back()
+            _put_back(found, is_seeding, devices)
             raise
 
     return apart
+
+
+def _put_back(found: threads.Found, is_seeding: bool, devices: list[str]) -> None:
+    """Undo what is not undone yet; doing it twice does no harm."""
+    threads.put_back_threads(found)
+    if not is_seeding:
+        random_numbers.give_back_generators()
+    if devices or kernels.is_autocast_on():
+        _put_back_autocast(devices)
 
 
 def _put_back_autocast(devices: list[str]) -> None:

@@ -22,7 +22,7 @@ def draws_in_training(network: nn.Module) -> bool:
     return network.has_dropout or altered_call(network) is not None
 
 
-def _may_draw_globally(network: nn.Module) -> bool:
+def may_draw_globally(network: nn.Module) -> bool:
     """Tell whether a network calls functions of the user's, which may draw what they like."""
     if not isinstance(network, MLP) or any(map(may_draw, network.activations)):
         return True
@@ -64,7 +64,7 @@ def settled_training(
         state.seed = draw_seed(random_state if is_made_so else copy.deepcopy(random_state))
     device = place_of(network).device
     masks = network.masks.seeded(state.seed, device) if isinstance(network, MLP) else nullcontext()
-    users = seeded_torch(state.seed, device) if _may_draw_globally(network) else nullcontext()
+    users = seeded_torch(state.seed, device) if may_draw_globally(network) else nullcontext()
     with users, masks:
         state.seed = draw_seed(np.random.RandomState(state.seed))
         yield

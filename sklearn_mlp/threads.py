@@ -20,7 +20,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from threadpoolctl import ThreadpoolController
@@ -33,9 +33,16 @@ THREADED_WORK = 4_000_000
 # Below so many, nothing in torch takes a second thread anyway, and counting takes as long.
 _TRIVIAL_WORK = 30_000
 
+
+class _Local(threading.local):
+    """What runs in the calling thread: the work of a step, and the threads that all fits share."""
+
+    work: float | None = None
+    n_threads: int = 1
+
+
 _lock = threading.Lock()
-# What runs in the calling thread: the work of a step, and the threads that all fits share.
-_local = threading.local()
+_local = _Local()
 # The threads that fit or predict, and how many they are.
 _busy: set[int] = set()
 _running = 0
@@ -46,13 +53,9 @@ _blas_users: set[int] = set()
 _blas_threads: dict[tuple[str, int | None], int] = {}
 
 
-class Found(NamedTuple):
-    """How many threads a thread had before a call, and what was running in it."""
-
-    local: threading.local
-    work: float | None
-    n_threads: int
-    n_mkl: int | None = None
+# What a thread had before a call: where it is kept what runs in it, what ran, how many threads
+# torch and its MKL took. A plain tuple, because each prediction makes one.
+Found = tuple[_Local, float | None, int, int | None]
 
 
 @contextmanager
@@ -68,10 +71,10 @@ def shared_threads(work: float) -> Iterator[None]:
         yield
         return
     # A prediction within a fit, by a callback for instance, must not undo the fit's share.
-    found = Found(_local, getattr(_local, "work", None), *own_threads())
+    found = (_local, _local.work, *own_threads())
     try:
         try:
-            _take_share(work, found)
+            _take_share(work, is_outermost=found[1] is None)
             yield
         finally:
             put_back_threads(found)
@@ -81,27 +84,27 @@ def shared_threads(work: float) -> Iterator[None]:
 
 def find_threads() -> Found:
     """Take note of the calling thread's number, for `put_back_threads`."""
-    return Found(_local, getattr(_local, "work", None), torch.get_num_threads())
+    return _local, _local.work, torch.get_num_threads(), None
 
 
 def put_back_threads(found: Found) -> None:
     """Leave the calling thread as it was found, if it is not."""
-    is_as_found = getattr(_local, "work", None) is found.work
-    if is_as_found and torch.get_num_threads() == found.n_threads:
+    local, work, n_threads, n_mkl = found
+    if _local.work is work and torch.get_num_threads() == n_threads:
         return
-    if found.local is not _local:
+    if local is not _local:
         # A fork since then: the parent's number is of no use here.
         return
-    set_own_threads(found.n_threads, found.n_mkl)
-    if found.work is None:
+    set_own_threads(n_threads, n_mkl)
+    if work is None:
         _count(is_busy=False)
     # Last, because it tells whether all is done.
-    _local.work = found.work
+    _local.work = work
 
 
 def rebalance_threads() -> None:
     """Take up this thread's share anew, since others may have begun or ended."""
-    work = getattr(_local, "work", None)
+    work = _local.work
     if work is None:
         return
     is_single = _is_forked or work < THREADED_WORK
@@ -116,11 +119,11 @@ def take_one_if_forked() -> None:
         set_own_threads(1)
 
 
-def _take_share(work: float, found: Found) -> None:
+def _take_share(work: float, *, is_outermost: bool) -> None:
     """Count the calling thread among those that are busy, and take its share."""
     _local.work = work
-    if found.work is None:
-        _local.n_threads = found.n_threads
+    if is_outermost:
+        _local.n_threads = torch.get_num_threads()
         _count(is_busy=True)
     rebalance_threads()
 
@@ -214,7 +217,7 @@ def _mark_forked() -> None:
     """
     global _is_forked, _running, _lock, _local
     _is_forked = True
-    _lock, _local = threading.Lock(), threading.local()
+    _lock, _local = threading.Lock(), _Local()
     _running = 0
     _busy.clear()
     _blas_users.clear()
