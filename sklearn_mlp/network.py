@@ -103,7 +103,19 @@ class MLP(nn.Module):
             and not any(self.is_skipped)
             and all(isinstance(entry, str) for entry in per_layer)
         )
-        self.n_parameters = sum(value.numel() for value in self.parameters())
+        self.n_parameters = self._count_parameters()
+
+    def _count_parameters(self) -> int:
+        """Return how many numbers the parameters are; going through them takes far longer."""
+        layers = list(self.layers)
+        is_linear = self.normalization is None and all(
+            type(layer) is nn.Linear for layer in layers
+        )
+        if is_linear and all(isinstance(entry, str) for entry in self.activations):
+            return sum(
+                (layer.in_features + 1) * layer.out_features for layer in self.linear_layers
+            )
+        return sum(value.numel() for value in self.parameters())
 
     def use_dropout(self, dropout: float | Sequence[float], input_dropout: float) -> None:
         """Drop at these rates from now on."""
@@ -222,9 +234,12 @@ def _empty_linear(n_in: int, n_out: int, dtype: torch.dtype) -> nn.Linear:
     """
     layer = nn.Linear.__new__(nn.Linear)
     nn.Module.__init__(layer)
-    layer.in_features, layer.out_features = n_in, n_out
-    layer.weight = nn.Parameter(torch.empty(n_out, n_in, dtype=dtype, device="cpu"))
-    layer.bias = nn.Parameter(torch.empty(n_out, dtype=dtype, device="cpu"))
+    # Past a module's own way of setting attributes, which looks for parameters among them.
+    vars(layer).update(in_features=n_in, out_features=n_out)
+    weight = torch.empty(n_out, n_in, dtype=dtype, device="cpu")
+    layer.register_parameter("weight", nn.Parameter(weight))
+    bias = torch.empty(n_out, dtype=dtype, device="cpu")
+    layer.register_parameter("bias", nn.Parameter(bias))
     return layer
 
 
