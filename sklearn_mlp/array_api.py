@@ -4,6 +4,7 @@ Under ``sklearn.config_context(array_api_dispatch=True)`` a prediction for a ten
 the same device; for an array it is an array, as it always is without dispatch.
 """
 
+import copy
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -28,6 +29,17 @@ def follow_samples(method: Callable[..., Any]) -> Callable[..., Any]:
         return on_device(result, X.device)
 
     return follow
+
+
+def follow_targets(classes: Any, y: Any) -> Any:
+    """Return classes in the namespace and on the device of the targets they were read from.
+
+    scikit-learn's clients put what they take from ``classes_`` beside the predictions. Strings,
+    which no tensor can hold, stay as they are.
+    """
+    if not (isinstance(y, Tensor) and get_config()["array_api_dispatch"]):
+        return classes
+    return on_device(copy.deepcopy(classes), y.device)
 
 
 def on_device(result: Any, device: torch.device) -> Any:

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
 from sklearn_mlp import metrics
-from sklearn_mlp.array_api import follow_samples
+from sklearn_mlp.array_api import follow_samples, follow_targets
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.class_weights import asks_for_balance, weigh_classes
 from sklearn_mlp.inputs import on_host, validate_training_data
@@ -466,7 +466,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
         if self.warm_start and self._written and not self.__sklearn_is_fitted__():
             self._begin_from_written(self._read_codec(self._validate_labels(y), None))
         validation_set = (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation_set, incremental=False)
+        self._fit(X, y, sample_weight, validation_set, incremental=False)
+        self.classes_ = follow_targets(self.classes_, y)
+        return self
 
     @available_if(lambda self: self._check_solver())
     @fit_context(prefer_skip_nested_validation=True)
@@ -515,7 +517,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
         if codec is not None:
             self._begin_from_written(codec)
         validation_set = (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation_set, incremental=True, codec=codec)
+        self._fit(X, y, sample_weight, validation_set, incremental=True, codec=codec)
+        self.classes_ = follow_targets(self.classes_, y)
+        return self
 
     @follow_samples
     def predict(self, X: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn import exceptions
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_mlp.backends import restore_trainer
 from sklearn_mlp.engines import choose_engine
@@ -72,6 +72,10 @@ def save_state(attributes: dict[str, Any]) -> dict[str, Any]:
     if "module_" not in state:
         return state
     state["module_"] = pack_network(state["module_"])
+    classes = state.get("classes_")
+    if any(isinstance(part, Tensor) for part in (classes if type(classes) is list else [classes])):
+        # Under array API dispatch; the same as an array.
+        state["classes_"] = state["_codec"].classes
     state["device_"] = str(state["device_"])
     state["dtype_"] = str(state["dtype_"]).removeprefix("torch.")
     state["_fit_dtype"] = state["_fit_dtype"].name

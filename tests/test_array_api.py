@@ -1,12 +1,16 @@
 """Under scikit-learn's array API dispatch tensors in give tensors out."""
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse
 import torch
 from numpy.testing import assert_array_equal
 from sklearn import config_context
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_multilabel_classification
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -72,3 +76,54 @@ def test_sparse_labels_stay_on_the_host_under_array_api_dispatch(make_classifier
     with config_context(array_api_dispatch=True):
         predicted = estimator.predict(torch.tensor(X))
     assert (predicted != estimator.predict(X)).nnz == 0
+
+
+def test_classes_are_of_the_kind_of_the_labels(make_classifier, iris):
+    X, y = (torch.tensor(part) for part in iris)
+    flags = torch.stack([y > 0, y > 1], dim=1).int()
+    columns = torch.stack([y, y + 3], dim=1)
+    with config_context(array_api_dispatch=True):
+        estimator = make_classifier().fit(X, y)
+        assert isinstance(estimator.classes_, torch.Tensor)
+        assert torch.equal(estimator.classes_, torch.arange(3))
+        # Its own: what becomes of it does not change what is predicted.
+        estimator.classes_ += 7
+        assert set(estimator.predict(X).tolist()) <= {0, 1, 2}
+        streamed = make_classifier().partial_fit(X, y, classes=torch.arange(3))
+        assert torch.equal(streamed.partial_fit(X, y).classes_, torch.arange(3))
+        assert isinstance(make_classifier().fit(X, flags).classes_, torch.Tensor)
+        several = make_classifier().fit(X, columns)
+        assert [classes.tolist() for classes in several.classes_] == [[0, 1, 2], [3, 4, 5]]
+        assert all(isinstance(classes, torch.Tensor) for classes in several.classes_)
+        copied = pickle.loads(pickle.dumps(several))
+        assert all(isinstance(classes, np.ndarray) for classes in copied.classes_)
+        assert isinstance(make_classifier().fit(X, y.numpy()).classes_, np.ndarray)
+        names = make_classifier().fit(X, np.array(["a", "b", "c"])[y])
+        assert isinstance(names.classes_, np.ndarray)
+    assert isinstance(make_classifier().fit(X, y).classes_, np.ndarray)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba"])
+def test_predictions_of_folds(make_classifier, breast_cancer, method):
+    X, y = breast_cancer
+    settings = {"cv": KFold(3), "method": method}
+    alone = cross_val_predict(make_classifier(), X, y, **settings)
+    with config_context(array_api_dispatch=True):
+        predicted = cross_val_predict(
+            make_classifier(), torch.tensor(X), torch.tensor(y), **settings
+        )
+    assert isinstance(predicted, torch.Tensor)
+    assert_array_equal(predicted.numpy(), alone)
+
+
+def test_searches_and_calibration_of_tensors(make_classifier, breast_cancer):
+    X, y = breast_cancer
+    samples, targets = torch.tensor(X), torch.tensor(y)
+    search = GridSearchCV(make_classifier(), {"alpha": [0, 1]}, cv=KFold(2))
+    with config_context(array_api_dispatch=True):
+        search.fit(samples, targets)
+        assert isinstance(search.predict(samples), torch.Tensor)
+        calibrated = CalibratedClassifierCV(
+            make_classifier(), method="temperature", cv=KFold(2), ensemble=False
+        ).fit(samples.float(), targets)
+        assert isinstance(calibrated.predict_proba(samples.float()), torch.Tensor)

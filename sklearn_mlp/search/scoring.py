@@ -82,7 +82,7 @@ class Scorer:
             and network._codec.kind == "multiclass"
             and isinstance(y, np.ndarray)
             and y.ndim == 1
-            and y.dtype == network.classes_.dtype
+            and y.dtype == network._codec.classes.dtype
             # Of other kinds there are labels that a metric refuses: NaN, None, some of each type.
             and y.dtype.kind in "biuSU"
         )
@@ -97,4 +97,4 @@ def _accuracy(network: Any, fold: FoldSamples, *, is_train: bool) -> float:
     X = fold.checked[is_train]
     with shared_threads(network.module_.n_parameters * X.shape[0]):
         codes = predict_in_chunks(network.module_, X, lambda logits: logits.argmax(1)).numpy()
-    return float(np.mean(network.classes_[codes] == y))
+    return float(np.mean(network._codec.classes[codes] == y))
