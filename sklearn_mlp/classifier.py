@@ -619,7 +619,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
         """
         self._check_is_fitted()
         with config_context(array_api_dispatch=False):
-            y, sample_weight = on_host(y), on_host(sample_weight)
+            y, sample_weight = on_host(y), on_host(sample_weight, "sample_weight")
             if not isinstance(self._codec, ColumnsCodec):
                 return float(super().score(X, y, sample_weight))
             predictions = self.predict(X)

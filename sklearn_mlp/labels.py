@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse
 from sklearn.utils.multiclass import type_of_target
+from torch import Tensor
 
 from sklearn_mlp.inputs import on_host
 from sklearn_mlp.target_checks import naming
@@ -41,12 +42,12 @@ def form_of(y: Any, name: str = "y") -> Form:
     ValueError
         If they are no labels, such as numbers that are not whole.
     TypeError
-        If they are of several types, which cannot be sorted.
+        If they are of several types, which cannot be sorted, or sparse.
     """
     if scipy.sparse.issparse(y):
         if type_of_target(y) == "multilabel-indicator":
             return "indicator"
-        raise ValueError(
+        raise TypeError(
             f"{name} is sparse and no indicator matrix, which has at least two columns and "
             f"nothing but 0 and 1; labels must be dense: pass {name}.toarray()."
         )
@@ -148,9 +149,12 @@ def _common_kind(columns: Sequence[np.ndarray]) -> str:
 def as_rows(y: Any) -> Any:
     """Return rows of several columns of labels such that each label keeps its type.
 
-    NumPy would make strings of the numbers in ``[[1, "a"], [2, "b"]]``. All else is returned as
-    it is.
+    NumPy would make strings of the numbers in ``[[1, "a"], [2, "b"]]``, and of a DataFrame's
+    columns of types that are pandas' own. All else is returned as it is.
     """
+    if getattr(y, "ndim", 1) == 2 and any(map(_is_extension, getattr(y, "dtypes", []))):
+        # scikit-learn would look for one type that holds all columns.
+        return join_columns(columns_of(np.asarray(y, dtype=object)))
     if not isinstance(y, list | tuple) or not y or not isinstance(y[0], list | tuple):
         return y
     n_strings = sum(isinstance(label, str) for label in y[0])
@@ -165,6 +169,11 @@ def as_rows(y: Any) -> Any:
     return rows
 
 
+def _is_extension(dtype: Any) -> bool:
+    """Tell whether a column's type is not NumPy's, such as pandas' categories."""
+    return not isinstance(dtype, np.dtype)
+
+
 def split_classes(classes: Any) -> list[np.ndarray] | None:
     """Return the classes of each column of labels, sorted; None if they are those of one.
 
@@ -174,7 +183,7 @@ def split_classes(classes: Any) -> list[np.ndarray] | None:
         The parameter of `partial_fit`: array-likes of any kind, sets among them, in a list, a
         tuple, an array or a Series; or an array with a row for each column.
     """
-    parts = on_host(classes, "classes")
+    parts = on_host(classes, "classes") if isinstance(classes, Tensor) else classes
     if hasattr(parts, "dtype") and (np.ndim(parts) == 2 or parts.dtype == object):
         parts = list(np.asarray(parts))
     is_list = isinstance(parts, list | tuple) and len(parts) > 0
@@ -197,7 +206,7 @@ def read_column(classes: Any, name: str = "classes") -> np.ndarray:
     TypeError, ValueError
         If they are no classes, or of several types.
     """
-    classes = on_host(classes, "classes")
+    classes = on_host(classes, "classes") if isinstance(classes, Tensor) else classes
     is_unordered = isinstance(classes, Iterable) and not isinstance(classes, Sequence | Mapping)
     if is_unordered and not hasattr(classes, "__array__"):
         classes = list(classes)

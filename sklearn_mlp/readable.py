@@ -11,6 +11,8 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+from sklearn_mlp.array_likes import check_array_like
+
 # Complex ones are refused by scikit-learn's sentence, later.
 _READABLE = frozenset(
     {
@@ -27,11 +29,14 @@ def readable_array(values: Any, name: str) -> Any:
 
     Raises
     ------
+    TypeError
+        If it is nothing like an array.
     ValueError
         If a number is masked, which scikit-learn would take no notice of; as `readable_sparse`.
     """
     if scipy.sparse.issparse(values):
         return readable_sparse(values, name)
+    check_array_like(values, name)
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(
             f"{name} must not be masked, but {np.ma.count_masked(values)} of its {values.size} "

@@ -551,8 +551,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         """
         self._check_is_fitted()
         with config_context(array_api_dispatch=False):
-            y, sample_weight = on_host(y), on_host(sample_weight)
-            y = y.toarray() if scipy.sparse.issparse(y) else y
+            y, sample_weight = on_host(y), on_host(sample_weight, "sample_weight")
+            y = y.toarray(order="C") if scipy.sparse.issparse(y) else y
             if not isinstance(self._loss, Quantiles):
                 return float(super().score(X, y, sample_weight))
             return self._score_quantiles(self.predict(X), y, sample_weight)

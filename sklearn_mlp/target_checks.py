@@ -1,7 +1,7 @@
 """What is asked of ``y`` before it is labels or numbers, and of the numbers of a regression."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,7 +31,6 @@ def validate_targets(estimator: BaseEstimator, y: Any) -> Any:
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
-    _check_is_array_like(y)
     with naming("y"):
         return check_array(
             y,
@@ -40,20 +39,6 @@ def validate_targets(estimator: BaseEstimator, y: Any) -> Any:
             dtype=None,
             input_name="y",
             estimator=estimator,
-        )
-
-
-def _check_is_array_like(y: Any) -> None:
-    """Refuse what NumPy would take for a single object."""
-    if isinstance(y, Iterable) and not hasattr(y, "__len__"):
-        raise TypeError(
-            f"y must be an array or a list, got a {type(y).__name__}, which can be read only "
-            "once; pass list(y)."
-        )
-    if isinstance(y, str | bytes | set | frozenset | dict):
-        raise TypeError(
-            "y must be an array or a list with a label or number for each sample, got a "
-            f"{type(y).__name__}."
         )
 
 
@@ -82,7 +67,7 @@ def as_numbers(y: Any) -> np.ndarray:
         If one is missing, or no number.
     """
     if scipy.sparse.issparse(y):
-        return y.toarray()
+        return y.toarray(order="C")
     if y.dtype == object:
         with naming("y"):
             y = y.astype(np.float64)
