@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -249,14 +249,16 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         learned = self._learned(checked.codec, checked.features)
         view = self._view(network, loss, fit_dtype, n_outputs, learned)
         data = self._training_data(checked, view, random_state)
-        config = self._training_config(
-            resolve_batch_size(self.batch_size, data.n_train, warn=is_stochastic(self.solver)),
-            incremental,
-            loss,
-            random_state,
+        is_clipping = is_stochastic(self.solver)
+        config = TrainingConfig.of(
+            self._plain_parameters(),
+            batch_size=resolve_batch_size(self.batch_size, data.n_train, warn=is_clipping),
+            incremental=incremental,
+            loss=loss,
+            random_state=random_state,
+            codec=checked.codec,
             engine=choose_engine(network, self.backend),
             n_outputs=n_outputs,
-            codec=checked.codec,
         )
         prepared = PreparedFit(network, data, config, state, fit_dtype, architecture, learned)
         if data.validation is not None and data.validation.rescore is not None:
@@ -343,29 +345,6 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             None if self.scoring == "loss" else metric,
             rescore,
         )
-
-    def _training_config(
-        self,
-        batch_size: int,
-        incremental: bool,
-        loss: Loss,
-        random_state: np.random.RandomState,
-        **resolved: Any,
-    ) -> TrainingConfig:
-        """Collect what training depends on."""
-        ours = self._plain_parameters()
-        # Most of its fields are parameters, under the same names.
-        settings: dict[str, Any] = {
-            field.name: ours[field.name] for field in fields(TrainingConfig) if field.name in ours
-        }
-        settings |= {
-            "batch_size": batch_size,
-            "incremental": incremental,
-            "loss": loss,
-            "random_state": random_state,
-            **resolved,
-        }
-        return TrainingConfig(**settings)
 
     def _plain_parameters(self) -> dict[str, Any]:
         """Return the parameters with numbers as Python's own, whatever numbers the user set."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,13 +29,10 @@ from sklearn_mlp.label_codecs import (
 )
 from sklearn_mlp.labels import as_rows, read_column, show, split_classes
 from sklearn_mlp.losses import Loss, choose_classifier_loss
-from sklearn_mlp.losses.choice import CLASSIFIER_LOSSES
 from sklearn_mlp.losses.labels import both_classes
-from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.parameters import CLASSIFIER_PARAMETERS, constraints_of
 from sklearn_mlp.prediction import widened
 from sklearn_mlp.sklearn_internals import (
-    Interval,
-    StrOptions,
     fit_context,
 )
 from sklearn_mlp.target_checks import as_column, validate_targets
@@ -342,13 +338,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
     (1, 10)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **PARAMETER_CONSTRAINTS,
-        "loss": [StrOptions(set(CLASSIFIER_LOSSES)), callable],
-        "focal_gamma": [Interval(Real, 0, None, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "class_weight": [dict, list, StrOptions({"balanced"}), None],
-    }
+    _table = CLASSIFIER_PARAMETERS
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = constraints_of(CLASSIFIER_PARAMETERS)
     _own_constraints = _parameter_constraints
 
     focal_gamma: float

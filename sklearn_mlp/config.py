@@ -1,15 +1,15 @@
 """The settings of one fit, checked and resolved, as the backends take them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.observers import Observer
 from sklearn_mlp.placement import is_stochastic
-from sklearn_mlp.targets import NumberCodec, TargetCodec
+from sklearn_mlp.targets import TargetCodec
 
 # Those that shrink the weights by themselves: Loshchilov and Hutter (2019).
 DECOUPLED_SOLVERS = ("adamw", "muon")
@@ -45,32 +45,59 @@ class TrainingConfig:
     n_iter_no_change: float
     max_fun: int
     # Solvers, schedules, averaging.
-    solver_params: Mapping[str, Any] | None = None
-    gradient_clip: float | None = None
-    weight_averaging: str | None = None
-    ema_decay: float = 0.99
-    swa_start: float = 0.75
-    warmup: Any = 0
-    lr_decay: float | None = None
-    lr_step_size: int = 30
-    lr_patience: int = 5
-    lr_min: float = 0.0
+    solver_params: Mapping[str, Any] | None
+    gradient_clip: float | None
+    weight_averaging: str | None
+    ema_decay: float
+    swa_start: float
+    warmup: Any
+    lr_decay: float | None
+    lr_step_size: int
+    lr_patience: int
+    lr_min: float
     # Where it runs.
-    dtype: str = "auto"
-    compile: bool = False
+    dtype: str
+    compile: bool
     # Watching and stopping.
-    early_stopping: bool = False
-    scoring: str | Callable[..., float] | None = None
-    max_time: float | None = None
+    early_stopping: bool
+    scoring: str | Callable[..., float] | None
+    max_time: float | None
+    backend_params: Mapping[str, Any] | None
     # The rest is no parameter, or another form of one.
     incremental: bool
     loss: Loss
     random_state: np.random.RandomState
-    codec: TargetCodec = field(default_factory=NumberCodec)
-    engine: str = "closed_form"
-    n_outputs: int = 1
+    codec: TargetCodec
+    engine: str
+    n_outputs: int
     observers: tuple[Observer, ...] = ()
-    backend_params: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        parameters: Mapping[str, Any],
+        *,
+        batch_size: int,
+        incremental: bool,
+        loss: Loss,
+        random_state: np.random.RandomState,
+        codec: TargetCodec,
+        engine: str,
+        n_outputs: int,
+    ) -> Self:
+        """Take an estimator's parameters over, and with them what was resolved from them."""
+        ours = {"batch_size", "loss", "random_state"}
+        names = {field.name for field in fields(cls)} - ours
+        return cls(
+            **{name: parameters[name] for name in names if name in parameters},
+            batch_size=batch_size,
+            incremental=incremental,
+            loss=loss,
+            random_state=random_state,
+            codec=codec,
+            engine=engine,
+            n_outputs=n_outputs,
+        )
 
     @property
     def is_printing(self) -> bool:

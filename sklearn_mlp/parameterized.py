@@ -1,6 +1,6 @@
 """The estimators' parameters: set by the constructor, read and changed as scikit-learn does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -12,7 +12,7 @@ from sklearn_mlp.module_parameters import (
     module_parameters_of,
     set_module_parameters,
 )
-from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.parameters import PARAMETERS, Parameter, constraints_of
 from sklearn_mlp.sklearn_internals import validate_parameter_constraints
 
 
@@ -75,7 +75,8 @@ class Parameterized(BaseEstimator):
     backend_params: dict[str, Any] | None
 
     _names: ClassVar[list[str]]
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
+    _table: ClassVar[Mapping[str, Parameter]] = PARAMETERS
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = constraints_of(PARAMETERS)
     # The table of the package's own class, whatever a subclass makes of the one above.
     _own_constraints: ClassVar[dict[str, list[Any]]]
 

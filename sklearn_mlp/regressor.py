@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,10 +18,9 @@ from sklearn_mlp.array_api import follow_samples
 from sklearn_mlp.base import BaseTorchMLP
 from sklearn_mlp.inputs import narrowed, on_host, validate_training_data
 from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_loss
-from sklearn_mlp.losses.choice import REGRESSOR_LOSSES
-from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.parameters import REGRESSOR_PARAMETERS, constraints_of
 from sklearn_mlp.shared_memory import tensor_to_read
-from sklearn_mlp.sklearn_internals import Interval, StrOptions, fit_context
+from sklearn_mlp.sklearn_internals import fit_context
 from sklearn_mlp.target_checks import as_column, as_numbers, check_range
 from sklearn_mlp.targets import NumberCodec
 from sklearn_mlp.training_data import Metric
@@ -337,13 +335,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **PARAMETER_CONSTRAINTS,
-        "loss": [StrOptions(set(REGRESSOR_LOSSES)), callable],
-        "huber_delta": [Interval(Real, 0, None, closed="neither")],
-        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
-        "scale_target": [StrOptions({"standard"}), None],
-    }
+    _table = REGRESSOR_PARAMETERS
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = constraints_of(REGRESSOR_PARAMETERS)
     _own_constraints = _parameter_constraints
 
     huber_delta: float

@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
@@ -18,51 +17,6 @@ from sklearn_mlp.kernels import has_hooks_on_all_modules
 from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.regressor import TorchMLPRegressor
 from sklearn_mlp.sklearn_internals import Interval, has_callbacks
-from sklearn_mlp.solver_rules import RULES
-
-# What may differ between the networks of a stack.
-_DIFFERING = {
-    "alpha",
-    "beta_1",
-    "beta_2",
-    "class_weight",
-    "dropout",
-    "ema_decay",
-    "epsilon",
-    "input_dropout",
-    "label_smoothing",
-    "learning_rate",
-    "learning_rate_init",
-    "lr_decay",
-    "lr_min",
-    "lr_patience",
-    "lr_step_size",
-    "max_fun",
-    "max_iter",
-    "max_time",
-    "momentum",
-    "n_iter_no_change",
-    "power_t",
-    "random_state",
-    "swa_start",
-    "tol",
-    "warm_start",
-    "warmup",
-}
-
-# What has to be equal, and may have any value, or one of some.
-_EQUAL = {"hidden_layer_sizes", "batch_size", "device", "early_stopping", "focal_gamma"}
-_EQUAL |= {"gradient_clip", "residual", "weight_averaging"}
-_EQUAL |= {"huber_delta", "nesterovs_momentum", "output_activation"}
-_EQUAL |= {"quantile", "scale_target", "scoring", "shuffle", "validation_fraction", "weight_init"}
-_EQUAL_AMONG = {
-    "solver": tuple(RULES),
-    "dtype": ("auto", "float32", "float64"),
-    "backend": ("torch",),
-}
-# A name, or a list of names; a function of the user's is not called for many networks at once.
-_NAMED = {"activation", "loss"}
-# Anything else has to have its default.
 
 # What the parameter max_memory may be.
 MAX_MEMORY = [
@@ -100,29 +54,18 @@ def _why_its_parameters_forbid(estimator: Any) -> str | None:
         return "torch has hooks on all modules, which a stack does not call"
     if has_callbacks(estimator):
         return "callbacks follow one fit after the other"
-    if estimator.verbose:
-        return f"verbose={estimator.verbose} prints one fit after the other"
-    defaults = _defaults(type(estimator) is TorchMLPClassifier)
-    for name, value in estimator.get_params(deep=False).items():
-        if name in _DIFFERING or name in _EQUAL:
-            continue
-        if name in _NAMED:
-            entries = value if isinstance(value, list | tuple) else [value]
-            is_known = all(isinstance(entry, str) for entry in entries)
-        else:
-            # Equal in type, too: an array is never compared.
-            accepted = _EQUAL_AMONG.get(name, (defaults.get(name),))
-            is_known = any(type(value) is type(one) and value == one for one in accepted)
-        if not is_known:
-            return f"{name}={value!r} is trained one by one"
+    for name, row in estimator._table.items():
+        value = getattr(estimator, name)
+        why = row.alone(value)
+        if why is not None:
+            return f"{name}={value!r} is trained one by one: {why}"
     return None
 
 
 def equal_parameters(estimator: BaseTorchMLP) -> Hashable:
     """Return the parameters that networks of one stack share."""
-    parameters = estimator.get_params(deep=False)
-    names = sorted(parameters.keys() - _DIFFERING)
-    return type(estimator), tuple((name, value_key(parameters[name])) for name in names)
+    shared = [name for name, row in estimator._table.items() if not row.differs]
+    return type(estimator), tuple((name, value_key(getattr(estimator, name))) for name in shared)
 
 
 def value_key(value: Any) -> Hashable:
@@ -136,14 +79,6 @@ def value_key(value: Any) -> Hashable:
         return type(value), np.asarray(value).dtype.str, value_key(np.asarray(value).tolist())
     # Of a function, or a scorer, its name: each network calls its own.
     return repr(value)
-
-
-@cache
-def _defaults(is_classifier: bool) -> dict[str, Any]:
-    """Return the parameters' defaults."""
-    estimator = TorchMLPClassifier() if is_classifier else TorchMLPRegressor()
-    defaults: dict[str, Any] = estimator.get_params(deep=False)
-    return defaults
 
 
 @dataclass(frozen=True)

@@ -7,34 +7,33 @@ import pytest
 import scipy.sparse
 import torch
 
+from sklearn_mlp import TorchMLPRegressor
 from sklearn_mlp import batches as batches_module
 from sklearn_mlp.batches import Batches, _StreamedGather
 from sklearn_mlp.config import TrainingConfig
 from sklearn_mlp.losses import SquaredError
 from sklearn_mlp.sparse import SparseBatch, SparseRows
+from sklearn_mlp.targets import NumberCodec
 from sklearn_mlp.training_data import TrainingData
 
-CONFIG = TrainingConfig(
-    solver="sgd",
-    alpha=0.0,
+CONFIG = TrainingConfig.of(
+    TorchMLPRegressor(
+        solver="sgd",
+        alpha=0.0,
+        learning_rate_init=0.1,
+        max_iter=1,
+        tol=0.0,
+        momentum=0.0,
+        nesterovs_momentum=False,
+        max_fun=1,
+    ).get_params(),
     batch_size=4,
-    learning_rate="constant",
-    learning_rate_init=0.1,
-    power_t=0.5,
-    max_iter=1,
-    shuffle=True,
-    tol=0.0,
-    verbose=False,
-    momentum=0.0,
-    nesterovs_momentum=False,
-    beta_1=0.9,
-    beta_2=0.999,
-    epsilon=1e-8,
-    n_iter_no_change=10,
-    max_fun=1,
     incremental=False,
     loss=SquaredError(),
     random_state=np.random.RandomState(0),
+    codec=NumberCodec(),
+    engine="closed_form",
+    n_outputs=1,
 )
 
 

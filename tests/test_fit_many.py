@@ -286,8 +286,10 @@ def test_what_cannot_be_stacked_is_fitted_alone(capsys):
         for one, expected in zip(mine.coefs_, other.coefs_, strict=True):
             assert_allclose(one, expected, rtol=RTOL, atol=1e-12)
     assert capsys.readouterr().out.splitlines() == [
-        "fit_many: estimator 1 is not stacked: solver='lbfgs' is trained one by one.",
-        "fit_many: estimator 2 is not stacked: backend='skorch' is trained one by one.",
+        "fit_many: estimator 1 is not stacked: solver='lbfgs' is trained one by one: "
+        "each of its line searches asks for points of its own.",
+        "fit_many: estimator 2 is not stacked: backend='skorch' is trained one by one: "
+        "skorch's loop trains one network.",
     ]
 
 
