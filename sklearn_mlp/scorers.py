@@ -50,7 +50,8 @@ class Rescore:
         sample_weight: np.ndarray | None,
         origin: str,
     ) -> None:
-        self._scoring = scoring
+        # A function's address differs from process to process.
+        self._name = getattr(scoring, "__name__", None) or repr(scoring)
         self._scorer = check_scoring(estimator, scoring)
         self._samples = X, y
         is_weighted = sample_weight is not None and takes_sample_weight(self._scorer)
@@ -89,7 +90,7 @@ class Rescore:
         if not isinstance(value, Real):
             shape = f" of shape {tuple(score.shape)}" if hasattr(score, "shape") else ""
             raise TypeError(
-                f"scoring={self._scoring!r} must return a number for the validation set, got "
+                f"scoring={self._name} must return a number for the validation set, got "
                 f"{type(score).__name__}{shape}."
             )
         return float(value)
@@ -105,6 +106,6 @@ class Rescore:
             named = f"{lacking}" if len(lacking) < 10 else f"{len(lacking)} of {len(classes)}"
             missing = f", which lack the classes {named}" if lacking else ""
         return (
-            f"scoring={self._scoring!r} failed on the validation set, {X.shape[0]} samples "
+            f"scoring={self._name} failed on the validation set, {X.shape[0]} samples "
             f"{self._origin}{missing}"
         )
