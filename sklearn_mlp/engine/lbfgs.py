@@ -160,7 +160,7 @@ class _IterationRecord:
         validate: Callable[[], tuple[float, float]] | None,
         rescore: Rescore | None,
     ) -> None:
-        self.best = parameters.values.cpu().double().numpy().copy()
+        self._points = {0: parameters.values.cpu().double().numpy().copy()}
         self.is_stopped = False
         self._values = parameters.values
         self._validate = validate
@@ -173,11 +173,13 @@ class _IterationRecord:
 
     def __call__(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
         """Take note of one iteration."""
-        self.best = intermediate_result.x.copy()
+        point = intermediate_result.x.copy()
+        self._points[self._state.n_iter + 1] = point
         loss = float(intermediate_result.fun)
         if self._config.is_printing:
             print(f"Iteration {self._state.n_iter + 1}, loss = {loss:.8f}")
-        self._record(loss)
+        self._record(loss, point)
+        self._points.pop(self._state.n_iter - 1, None)
         max_time = self._config.max_time
         if max_time is not None and time.perf_counter() - self._began >= max_time:
             warnings.warn(
@@ -194,15 +196,20 @@ class _IterationRecord:
             # SciPy takes it from here.
             raise StopIteration
 
+    @property
+    def best(self) -> np.ndarray:
+        """The point of the last iteration that was recorded, whenever an interrupt comes."""
+        return self._points[self._state.n_iter]
+
     def _is_at_limit(self) -> bool:
         return self.is_stopped or self._state.n_iter == self._config.max_iter
 
-    def _record(self, loss: float) -> None:
+    def _record(self, loss: float, point: np.ndarray) -> None:
         """Append the iteration to the history."""
         validation_loss = score = np.nan
         if self._validate is not None or self._config.observers:
             # SciPy may have evaluated another point last; it sets the next one itself.
-            _assign(self._values, self.best)
+            _assign(self._values, point)
         if self._rescore is not None:
             self._rescore.state = self._state.preview(self._row(loss, score, score))
         if self._validate is not None:
