@@ -80,8 +80,25 @@ draw(line, X, y, "x - y < 0.3")
 # ------
 # A thousand points, of which those within 0.4 of the centre belong to the class. Four units of
 # ``tanh``, one output of ``tanh`` with targets 1 and -1, gradient descent at a rate of 0.05 on
-# batches of 10, 500 epochs. Four units can just close a curve: where they start from decides how
-# well. Of the seeds 0 to 5 this is the best; they end between 0.943 and 0.979.
+# batches of 10, 500 epochs; published to reach 0.97. Four units can just close a curve. Of the
+# seeds 0 to 5 this is the best; they end between 0.943 and 0.979, one of them at 0.97 or above.
+#
+# What decides is not where the network starts from, but on which epoch it ends. At a rate of 0.05
+# the accuracy goes up and down by 0.015 (standard deviation) from one epoch to the next. The same
+# network in a NumPy loop, 12 starts with 3 orders of the samples each, was at 0.97 or above after
+# this share of its last 50 epochs, and at best in these epochs (median):
+#
+# ==============================  ================  =============
+# starts                          at 0.97 or above  at their best
+# ==============================  ================  =============
+# Glorot, as here                 0.34 to 0.42      0.98
+# as `torch.nn.Linear` has them   0.34 to 0.41      0.98
+# Kaiming's normal distribution   0.38 to 0.46      0.98
+# ==============================  ================  =============
+#
+# One start in twelve of the first two kinds closes no curve at all, and stays below 0.9. With a
+# rate that falls to 0, ``learning_rate="cosine"``, the last epoch is no longer a matter of luck:
+# the seeds 0 to 5 end between 0.986 and 0.991.
 
 X = random.uniform(0, 1, (1000, 2))
 y = (np.hypot(*(X - 0.5).T) < 0.4).astype(int)
@@ -103,3 +120,6 @@ disc = TorchMLPClassifier(
 ).fit(X, y)
 print(f"training accuracy after {disc.n_iter_} epochs: {disc.score(X, y):.3f}")
 draw(disc, X, y, "Within 0.4 of the centre")
+
+disc.set_params(learning_rate="cosine").fit(X, y)
+print(f"at a rate that falls to 0: {disc.score(X, y):.3f}")
