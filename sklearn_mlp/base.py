@@ -47,6 +47,7 @@ from sklearn_mlp.shared_memory import tensor_to_read
 from sklearn_mlp.sklearn_internals import check_sample_weight, has_callbacks
 from sklearn_mlp.solver_choice import check_solver
 from sklearn_mlp.state import TrainingState
+from sklearn_mlp.target_checks import naming
 from sklearn_mlp.targets import TargetCodec
 from sklearn_mlp.threads import shared_threads
 from sklearn_mlp.training_data import Metric, Samples, TrainingData, ValidationData
@@ -357,7 +358,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         given = on_host(sample_weight, "sample_weight")
         # Only the number of samples is read off the stand-in for X.
         like = np.broadcast_to(0.0, (X.shape[0], 1))
-        weights = check_sample_weight(given, like, dtype=np.float64)
+        with naming("sample_weight"):
+            weights = check_sample_weight(given, like, dtype=np.float64)
         check_sum_of_weights(weights)
         # To float32's rounding too, weights of 1 are no weights.
         return None if (weights == 1).all() else weights

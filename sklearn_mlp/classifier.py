@@ -9,6 +9,7 @@ import torch
 from sklearn import config_context
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ from sklearn_mlp.prediction import widened
 from sklearn_mlp.sklearn_internals import (
     fit_context,
 )
-from sklearn_mlp.target_checks import as_column, validate_targets
+from sklearn_mlp.target_checks import as_column, naming, validate_targets
 from sklearn_mlp.training_data import Metric
 
 
@@ -610,15 +611,16 @@ or a subclass of torch.optim.Optimizer, default='adam'
         """
         self._check_is_fitted()
         with config_context(array_api_dispatch=False):
-            y, sample_weight = on_host(y), on_host(sample_weight, "sample_weight")
-            if not isinstance(self._codec, ColumnsCodec):
-                return float(super().score(X, y, sample_weight))
             predictions = self.predict(X)
+            weights, y = self._validate_weights(sample_weight, predictions), on_host(y)
+            if not isinstance(self._codec, ColumnsCodec):
+                with naming("y"):
+                    return float(accuracy_score(y, predictions, sample_weight=weights))
             labels = np.asarray(as_rows(y), dtype=object)
             if labels.shape != predictions.shape:
                 raise ValueError(f"y must have the shape {predictions.shape}, got {labels.shape}.")
             is_right = (predictions == labels).all(axis=1)
-            return float(np.average(is_right, weights=sample_weight))
+            return float(np.average(is_right, weights=weights))
 
     def _probabilities(self, logits: Tensor, dtype: torch.dtype) -> Tensor:
         """Return a column per class; in multilabel tasks a column per label."""

@@ -38,14 +38,33 @@ def check_trained(network: nn.Module, state: TrainingState, parameters: Mapping[
             " contain large values and need to be preprocessed."
             + (f" Or it is the parameters: {causes}." if causes else "")
         )
-    if state.n_iter and not math.isfinite(state.loss):
-        warnings.warn(
-            f"The training loss has ended as {state.loss}: it, or a part of it, is too large for "
-            "the type that is trained in. Scale the data, lower learning_rate_init or alpha, or "
-            "set dtype='float64'.",
-            ConvergenceWarning,
-            stacklevel=1,
+    if not math.isfinite(state.loss):
+        # Not of what was interrupted before there was one.
+        if state.n_iter:
+            warn_of_loss(state.loss)
+        return
+    parts = [part.detach() for part in network.parameters() if part.numel()]
+    largest = max(part.abs().max().item() for part in parts)
+    if largest > torch.finfo(parts[0].dtype).max ** 0.5:
+        _warn(
+            f"The weights have grown to {largest:.3g}, and predictions may not be finite. Lower "
+            "learning_rate_init or alpha, or scale the data."
         )
+
+
+def warn_of_loss(loss: float) -> None:
+    """Warn if the loss that training has ended with is no finite number."""
+    if not math.isfinite(loss):
+        _warn(
+            f"The training loss has ended as {loss}: it, or a part of it, is too large for the "
+            "type that is trained in. Scale the data, lower learning_rate_init or alpha, or set "
+            "dtype='float64'."
+        )
+
+
+def _warn(message: str) -> None:
+    """Warn that training has come to nothing."""
+    warnings.warn(message, ConvergenceWarning, stacklevel=1)
 
 
 def _likely_causes(parameters: Mapping[str, Any]) -> list[str]:

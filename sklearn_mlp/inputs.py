@@ -17,7 +17,7 @@ from torch import Tensor
 from sklearn_mlp.readable import readable_array, readable_tensor
 from sklearn_mlp.shared_memory import tensor_to_read
 from sklearn_mlp.sparse import SparseRows
-from sklearn_mlp.target_checks import validate_targets
+from sklearn_mlp.target_checks import naming_conversions, validate_targets
 
 # Below so many numbers torch does not divide a conversion among threads.
 _FEW_NUMBERS = 32768
@@ -57,13 +57,14 @@ def validate_training_data(
     if isinstance(X, Tensor):
         X = _validate_tensor(estimator, X, reset=reset)
     else:
-        X = validate_data(
-            estimator,
-            X,
-            accept_sparse=["csr", "csc"],
-            dtype=_accepted_dtypes(X),
-            reset=reset,
-        )
+        with naming_conversions("X"):
+            X = validate_data(
+                estimator,
+                X,
+                accept_sparse=["csr", "csc"],
+                dtype=_accepted_dtypes(X),
+                reset=reset,
+            )
     y = validate_targets(estimator, on_host(y))
     check_consistent_length(X, y)
     return X, y
@@ -79,14 +80,16 @@ def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
     """Check ``X`` of a prediction against what the estimator was fitted on."""
     if isinstance(X, Tensor):
         return _validate_tensor(estimator, X, reset=False)
-    if type(X) is np.ndarray and not hasattr(estimator, "feature_names_in_"):
+    is_array = type(X) is np.ndarray and X.dtype.kind in "fiub"
+    if is_array and not hasattr(estimator, "feature_names_in_"):
         # An array among arrays has no names to compare, the search for which would take a sixth
         # of a prediction for one row.
         checked = check_array(X, input_name="X", estimator=estimator)
         if checked.shape[1] == estimator.n_features_in_:
             return checked
     X = readable_array(X, "X")
-    return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
+    with naming_conversions("X"):
+        return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
 
 
 def fitted_dtype(X: Any) -> np.dtype:

@@ -183,6 +183,8 @@ def split_classes(classes: Any) -> list[np.ndarray] | None:
         The parameter of `partial_fit`: array-likes of any kind, sets among them, in a list, a
         tuple, an array or a Series; or an array with a row for each column.
     """
+    if scipy.sparse.issparse(classes):
+        raise TypeError(f"classes must be an array or a list, got a {type(classes).__name__}.")
     parts = on_host(classes, "classes") if isinstance(classes, Tensor) else classes
     if hasattr(parts, "dtype") and (np.ndim(parts) == 2 or parts.dtype == object):
         parts = list(np.asarray(parts))
@@ -222,9 +224,10 @@ def read_column(classes: Any, name: str = "classes") -> np.ndarray:
             f"{name} must be the classes of one column of labels, (n_classes,), got "
             f"{type(classes).__name__} of the shape {labels.shape}."
         )
-    labels = own_type(labels, name)
-    form_of(labels, name)
-    return distinct(labels)
+    with naming(name):
+        labels = own_type(labels, name)
+        form_of(labels, name)
+        return distinct(labels)
 
 
 def show(classes: Any) -> str:

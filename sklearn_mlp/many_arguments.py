@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.readable import check_readable
 from sklearn_mlp.sklearn_internals import validate_parameter_constraints
 from sklearn_mlp.stackable import MAX_MEMORY
 
@@ -49,6 +50,7 @@ def check_estimators(estimators: Any) -> list[BaseTorchMLP]:
 
 def with_shape(X: Any) -> Any:
     """Return samples as they are if they have a shape, else as an array."""
+    check_readable(X, "X")
     if _length(X) is not None and hasattr(X, "shape"):
         return X
     try:
@@ -68,6 +70,8 @@ def with_shape(X: Any) -> Any:
 
 def check_lengths(n_samples: int, y: Any, sample_weight: Any) -> None:
     """Check that there is a target for each sample, and a weight, if there are weights."""
+    check_readable(y, "y")
+    check_readable(sample_weight, "sample_weight")
     n_targets = _length(y)
     if n_targets is None:
         raise ValueError(f"y must be targets of {n_samples} samples, got a {type(y).__name__}.")

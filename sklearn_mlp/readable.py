@@ -24,6 +24,20 @@ _READABLE = frozenset(
 )
 
 
+def check_readable(values: Any, name: str) -> None:
+    """Check whatever may be a tensor, or none, before anything is asked of it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `readable_tensor` and `readable_array`.
+    """
+    if isinstance(values, Tensor):
+        readable_tensor(values.detach(), name)
+    else:
+        readable_array(values, name)
+
+
 def readable_array(values: Any, name: str) -> Any:
     """Return what is no tensor as it is: a sparse matrix checked, nothing masked.
 

@@ -9,6 +9,7 @@ import scipy.sparse
 import torch
 from sklearn import config_context
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_lo
 from sklearn_mlp.parameters import REGRESSOR_PARAMETERS, constraints_of
 from sklearn_mlp.shared_memory import tensor_to_read
 from sklearn_mlp.sklearn_internals import fit_context
-from sklearn_mlp.target_checks import as_column, as_numbers, check_range
+from sklearn_mlp.target_checks import as_column, as_numbers, check_range, naming
 from sklearn_mlp.targets import NumberCodec
 from sklearn_mlp.training_data import Metric
 
@@ -544,18 +545,22 @@ or a subclass of torch.optim.Optimizer, default='adam'
         """
         self._check_is_fitted()
         with config_context(array_api_dispatch=False):
-            y, sample_weight = on_host(y), on_host(sample_weight, "sample_weight")
+            predictions = self.predict(X)
+            weights, y = self._validate_weights(sample_weight, predictions), on_host(y)
             y = y.toarray(order="C") if scipy.sparse.issparse(y) else y
-            if not isinstance(self._loss, Quantiles):
-                return float(super().score(X, y, sample_weight))
-            return self._score_quantiles(self.predict(X), y, sample_weight)
+            with naming("y"):
+                if not isinstance(self._loss, Quantiles):
+                    return float(r2_score(y, predictions, sample_weight=weights))
+                return self._score_quantiles(predictions, y, weights)
 
-    def _score_quantiles(self, predictions: np.ndarray, y: Any, sample_weight: Any) -> float:
+    def _score_quantiles(
+        self, predictions: np.ndarray, y: Any, weights: np.ndarray | None
+    ) -> float:
         """Return the score of predictions at each level."""
         assert isinstance(self._loss, Quantiles)
         # As `r2_score` checks them.
         values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        check_consistent_length(values, predictions, sample_weight)
+        check_consistent_length(values, predictions)
         values = values.reshape(len(values), -1)
         predictions = predictions.reshape(len(predictions), -1)
         levels = self._loss.levels
@@ -564,7 +569,6 @@ or a subclass of torch.optim.Optimizer, default='adam'
             raise ValueError(
                 f"y has {values.shape[1]} columns, but the network was fitted with {n_targets}."
             )
-        weights = self._validate_weights(sample_weight, values)
         (score,) = metrics.d2_pinball(
             torch.from_numpy(predictions).unsqueeze(0),
             torch.tensor(values, device="cpu"),

@@ -423,12 +423,15 @@ class _Net(NeuralNet):
         loss = self.criterion_(y_pred, batch)
         if not training or self.run_ is None:
             return loss
-        penalty = self.run_.monitor.config.penalty / batch.weight_sum
+        # torch refuses a factor beyond its type's range; the largest diverges just the same.
+        weights = self.run_.trained.parameters.flat_weights
+        # torch refuses a factor beyond its type's range; the largest diverges just the same.
+        largest = torch.finfo(weights.dtype).max
+        penalty = min(self.run_.monitor.config.penalty / batch.weight_sum, largest)
         # The solver adds its gradient.
         self.optimizer_.penalty = penalty
         if self.run_.rates is not None:
             self.optimizer_.learning_rate = self.run_.rates[y_true.place]
-        weights = self.run_.trained.parameters.flat_weights
         return loss.add(torch.dot(weights, weights), alpha=0.5 * penalty) if penalty else loss
 
     def _batch_of(self, y: Any) -> Batch:

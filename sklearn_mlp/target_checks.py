@@ -10,6 +10,11 @@ import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 
+# What NumPy says of what it makes no array of numbers of.
+_CONVERSION = re.compile(
+    "could not convert|argument must be a|array element with a sequence|Cannot cast|must be real"
+)
+
 
 def validate_targets(estimator: BaseEstimator, y: Any) -> Any:
     """Check targets as scikit-learn does, in messages that name ``y``.
@@ -48,10 +53,24 @@ def naming(name: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        if re.search(rf"\b{name}\b", str(error)):
+        # scikit-learn speaks of sample weights.
+        words = name.replace("_", "[_ ]")
+        if re.search(rf"(?i)\b{words}(s|\b)", str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"In {name}: {error}") from error
+
+
+@contextmanager
+def naming_conversions(name: str) -> Iterator[None]:
+    """Say of NumPy's errors that they are about an argument; scikit-learn's stay as they are."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not _CONVERSION.search(str(error)):
+            raise
+        with naming(name):
+            raise
 
 
 def as_numbers(y: Any) -> np.ndarray:

@@ -11,6 +11,9 @@ from sklearn.model_selection import train_test_split
 ValidationSet = tuple[Any, Any, Any]
 NO_VALIDATION_SET: ValidationSet = (None, None, None)
 
+# Below, the penalty over a batch's sum of weights may leave the range of float32.
+_LEAST_WEIGHT = 1e-30
+
 
 def split_rows(
     n_samples: int,
@@ -110,6 +113,12 @@ def check_sum_of_weights(weights: np.ndarray) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         total = weights.sum()
     if np.isfinite(total) and total > 0:
+        least = np.abs(weights[weights != 0]).min()
+        if least < _LEAST_WEIGHT:
+            raise ValueError(
+                f"sample_weight must have no weights between 0 and {_LEAST_WEIGHT}, which a mean "
+                f"cannot be taken by, got {least}."
+            )
         return
     if not np.isfinite(weights).all():
         what = "NaN" if np.isnan(weights).any() else "infinity"

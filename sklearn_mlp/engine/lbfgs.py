@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sklearn_mlp.batches import Batch
 from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.divergence import warn_of_loss
 from sklearn_mlp.engine.step import Step
 from sklearn_mlp.interrupts import end_training
 from sklearn_mlp.network import ParameterVector
@@ -73,6 +74,8 @@ def run_lbfgs(
         state.n_iter = check_optimize_result("lbfgs", result, config.max_iter)
     state.is_converged = result.status == 0
     state.loss = float(result.fun)
+    if not state.n_iter:
+        warn_of_loss(state.loss)
     _assign(parameters.values, result.x)
 
 
@@ -91,7 +94,8 @@ class _Objective:
         self._parameters = parameters
         self._gradient = gradient
         self._data = data
-        self._alpha = alpha
+        # As in mini-batches: torch refuses what is beyond the type's range.
+        self._alpha = min(alpha, torch.finfo(parameters.values.dtype).max ** 0.75)
         n_samples = len(data.inputs)
         widest = step.widest
         if isinstance(data.inputs, SparseRows):

@@ -58,7 +58,7 @@ class Run(ABC):
         rebalance_threads()
         self.batches.begin_epoch()
         n_steps, largest = len(self.batches.sizes), self.epoch_loss.largest
-        # torch refuses a factor beyond its type's range; the largest diverges just the same.
+        # torch refuses a factor beyond its type's range; one far within diverges just the same.
         self.take_epoch(
             [
                 [min(rate, largest) for rate in monitor.schedule.rates(n_steps)]
@@ -152,7 +152,8 @@ class EpochLoss:
     is_penalised : bool
         Whether there is a penalty.
     largest : float
-        The largest number of the weights' type.
+        What rates and penalties are cut to: a solver may make more of them, which must still be
+        in the range of the weights' type.
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class EpochLoss:
     ) -> None:
         like, lead, sizes = parameters.values, parameters.lead, batches.sizes
         self.keep_square = parameters.keep_square
-        self.largest = torch.finfo(like.dtype).max
+        self.largest = torch.finfo(like.dtype).max ** 0.75
         self.alphas = [min(alpha, self.largest) for alpha in alphas]
         self.is_penalised = any(self.alphas)
         self._batches = batches
