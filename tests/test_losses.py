@@ -386,7 +386,7 @@ def test_the_score_of_quantiles_refuses_what_r2_does(quantile):
     wrong = [
         ((X, y[:20]), r"inconsistent numbers of samples: \[20, 40\]"),
         ((X[:20], y), r"inconsistent numbers of samples: \[40, 20\]"),
-        ((X, y, np.ones(20)), r"inconsistent numbers of samples: \[40, 40, 20\]"),
+        ((X, y, np.ones(20)), r"sample_weight.shape == \(20,\), expected \(40,\)"),
         ((X, np.where(y > y[0], y, np.nan)), "Input (y )?contains NaN"),
         ((X, ["one"] * 40), "could not convert string to float: 'one'"),
     ]
