@@ -39,9 +39,11 @@ class SettledAttribute:
         return vars(estimator)[self._name]
 
     def __set__(self, estimator: Any, value: Any) -> None:
-        if "module_" in vars(estimator):
-            check_settled(self._name, value, vars(estimator)[self._name])
-        vars(estimator)[self._name] = value
+        attributes = vars(estimator)
+        # An estimator that is put together from its attributes gets them one by one.
+        if "module_" in attributes and self._name in attributes:
+            check_settled(self._name, value, attributes[self._name])
+        attributes[self._name] = value
 
 
 def check_settled(name: str, value: Any, settled: Any) -> None:
