@@ -180,14 +180,12 @@ def fit_stacked(
     outcomes : list of Outcome
         One per estimator. Errors are kept, not raised.
     """
-    devices = [estimator.device for estimator in estimators]
-    for estimator in estimators:
-        estimator.device = device_of_stack(estimator.device, number, torch.cuda.device_count())
-    try:
-        return _fit_stacked(estimators, samples, sets)
-    finally:
-        for estimator, device in zip(estimators, devices, strict=True):
-            estimator.device = device
+    n_gpus = torch.cuda.device_count()
+    # Doubles are told the device, and trained: the user's parameters stay what they are.
+    doubles = [estimator._double() for estimator in estimators]
+    for double in doubles:
+        double.device = device_of_stack(double.device, number, n_gpus)
+    return _fit_stacked(estimators, doubles, samples, sets)
 
 
 def device_of_stack(device: Any, number: int, n_gpus: int) -> Any:
@@ -198,17 +196,18 @@ def device_of_stack(device: Any, number: int, n_gpus: int) -> Any:
 
 def _fit_stacked(
     estimators: Sequence[BaseTorchMLP],
+    doubles: Sequence[BaseTorchMLP],
     samples: Sequence[Hashable],
     sets: Mapping[Any, tuple[Any, Any, Any]],
 ) -> list[Outcome]:
-    """Fit estimators in place, on the devices that they name."""
+    """Fit estimators, by way of doubles that name the devices."""
     began = time.perf_counter()
     outcomes = [Outcome() for _ in estimators]
     prepared: dict[int, PreparedFit] = {}
     generators = _states_of_generators(estimators)
     for key in dict.fromkeys(samples):
         places = [place for place, one in enumerate(samples) if one == key]
-        ready = prepare_together([estimators[place] for place in places], *sets[key])
+        ready = prepare_together([doubles[place] for place in places], *sets[key])
         for place, one in zip(places, ready, strict=True):
             if isinstance(one, Exception):
                 outcomes[place].error = one
@@ -224,7 +223,7 @@ def _fit_stacked(
     failed: list[int] = []
     for places in stacks.values():
         try:
-            _train_together([estimators[place] for place in places], [prepared[p] for p in places])
+            _train_together([doubles[place] for place in places], [prepared[p] for p in places])
         except Exception as error:
             outcomes[places[0]].error = error
             failed += places if len(places) > 1 else []

@@ -336,7 +336,7 @@ class FailsInEpoch3:
         ({"weight_init": raise_key_error}, ValueError),
         ({"scoring": raise_key_error, "early_stopping": True}, KeyError),
         ({"scoring": "roc_auc", "early_stopping": True}, ValueError),
-        ({"loss": raise_key_error}, ValueError),
+        ({"loss": raise_key_error}, KeyError),
         ({"device": "abacus"}, ValueError),
         ({"hidden_layer_sizes": (0,)}, ValueError),
         ({"hidden_layer_sizes": 2.5}, ValueError),
