@@ -178,8 +178,10 @@ def test_what_is_not_stacked_is_named_and_the_results_are_the_same(iris, capsys)
     search_both(classifier(), grid, X, y, cv=2, refit=False, verbose=1)
     theirs, *mine = capsys.readouterr().out.split("Fitting 2 folds")[1:]
     assert mine[0].splitlines()[1:] == [
-        "[stack] 2 of 8 fits are not stacked: solver='lbfgs' is trained one by one",
-        "[stack] 2 of 8 fits are not stacked: backend='skorch' is trained one by one",
+        "[stack] 2 of 8 fits are not stacked: solver='lbfgs' is trained one by one: "
+        "each of its line searches asks for points of its own",
+        "[stack] 2 of 8 fits are not stacked: backend='skorch' is trained one by one: "
+        "skorch's loop trains one network",
     ]
     assert theirs.splitlines()[1:] == []
 
