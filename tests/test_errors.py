@@ -458,8 +458,12 @@ def test_not_fitted(make_classifier, make_regressor):
             assert not hasattr(estimator, attribute)
             with pytest.raises(AttributeError, match=f"has no attribute '{attribute}'"):
                 getattr(estimator, attribute)
-        with pytest.raises(AttributeError, match="has no attribute 'coefs_' before fit"):
-            estimator.coefs_ = [X]
+        # Weights alone, which can be written, are no network yet.
+        estimator.coefs_ = [X]
+        with pytest.raises(AttributeError, match="has no attribute 'intercepts_' before fit"):
+            _ = estimator.intercepts_
+        with pytest.raises(NotFittedError):
+            estimator.predict(X)
     with pytest.raises(NotFittedError, match="This TorchMLPClassifier instance is not fitted yet"):
         make_classifier().predict_proba(X)
 
