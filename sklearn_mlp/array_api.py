@@ -15,6 +15,8 @@ import torch
 from sklearn import config_context, get_config
 from torch import Tensor
 
+from sklearn_mlp.devices import traits_of
+
 
 def follow_samples(method: Callable[..., Any]) -> Callable[..., Any]:
     """Make a method ``(self, X, ...)`` that returns arrays return tensors for tensors."""
@@ -48,6 +50,6 @@ def on_device(result: Any, device: torch.device) -> Any:
         return type(result)(on_device(part, device) for part in result)
     if scipy.sparse.issparse(result) or result.dtype.kind not in "biuf":
         return result
-    if result.dtype == np.float64 and device.type == "mps":
+    if result.dtype == np.float64 and not traits_of(device).has_float64:
         result = result.astype(np.float32)
     return torch.from_numpy(np.ascontiguousarray(result)).to(device)

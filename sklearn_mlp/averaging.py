@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.devices import exact_dtype_of
 from sklearn_mlp.state import AverageState, TrainingState
 
 
@@ -110,7 +111,7 @@ def make_average(
     state.average = None
     if kind is None:
         return None
-    count_dtype = torch.float32 if live.device.type == "mps" else torch.float64
+    count_dtype = exact_dtype_of(live)
     if config.incremental and previous is not None and previous.kind == kind:
         state.average = previous.brought(live, count_dtype)
         if previous.is_begun:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_mlp.devices import epoch_copy_bytes
+from sklearn_mlp.devices import epoch_copy_bytes, traits_of
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.training_data import TrainingData
 
@@ -296,12 +296,12 @@ class _StreamedGather(_TargetsInOrder):
         self.has_lasting_views = False
         assert isinstance(data.inputs, Tensor)
         shape, device = (batch_size, data.inputs.shape[1]), data.targets.device
-        is_cuda = device.type == "cuda"
+        has_events = traits_of(device).has_events
         self._staging = [
-            torch.empty(shape, dtype=data.inputs.dtype, device="cpu", pin_memory=is_cuda)
+            torch.empty(shape, dtype=data.inputs.dtype, device="cpu", pin_memory=has_events)
             for _ in range(2)
         ]
-        self._copied = [torch.cuda.Event() if is_cuda else None for _ in range(2)]
+        self._copied = [torch.cuda.Event() if has_events else None for _ in range(2)]
         self._buffers = [data.inputs.new_empty(shape, device=device) for _ in range(2)]
         self._turn = 0
 

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sklearn_mlp.devices import KINDS
+
 HAS_FUSED_ADAM = hasattr(torch, "_fused_adam_")
 
 HAS_ONEDNN_LINEAR = torch.backends.mkldnn.is_available() and hasattr(
@@ -119,10 +121,9 @@ _COUNT_FUNCTION_MODES: Callable[[], int] = getattr(
 
 def autocast_devices() -> list[str]:
     """Return the types of devices that `torch.autocast` is in force on."""
-    known = ("cpu", "cuda", "xpu", "mps")
     return [
         kind
-        for kind in known
+        for kind in KINDS
         if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     ]
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from sklearn_mlp.devices import traits_of
+
 # Up to so many samples in a single batch, dtype="auto" takes float64.
 _EXACT_SAMPLES = 200
 
@@ -27,7 +29,7 @@ def resolve_dtype(
     solver : str
         The solver.
     device : torch.device
-        The device trained on; ``mps`` has no float64.
+        The device trained on; not every one has float64.
     n_samples, batch_size : int
         Training samples, all and in a batch.
 
@@ -46,7 +48,7 @@ def resolve_dtype(
             "dtype='bfloat16' cannot be used with solver='lbfgs', whose line search needs the "
             "precision; use dtype='auto', or a first-order solver such as 'adam'."
         )
-    has_float64 = device.type != "mps"
+    has_float64 = traits_of(device).has_float64
     if dtype == "float64" and not has_float64:
         raise ValueError(
             f"dtype='float64' is not available on device '{device}'; use dtype='float32', "

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_mlp.activations import ACTIVATIONS
 from sklearn_mlp.alterations import Affine, may_write_to_inputs, plain_layers
+from sklearn_mlp.devices import traits_of
 from sklearn_mlp.inputs import check_overflow, convert, take_over
 from sklearn_mlp.kernels import inference_mode, is_training_anywhere
 from sklearn_mlp.network import MLP, place_of
@@ -104,8 +105,9 @@ def widened(logits: Tensor, dtype: torch.dtype) -> Tensor:
     """Return logits in float64 if that is the type asked for; they are few next to the samples."""
     if dtype != torch.float64 or logits.dtype == dtype:
         return logits
-    # MPS has no float64.
-    return (logits.cpu() if logits.device.type == "mps" else logits).double()
+    if logits.is_cpu or traits_of(logits.device).has_float64:
+        return logits.double()
+    return logits.cpu().double()
 
 
 def predict_in_chunks(

@@ -3,12 +3,14 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from sklearn_mlp.devices import traits_of
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:
@@ -44,7 +46,7 @@ def seeded_torch(seed: int, device: torch.device | None = None) -> Iterator[None
         Whose generator counts, besides the CPU's.
     """
     devices = [torch.device("cpu")]
-    if device is not None and device.type in ("cuda", "xpu"):
+    if device is not None and device.type != "cpu":
         devices.append(device)
     outer = [(each, _get_state(each)) for each in devices] if is_seeding() else []
 
@@ -96,7 +98,7 @@ def _keep_found(devices: list[torch.device]) -> None:
 def _get_state(device: torch.device) -> Tensor:
     if device.type == "cpu":
         return torch.default_generator.get_state()
-    state: Tensor = getattr(torch, device.type).get_rng_state(device)
+    state: Tensor = getattr(torch, device.type).get_rng_state(*_named(device))
     return state
 
 
@@ -104,7 +106,7 @@ def _set_state(device: torch.device, state: Tensor) -> None:
     if device.type == "cpu":
         torch.default_generator.set_state(state)
     else:
-        getattr(torch, device.type).set_rng_state(state, device)
+        getattr(torch, device.type).set_rng_state(state, *_named(device))
 
 
 def _seed(device: torch.device, seed: int) -> None:
@@ -113,8 +115,13 @@ def _seed(device: torch.device, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
         return
     module = getattr(torch, device.type)
-    with module.device(device):
+    with module.device(device) if _named(device) else nullcontext():
         module.manual_seed(seed)
+
+
+def _named(device: torch.device) -> tuple[torch.device, ...]:
+    """Return the argument that says which of several devices is meant; none where there is one."""
+    return (device,) if traits_of(device).is_numbered else ()
 
 
 def _forget_seeders() -> None:

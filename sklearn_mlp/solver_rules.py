@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.devices import exact_dtype_of
 
 # torch's defaults.
 RMSPROP_DECAY, RMSPROP_EPSILON = 0.99, 1e-8
@@ -52,7 +53,7 @@ class Rule(ABC):
         self, configs: Sequence[TrainingConfig], like: Tensor, steps_taken: int = 0
     ) -> None:
         # float64: in float32 1 - beta_2**count would lose half its digits while count is small.
-        self._exact = torch.float32 if like.device.type == "mps" else torch.float64
+        self._exact = exact_dtype_of(like)
         self._device = like.device
         self._configs = configs
         self._steps_taken = steps_taken

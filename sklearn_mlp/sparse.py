@@ -6,13 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mlp.devices import traits_of
 from sklearn_mlp.shared_memory import tensor_to_read
 
 # Above this share of stored values, a dense batch and a dense product are faster.
 _DENSEST = 0.1
-
-# Where torch multiplies sparse by dense.
-_DEVICES = ("cpu", "cuda")
 
 
 class SparseRows:
@@ -33,7 +31,8 @@ class SparseRows:
         self.dtype = dtype
         self.device = device
         n_values = max(1, matrix.shape[0] * matrix.shape[1])
-        self.is_multiplied_sparse = matrix.nnz / n_values < _DENSEST and device.type in _DEVICES
+        can_multiply = traits_of(device).has_sparse_products
+        self.is_multiplied_sparse = can_multiply and matrix.nnz / n_values < _DENSEST
 
     def __len__(self) -> int:
         return self.matrix.shape[0]

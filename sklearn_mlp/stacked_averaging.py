@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sklearn_mlp.averaging import Average
 from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.devices import exact_dtype_of
 from sklearn_mlp.network import ParameterVector
 from sklearn_mlp.stacked_parameters import StackedParameters
 from sklearn_mlp.state import AverageState, TrainingState
@@ -119,9 +120,7 @@ class MemberAverage(Average):
     ) -> None:
         self._vector = vector
         self._state = state
-        # MPS has no float64.
-        exact = torch.float32 if vector.values.device.type == "mps" else torch.float64
-        count = vector.values.new_zeros((), dtype=exact)
+        count = vector.values.new_zeros((), dtype=exact_dtype_of(vector.values))
         assert config.weight_averaging is not None
         self._average = AverageState(
             config.weight_averaging, torch.zeros_like(vector.memory), count

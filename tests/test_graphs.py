@@ -12,6 +12,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 from test_batches import CONFIG
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.engine import graphs, train
@@ -20,14 +21,29 @@ from sklearn_mlp.solver_choice import OWN_SOLVERS, make_solver
 from sklearn_mlp.state import TrainingState
 
 
+class NothingOfTheHost(TorchDispatchMode):
+    """Refuses what a recording cannot hold: numbers read from the device, or brought to it."""
+
+    refused = ("_local_scalar_dense", "lift_fresh", "is_nonzero", "nonzero", "masked_select")
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        assert function.overloadpacket.__name__ not in self.refused, function
+        return function(*args, **(kwargs or {}))
+
+
 @pytest.fixture
 def replayed(monkeypatch):
     """Make every fit of fixed views a recorded one; return the list of recordings made."""
     recordings = []
 
-    def capture(body):
+    def capture(body, device):
         recordings.append(body)
-        return body
+
+        def replay():
+            with NothingOfTheHost():
+                body()
+
+        return replay
 
     monkeypatch.setattr(
         train, "can_capture", lambda batches, solver, device: batches.has_fixed_views

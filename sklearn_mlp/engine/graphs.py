@@ -8,24 +8,42 @@ the device.
 """
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 
 import torch
 
 from sklearn_mlp.batches import Batches
+from sklearn_mlp.devices import exact_dtype_of, traits_of
 from sklearn_mlp.engine.loop import EpochLoss, take_steps
 from sklearn_mlp.engine.step import Step
 from sklearn_mlp.solvers import Solver
 
-Capture = Callable[[Callable[[], None]], Callable[[], None]]
+Capture = Callable[[Callable[[], None], torch.device], Callable[[], None]]
 
 
-def capture_cuda(body: Callable[[], None]) -> Callable[[], None]:
-    """Record what ``body`` launches, without running it; return what runs it."""
+# Where one thread begins to record it waits for the device, which fails while another records.
+_recording = threading.Lock()
+
+
+def capture_cuda(body: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Record what ``body`` launches on a device, without running it; return what runs it.
+
+    Other threads may go on meanwhile (``"thread_local"``): what they allocate is no part of it.
+    """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        body()
-    return graph.replay
+    # torch's own stream for recording is on the device that was the current one the first time.
+    with _recording, torch.cuda.device(device):
+        stream = torch.cuda.Stream(device)
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            body()
+
+    def replay() -> None:
+        """Launch the graph where its device's tensors are worked on."""
+        with torch.cuda.device(device):
+            graph.replay()
+
+    return replay
 
 
 def can_capture(batches: Batches, solver: Solver, device: torch.device) -> bool:
@@ -34,7 +52,8 @@ def can_capture(batches: Batches, solver: Solver, device: torch.device) -> bool:
     Setting the environment variable ``SKLEARN_MLP_CUDA_GRAPHS`` to 0 turns recording off.
     """
     is_on = os.environ.get("SKLEARN_MLP_CUDA_GRAPHS", "1") != "0"
-    return is_on and device.type == "cuda" and solver.can_be_captured and batches.has_fixed_views
+    can_record = is_on and traits_of(device).has_graphs
+    return can_record and solver.can_be_captured and batches.has_fixed_views
 
 
 class EpochGraph:
@@ -67,7 +86,7 @@ class EpochGraph:
         self._rates = like.new_zeros(len(batches))
         self._penalties = like.new_zeros(len(batches))
         # float64: in float32 1 - beta_2**count would lose half its digits while count is small.
-        self._count = like.new_zeros((), dtype=torch.float64)
+        self._count = like.new_zeros((), dtype=exact_dtype_of(like))
 
     def __call__(self, rates: Sequence[float]) -> None:
         """Run one epoch, each step at its learning rate; the batches have begun it."""
@@ -80,7 +99,7 @@ class EpochGraph:
         self._penalties.copy_(torch.tensor(penalties, dtype=self._penalties.dtype, device="cpu"))
         self._count.fill_(self._solver.state.step)
         if self._replay is None:
-            self._replay = self._capture(self._body)
+            self._replay = self._capture(self._body, self._rates.device)
         self._replay()
         self._solver.state.step += len(self._batches)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.batches import Batches
+from sklearn_mlp.devices import exact_dtype_of
 from sklearn_mlp.engine.stacked_batches import StackedBatches
 from sklearn_mlp.engine.step import Step
 from sklearn_mlp.interrupts import end_training
@@ -182,7 +183,7 @@ class EpochLoss:
         self.squares = list(self._squares.unbind())
         self._alphas = like.new_tensor(self.alphas).view(lead)
         self._parts = list(self._make_parts(memory, losses, lead, n_outputs))
-        self._sum_dtype = torch.float32 if like.device.type == "mps" else torch.float64
+        self._sum_dtype = exact_dtype_of(like)
 
     def _make_parts(
         self, memory: Tensor, losses: Sequence[Loss], lead: tuple[int, ...], n_outputs: int

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sklearn_mlp import kernels
 from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.devices import exact_dtype_of
 from sklearn_mlp.solver_rules import RULES, Shape
 from sklearn_mlp.stacked_averaging import StackedAverage
 from sklearn_mlp.stacked_parameters import StackedParameters
@@ -98,8 +99,7 @@ class StackedSolver:
     def _set_rates(self, rates: tuple[float, ...]) -> None:
         """Prepare steps at other rates than the last."""
         values = self._parameters.values
-        exact = torch.float32 if values.device.type == "mps" else torch.float64
-        self._rate = values.new_tensor(rates, dtype=exact)
+        self._rate = values.new_tensor(rates, dtype=exact_dtype_of(values))
         self._count = self._rate.new_zeros(())
 
     def _take_step(self) -> None:
