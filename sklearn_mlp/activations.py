@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mlp import kernels
+from sklearn_mlp.user_errors import blamed
 
 
 @dataclass(frozen=True)
@@ -207,10 +208,11 @@ def _try_entry(
     try:
         result = entry(values)
     except Exception as error:
-        raise ValueError(
+        raise blamed(
+            error,
             f"{name} must take tensors of shape (n_samples, n_units) by operations of torch, so "
             f"that autograd can follow them; for one of shape {shape} and type {dtype} it raised "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {error}",
         ) from error
     if isinstance(result, Tensor) and result.shape == shape and result.dtype == dtype:
         return

@@ -10,6 +10,7 @@ from torch import nn
 
 from sklearn_mlp.network import MLP, draw_initial_weights
 from sklearn_mlp.random_numbers import draw_seed, seeded_torch
+from sklearn_mlp.user_errors import blamed
 
 # Each returns a weight, (n_out, n_in).
 Draw = Callable[[np.random.RandomState, int, int], np.ndarray]
@@ -78,9 +79,10 @@ def _call_init(weight_init: Callable[[nn.Linear], Any], layer: nn.Linear) -> Non
     try:
         weight_init(layer)
     except Exception as error:
-        raise ValueError(
+        raise blamed(
+            error,
             f"weight_init={name} must take a torch.nn.Linear and change its weight and "
-            f"bias in place, but for {layer} it raised {type(error).__name__}: {error}"
+            f"bias in place, but for {layer} it raised {type(error).__name__}: {error}",
         ) from error
     if layer.weight.shape != before or not all(one.isfinite().all() for one in layer.parameters()):
         raise ValueError(

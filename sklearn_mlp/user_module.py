@@ -13,6 +13,7 @@ from sklearn_mlp.alterations import altered_training, has_matching_layers
 from sklearn_mlp.network import MLP, check_some, trained_parameters
 from sklearn_mlp.random_numbers import draw_seed, seeded_torch
 from sklearn_mlp.randomness import may_draw_globally
+from sklearn_mlp.user_errors import blamed
 
 
 def make_module(
@@ -50,9 +51,10 @@ def make_module(
         try:
             network = module(**arguments)
         except Exception as error:
-            raise ValueError(
+            raise blamed(
+                error,
                 f"module={name} must make a network of {', '.join(arguments)}, which it is called "
-                f"with by keyword, but it raised {type(error).__name__}: {error}"
+                f"with by keyword, but it raised {type(error).__name__}: {error}",
             ) from error
         if not isinstance(network, nn.Module):
             raise TypeError(
@@ -172,10 +174,11 @@ def check_module(network: nn.Module, samples: Tensor, n_outputs: int, name: str)
             # A copy: they may be the user's, and a network may change them.
             logits = network(samples.clone())
     except Exception as error:
-        raise ValueError(
+        raise blamed(
+            error,
             f"{name} must take a tensor of shape (n_samples, n_features_in), but for one of shape "
             f"{tuple(samples.shape)} and type {samples.dtype} it raised {type(error).__name__}: "
-            f"{error}"
+            f"{error}",
         ) from error
     network.train()
     expected = (len(samples), n_outputs)

@@ -1,5 +1,6 @@
 """A loss of the user's: what is no loss is told apart, and what to do is said."""
 
+import pickle
 from functools import partial
 
 import numpy as np
@@ -106,3 +107,20 @@ def test_an_error_of_the_users_own_comes_through(make_regressor, iris):
 
     with pytest.raises(Stop):
         make_regressor(loss=stop).fit(iris[0], iris[1] * 1.0)
+
+
+def broken(output, target):
+    """A loss with a mistake of its own in it."""
+    raise RuntimeError("a mistake")
+
+
+def test_an_error_in_a_loss_names_it_and_stays_of_its_kind(iris, make_classifier):
+    X, y = iris
+    for kind in (ValueError, RuntimeError):
+        with pytest.raises(
+            kind, match=r"loss=broken .* it raised RuntimeError: a mistake"
+        ) as told:
+            make_classifier(loss=broken, max_iter=1).fit(X, y)
+    again = pickle.loads(pickle.dumps(told.value))
+    assert type(again) is type(told.value)
+    assert str(again) == str(told.value)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses.base import Loss
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
-from sklearn_mlp.user_errors import is_raised_on_purpose, says_nothing_of_its_origin
+from sklearn_mlp.user_errors import blamed, says_nothing_of_its_origin
 
 
 @final
@@ -79,13 +79,14 @@ class FunctionLoss(Loss):
             losses = self.function(rows, target_rows)
         except Exception as error:
             name = getattr(self.function, "__name__", repr(self.function))
-            if is_raised_on_purpose(error) or not says_nothing_of_its_origin(error):
+            if not says_nothing_of_its_origin(error):
                 error.add_note(f"The error is from loss={name}.")
                 raise
-            raise ValueError(
+            raise blamed(
+                error,
                 f"loss={name} must take the outputs and the targets, two tensors of "
                 f"shape (n_samples, n_outputs); for those of shape {tuple(rows.shape)} it raised "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {error}",
             ) from error
         is_usual = isinstance(losses, Tensor) and _is_usual(losses)
         if not is_usual or losses.shape not in ((len(rows),), (len(rows), 1)):
