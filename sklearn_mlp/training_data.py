@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse
@@ -12,11 +12,28 @@ from torch import Tensor
 from sklearn_mlp.devices import home_of_samples
 from sklearn_mlp.inputs import as_finite_tensor, check_squares, take_over
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.scorers import Rescore
 from sklearn_mlp.sparse import SparseRows
 
 # Of k networks' predictions, targets and weights: a score of each; larger is better.
 Metric = Callable[[Tensor, Tensor, Tensor | None], list[float]]
+
+
+class Rescorer(Protocol):
+    """Asks a scorer of the user's; what it knows of is only handed through on the way there.
+
+    Attributes
+    ----------
+    state : TrainingState
+        With the present epoch, but for its score. Set before each call.
+    fitted_now : callable
+        Returns a fitted estimator, as if training had ended in a state. Set when the fit is ready.
+    """
+
+    state: Any
+    fitted_now: Any
+
+    def __call__(self) -> float:
+        """Return the score of the network as it is."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +111,7 @@ class ValidationData:
     sample_weight: Tensor | None
     output_dtype: torch.dtype
     score: Metric | None
-    rescore: Rescore | None = None
+    rescore: Rescorer | None = None
 
 
 @dataclass(frozen=True)

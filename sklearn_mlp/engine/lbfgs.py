@@ -16,12 +16,11 @@ from sklearn_mlp.divergence import warn_of_loss
 from sklearn_mlp.engine.step import Step
 from sklearn_mlp.interrupts import end_training
 from sklearn_mlp.network import ParameterVector
-from sklearn_mlp.scorers import Rescore
 from sklearn_mlp.sklearn_internals import check_optimize_result
 from sklearn_mlp.sparse import SparseBatch, SparseRows
 from sklearn_mlp.state import TrainingState
 from sklearn_mlp.threads import single_blas
-from sklearn_mlp.training_data import TrainingData
+from sklearn_mlp.training_data import Rescorer, TrainingData
 from sklearn_mlp.validator import Validator
 
 # The samples go through in chunks of at most so many numbers per layer, which bounds the memory
@@ -162,7 +161,7 @@ class _IterationRecord:
         config: TrainingConfig,
         state: TrainingState,
         validate: Callable[[], tuple[float, float]] | None,
-        rescore: Rescore | None,
+        rescore: Rescorer | None,
     ) -> None:
         self._points = {0: parameters.values.cpu().double().numpy().copy()}
         self.is_stopped = False
