@@ -10,6 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
+from sklearn_mlp.display_arguments import (
+    axes_of_images,
+    check_axes,
+    check_histories,
+    check_image_shape,
+    check_images,
+    check_n_units,
+    check_names,
+    network_of,
+    networks_of,
+)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
@@ -42,7 +54,8 @@ class _CurvesDisplay:
     label: ClassVar[str]
 
     def __init__(self, *, histories: Mapping[str, pd.DataFrame]) -> None:
-        self.histories = dict(histories)
+        columns = (column for column, *_ in self.columns)
+        self.histories = check_histories(histories, columns)
 
     @classmethod
     def from_estimator(
@@ -66,8 +79,11 @@ class _CurvesDisplay:
         display : display
             With ``ax_``, ``figure_`` and ``lines_``.
         """
+        if not isinstance(name, str | None):
+            raise TypeError(f"name must be a string or None, got {name!r}.")
+        network = network_of(estimator)
         names = None if name is None else [name]
-        return cls.from_estimators([estimator], names=names, ax=ax, **kwargs)
+        return cls.from_estimators([network], names=names, ax=ax, **kwargs)
 
     @classmethod
     def from_estimators(
@@ -94,16 +110,8 @@ class _CurvesDisplay:
         display : display
             With ``ax_``, ``figure_`` and ``lines_``.
         """
-        networks = [network_of(estimator) for estimator in estimators]
-        if names is None:
-            names = [type(network).__name__ for network in networks]
-            if len(names) > 1:
-                names = [f"{name} {index}" for index, name in enumerate(names)]
-        if len(set(names)) != len(networks):
-            raise ValueError(
-                f"names must be a different name for each of the {len(networks)} estimators, got "
-                f"{list(names)}."
-            )
+        networks = networks_of(estimators)
+        names = check_names(names, networks)
         pairs = zip(names, networks, strict=True)
         display = cls(histories={name: network.history_ for name, network in pairs})
         return display.plot(ax=ax, **kwargs)
@@ -131,6 +139,7 @@ class _CurvesDisplay:
             )
         if ax is None:
             ax = _pyplot(type(self).__name__).subplots(layout="constrained")[1]
+        check_axes(ax, "ax")
         self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
         for name, history in self.histories.items():
             # Its curves have one colour, and differ in their lines.
@@ -259,7 +268,7 @@ class WeightsDisplay:
     images_: list[Any]
 
     def __init__(self, *, images: np.ndarray) -> None:
-        self.images = images
+        self.images = check_images(images)
 
     @classmethod
     def from_estimator(
@@ -288,16 +297,12 @@ class WeightsDisplay:
         display : WeightsDisplay
             With ``axes_``, ``figure_`` and ``images_``.
         """
-        weights = network_of(estimator).coefs_[0].T[:n_units]
+        weights = network_of(estimator).coefs_[0].T[: check_n_units(n_units)]
         n_features = weights.shape[1]
         if image_shape is None:
             side = math.isqrt(n_features)
             image_shape = (side, side)
-        if math.prod(image_shape) != n_features:
-            raise ValueError(
-                f"image_shape={tuple(image_shape)} has {math.prod(image_shape)} pixels, but the "
-                f"network was fitted with {n_features} features; pass the height and the width."
-            )
+        image_shape = check_image_shape(image_shape, n_features)
         return cls(images=weights.reshape(-1, *image_shape)).plot(**kwargs)
 
     def plot(self, axes: Any = None, **kwargs: Any) -> Self:
@@ -322,10 +327,8 @@ class WeightsDisplay:
             axes = _pyplot(type(self).__name__).subplots(
                 n_rows, n_columns, figsize=(n_columns, n_rows), squeeze=False, layout="constrained"
             )[1]
-        self.axes_ = np.atleast_1d(np.asarray(axes, dtype=object))
+        self.axes_ = np.atleast_1d(axes_of_images(axes, count))
         places = list(self.axes_.flat)
-        if len(places) < count:
-            raise ValueError(f"axes must be at least {count}, one per unit, got {len(places)}.")
         largest = float(np.abs(self.images).max())
         options = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest, **kwargs}
         self.images_ = [
@@ -336,20 +339,6 @@ class WeightsDisplay:
             place.set_axis_off()
         self.figure_ = places[0].figure
         return self
-
-
-def network_of(estimator: Any) -> Any:
-    """Return the fitted network that a Pipeline or a search ends with; else the estimator."""
-    if hasattr(estimator, "best_estimator_"):
-        return network_of(estimator.best_estimator_)
-    if hasattr(estimator, "steps"):
-        return network_of(estimator.steps[-1][1])
-    if not hasattr(estimator, "history_"):
-        raise TypeError(
-            "a fitted TorchMLPClassifier or TorchMLPRegressor is needed, or a Pipeline or search "
-            f"that ends with one, got {estimator!r}."
-        )
-    return estimator
 
 
 def _pyplot(who: str) -> Any:

@@ -508,6 +508,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         """
         self._check_is_fitted()
         loss = self._loss
+        if not isinstance(return_std, bool | np.bool_ | int | None):
+            raise TypeError(f"return_std must be True or False, got {return_std!r}.")
         if return_std and not isinstance(loss, GaussianNLL):
             raise ValueError(
                 f"return_std=True needs loss='gaussian_nll', but the network was fitted with "

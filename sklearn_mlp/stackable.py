@@ -197,7 +197,8 @@ def _largest_stack(request: FitRequest, n_jobs: int, max_memory: float) -> int:
             raise ValueError(
                 f"max_memory={max_memory} allows {bound} bytes for a stack of networks, but one "
                 f"with hidden_layer_sizes={request.estimator.hidden_layer_sizes} needs about "
-                f"{total}; raise max_memory, or lower hidden_layer_sizes or batch_size."
+                f"{total}; raise max_memory, or lower hidden_layer_sizes or batch_size"
+                + (f", or n_jobs={n_jobs}." if n_jobs > 1 else ".")
             )
         limit = int(bound // total)
     if device.type == "cpu":
@@ -218,4 +219,4 @@ def memory_bound(max_memory: float, device: torch.device) -> int | None:
     if max_memory > 1:
         return int(max_memory)
     free = free_memory(device)
-    return None if free is None else int(free * max_memory)
+    return None if free is None else int(free * float(max_memory))

@@ -10,16 +10,29 @@ import time
 import warnings
 from functools import partial
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from bad_values import ARRAYS, VALUES
 
 from sklearn_mlp import (
+    BatchedGridSearchCV,
+    HiddenFeatures,
+    LearningRateDisplay,
+    LossCurveDisplay,
     TorchMLPClassifier,
     TorchMLPRegressor,
+    ValidationScoreDisplay,
+    WeightsDisplay,
+    cross_validate_batched,
     fit_many,
 )
+from sklearn_mlp.many_arguments import _CONSTRAINTS as FIT_MANY_CONSTRAINTS
 from sklearn_mlp.solver_choice import SOLVER_NAMES
+
+mpl.use("Agg")
+
+from matplotlib import pyplot as plt
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -70,8 +83,9 @@ def complaint(call, *names):
             warnings.simplefilter("always")
             result = call()
     except (ValueError, TypeError, MemoryError, ZeroDivisionError) as error:
-        # One of the user's own function may keep its kind.
-        if not any(name in str(error) for name in names):
+        # One of the user's own function may keep its kind, and its text beside a note.
+        text = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        if not any(name in text for name in names):
             return f"{type(error).__name__} names nothing: {str(error)[:160]}"
     except Exception as error:
         return f"bare {type(error).__name__}: {str(error)[:160]}"
@@ -249,3 +263,81 @@ def test_every_argument(Estimator):
             if said:
                 wrong[name, label] = said
     assert not wrong, listed(wrong)
+
+
+def other_calls():
+    """Return functions of one argument, by whose it is and its name."""
+    y = TARGETS[TorchMLPClassifier]
+    make = partial(TorchMLPClassifier, **BASE)
+    watched = make().fit(X, y, X_val=X, y_val=y)
+    reg = TorchMLPRegressor(**BASE).fit(X, X[:, 0])
+    grid = {"alpha": [0.1, 0.2]}
+    calls = {
+        ("fit_many", name): lambda **given: fit_many([make()], X, y, **given)
+        for name in FIT_MANY_CONSTRAINTS
+        if name not in ("X", "y", "sample_weight")
+    }
+    calls |= {
+        ("fit_many", "estimators"): lambda estimators: fit_many(estimators, X, y),
+        ("cross_validate_batched", "max_memory"): lambda **given: cross_validate_batched(
+            make(), X, y, cv=2, **given
+        ),
+        ("cross_validate_batched", "estimator"): lambda estimator: cross_validate_batched(
+            estimator, X, y, cv=2
+        ),
+        ("search", "max_memory"): lambda **given: BatchedGridSearchCV(
+            make(), grid, cv=2, **given
+        ).fit(X, y),
+        ("search", "estimator"): lambda estimator: BatchedGridSearchCV(estimator, grid, cv=2).fit(
+            X, y
+        ),
+        ("HiddenFeatures", "layer"): lambda layer: HiddenFeatures(make(), layer).fit(X, y),
+        ("HiddenFeatures", "estimator"): lambda estimator: HiddenFeatures(estimator).fit(X, y),
+        ("hidden_activations", "layer"): lambda layer: reg.hidden_activations(X, layer=layer),
+        ("predict", "return_std"): lambda return_std: reg.predict(X, return_std),
+    }
+    for Display in (LossCurveDisplay, LearningRateDisplay, ValidationScoreDisplay):
+        who, of_one = Display.__name__, Display.from_estimator
+        calls |= {
+            (who, "estimator"): of_one,
+            (who, "estimators"): Display.from_estimators,
+            (who, "name"): partial(of_one, watched),
+            (who, "names"): partial(Display.from_estimators, [watched]),
+            (who, "ax"): partial(of_one, watched),
+            (who, "histories"): lambda histories, kind=Display: kind(histories=histories).plot(),
+        }
+    drawn = partial(WeightsDisplay.from_estimator, watched)
+    return calls | {
+        ("WeightsDisplay", "estimator"): WeightsDisplay.from_estimator,
+        ("WeightsDisplay", "image_shape"): drawn,
+        ("WeightsDisplay", "n_units"): partial(drawn, image_shape=(1, 3)),
+        ("WeightsDisplay", "images"): lambda images: WeightsDisplay(images=images).plot(),
+        ("WeightsDisplay", "axes"): drawn(image_shape=(1, 3)).plot,
+    }
+
+
+def test_every_other_argument():
+    wrong = {}
+
+    def done(call, **given):
+        """Call for what it raises."""
+        call(**given)
+        plt.close("all")
+        return []
+
+    for (who, name), call in other_calls().items():
+        for label, value in VALUES.items():
+            # joblib's own, and as many processes.
+            if name == "n_jobs" and label in ("2", "3.5", "uint8", "int8", "2**31", "-1"):
+                continue
+            said = complaint(partial(done, call, **{name: value}), name)
+            if said:
+                wrong[who, name, label] = said
+    plt.close("all")
+    assert not wrong, listed(wrong)
+
+
+def test_how_many_are_tried():
+    n_parameters = sum(len(Estimator._parameter_constraints) for Estimator in TARGETS)
+    assert n_parameters * len(VALUES) > 5000
+    assert len(ARRAYS) > 80
