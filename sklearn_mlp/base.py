@@ -34,7 +34,7 @@ from sklearn_mlp.kernels import recompute_attributes
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.module_parameters import module_parameters_of
 from sklearn_mlp.network import count_parameters, own_memory
-from sklearn_mlp.network_memory import naming_memory
+from sklearn_mlp.network_memory import less_to_fit, naming_device_memory, naming_memory
 from sklearn_mlp.network_of_weights import network_of_weights, untrained_attributes
 from sklearn_mlp.placement import is_stochastic, resolve_batch_size, resolve_dtype
 from sklearn_mlp.plain_numbers import plain_parameters
@@ -116,6 +116,7 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
 
     # Fitting.
 
+    @naming_device_memory(less_to_fit)
     @isolated
     def _fit(
         self,

@@ -152,6 +152,14 @@ def free_memory(device: torch.device) -> int | None:
     return traits_of(device).free_memory(device)
 
 
+def give_back_memory() -> None:
+    """Let torch return what it keeps for its next tensors to the drivers of all devices."""
+    for kind in _ACCELERATORS:
+        backend = getattr(torch, kind)
+        if backend.is_available():
+            backend.empty_cache()
+
+
 def _free_on_host(device: torch.device) -> int | None:
     """Return this machine's free bytes, with those that the kernel's caches would give up."""
     try:

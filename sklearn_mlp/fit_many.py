@@ -27,6 +27,7 @@ from sklearn_mlp.many_arguments import (
     with_shape,
 )
 from sklearn_mlp.network import count_parameters
+from sklearn_mlp.network_memory import is_device_full, release_memory
 from sklearn_mlp.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.prepared import CheckedSamples, PreparedFit
 from sklearn_mlp.sklearn_internals import safe_indexing, validate_parameter_constraints
@@ -237,12 +238,23 @@ def _fit_stacked(
     seconds = (time.perf_counter() - began) / max(1, sum(epochs.values()))
     for place, n_epochs in epochs.items():
         outcomes[place].seconds = seconds * n_epochs
-    for place in failed:
+    prepared.clear()
+    for place in [*failed, *_short_of_memory(outcomes, failed)]:
         # Which of a stack it was is not known, nor what is left of the others.
         if place in generators:
             estimators[place].random_state.set_state(generators[place])
         outcomes[place] = _fit_alone(estimators[place], sets[samples[place]])
     return outcomes
+
+
+def _short_of_memory(outcomes: Sequence[Outcome], failed: Sequence[int]) -> list[int]:
+    """Return who else had not enough of a device's memory; free what the errors hold of it."""
+    places = []
+    for place, outcome in enumerate(outcomes):
+        if outcome.error is not None and is_device_full(outcome.error):
+            release_memory(outcome.error)
+            places += [place] if place not in failed else []
+    return places
 
 
 def _states_of_generators(estimators: Sequence[BaseTorchMLP]) -> dict[int, Any]:

@@ -19,6 +19,7 @@ from sklearn_mlp.isolation import isolated
 from sklearn_mlp.kernels import recompute_attributes
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network import MLP, count_parameters, place_of
+from sklearn_mlp.network_memory import less_to_predict, naming_device_memory
 from sklearn_mlp.parameterized import Parameterized
 from sklearn_mlp.prediction import predict_in_chunks, widened
 from sklearn_mlp.prepared import PreparedFit
@@ -156,6 +157,7 @@ class FittedNetwork(WrittenAttributes, HiddenActivationsMixin, Parameterized):
 
     # Predicting.
 
+    @naming_device_memory(less_to_predict)
     @isolated
     def _predict(
         self, X: Any, finish: Callable[[Tensor, torch.dtype], Tensor], layer: int | None = None

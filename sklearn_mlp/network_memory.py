@@ -1,13 +1,20 @@
 """The memory that a network takes: refused, by the parameters' names, where there is less."""
 
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 
-from sklearn_mlp.devices import free_memory
+from sklearn_mlp.devices import free_memory, give_back_memory
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+Estimator = TypeVar("Estimator")
+Method = Callable[Concatenate[Estimator, Params], Result]
 
 # Smaller networks than this many bytes are not worth asking for the free memory.
 _SMALL = 1 << 28
@@ -60,3 +67,71 @@ def naming_memory(hidden_layer_sizes: Any, batch_size: Any) -> Iterator[None]:
             f"hidden_layer_sizes={hidden_layer_sizes!r} with batch_size={batch_size!r} takes more "
             f"memory than there is: {error}"
         ) from error
+
+
+def is_device_full(error: BaseException) -> bool:
+    """Tell whether an error is of the memory of a device; not every kind has a type for it."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    signs = ("out of memory", "STATUS_ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def release_memory(error: BaseException) -> None:
+    """Let go of the tensors that an error's traceback holds, and of what torch keeps of them."""
+    traceback.clear_frames(error.__traceback__)
+    give_back_memory()
+
+
+def naming_device_memory(
+    way_out: Callable[[Estimator], str],
+) -> Callable[[Method[Estimator, Params, Result]], Method[Estimator, Params, Result]]:
+    """Make a method say of a device whose memory runs out what to do, and give the memory back.
+
+    It has to be the outermost: what is still running keeps its tensors.
+
+    Parameters
+    ----------
+    way_out : callable
+        Says of the estimator what takes memory, and what would take less.
+    """
+
+    def decorate(
+        method: Method[Estimator, Params, Result],
+    ) -> Method[Estimator, Params, Result]:
+        @wraps(method)
+        def named(self: Estimator, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+            try:
+                return method(self, *args, **kwargs)
+            except RuntimeError as error:
+                if not is_device_full(error):
+                    raise
+                release_memory(error)
+                reason = ". ".join(str(error).splitlines()[0].split(". ")[:2]).rstrip(".")
+                raise MemoryError(f"{way_out(self)} ({reason}).") from error
+
+        return named
+
+    return decorate
+
+
+def less_to_fit(estimator: Any) -> str:
+    """Say what makes a fit take less of a device's memory."""
+    asked = [
+        f"{name}={getattr(estimator, name)!r}"
+        for name in ("hidden_layer_sizes", "batch_size", "dtype", "device")
+    ]
+    return (
+        f"a fit with {', '.join(asked)} takes more memory than its device has free; lower "
+        "batch_size or hidden_layer_sizes, set dtype='float32' or device='cpu', or end what else "
+        "uses the device"
+    )
+
+
+def less_to_predict(estimator: Any) -> str:
+    """Say what makes a prediction take less of a device's memory."""
+    return (
+        f"the prediction takes more memory than device '{estimator.device_}' has free; pass fewer "
+        "samples at a time, bring the network to the CPU by module_.to('cpu'), or end what else "
+        "uses the device"
+    )
