@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_mlp import TorchMLPClassifier
-from sklearn_mlp.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mlp.parameters import PARAMETERS, constraints_of
 from sklearn_mlp.plain_numbers import plain_number, plain_parameters
 from sklearn_mlp.sklearn_internals import Interval
 
@@ -31,7 +31,7 @@ _WHERE = {
 }
 NUMBERS = [
     name
-    for name, constraints in PARAMETER_CONSTRAINTS.items()
+    for name, constraints in constraints_of(PARAMETERS).items()
     if any(isinstance(one, Interval) for one in constraints)
 ]
 
@@ -62,7 +62,7 @@ def test_a_number_of_numpys_is_the_plain_number(name, backend):
 
 def intervals_of(name):
     """Return the intervals that a parameter may be in."""
-    return [one for one in PARAMETER_CONSTRAINTS[name] if isinstance(one, Interval)]
+    return [one for one in PARAMETERS[name].constraint if isinstance(one, Interval)]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -114,7 +114,7 @@ def test_a_number_that_is_infinite_as_a_float_is_refused(name):
 def test_plain_numbers_by_their_constraints():
     given = {"alpha": 1, "max_iter": np.int8(3), "shuffle": np.True_, "warmup": np.uint8(2)}
     given |= {"n_iter_no_change": np.float32("inf"), "lr_decay": None, "verbose": True}
-    plain = plain_parameters(given, PARAMETER_CONSTRAINTS)
+    plain = plain_parameters(given, constraints_of(PARAMETERS))
     expected = {"alpha": 1.0, "max_iter": 3, "shuffle": True, "warmup": 2}
     expected |= {"n_iter_no_change": float("inf"), "lr_decay": None, "verbose": True}
     assert plain == expected
