@@ -49,7 +49,8 @@ demo: $(READY)
 # Two processes, each on one thread: threads of two processes would wait for each other.
 test: lint types
 	@echo "==> tests, doctests, README"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+	@SKLEARN_MLP_GPU_TESTS_DEVICE=$${SKLEARN_MLP_GPU_TESTS_DEVICE:-auto} OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
 lint: $(READY)
 	@echo "==> format"

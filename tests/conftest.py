@@ -1,5 +1,6 @@
 """Data, estimators and backends that all tests share."""
 
+import os
 from functools import partial
 from types import FunctionType
 
@@ -8,6 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.preprocessing import scale
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp.devices import resolve_device
 
 # Every behavioural test runs over all of them, through the fixtures below.
 BACKENDS = ["torch", "skorch"]
@@ -16,8 +18,40 @@ BACKENDS = ["torch", "skorch"]
 native_only = pytest.mark.parametrize("backend", ["torch"])
 
 
+GPU_DEVICE = "SKLEARN_MLP_GPU_TESTS_DEVICE"
+
+
+def pytest_addoption(parser):
+    """Let the tests marked ``gpu`` run elsewhere than on CUDA."""
+    parser.addoption(
+        "--gpu-device",
+        default=os.environ.get(GPU_DEVICE, "cuda"),
+        help="where the tests marked gpu run: a device, or 'auto' for the best there is; default: "
+        f"the environment variable {GPU_DEVICE}, or cuda",
+    )
+
+
+@pytest.fixture(scope="session")
+def gpu_device(request):
+    """The device of the tests marked ``gpu``."""
+    return resolve_device(request.config.getoption("--gpu-device"))
+
+
+def skip_gpu_tests(config, items):
+    """Skip what needs a device that is not here."""
+    device = config.getoption("--gpu-device")
+    try:
+        resolve_device(device)
+    except ValueError:
+        reason = f"no {device} here; --gpu-device cpu tries the test on the CPU"
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
 def pytest_collection_modifyitems(config, items):
     """Leave out skorch with lbfgs, which it does not have: test_backends.py shows the error."""
+    skip_gpu_tests(config, items)
     missing = [item for item in items if is_skorch_with_lbfgs(item)]
     if missing:
         config.hook.pytest_deselected(items=missing)
