@@ -13,6 +13,7 @@ from sklearn_mlp import kernels
 from sklearn_mlp.activations import ACTIVATIONS, LayerActivation
 from sklearn_mlp.dropout import Dropout
 from sklearn_mlp.network import MLP, trained_parameters
+from sklearn_mlp.random_numbers import may_draw
 
 Affine = tuple[Tensor, Tensor]
 
@@ -169,3 +170,10 @@ def _called_parts(network: MLP) -> Iterator[nn.Module]:
     for holder in (network.layers, network.activation_modules, network.dropouts):
         if holder is not None:
             yield from kernels.parts_of(holder).values()
+
+
+def may_draw_globally(network: nn.Module) -> bool:
+    """Tell whether a network calls functions of the user's, which may draw what they like."""
+    if not isinstance(network, MLP) or any(map(may_draw, network.activations)):
+        return True
+    return altered_call(network) is not None

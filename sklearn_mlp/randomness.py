@@ -8,9 +8,9 @@ from typing import cast
 import numpy as np
 from torch import nn
 
-from sklearn_mlp.alterations import altered_call
+from sklearn_mlp.alterations import altered_call, may_draw_globally
 from sklearn_mlp.network import MLP, place_of
-from sklearn_mlp.random_numbers import draw_seed, may_draw, seeded_torch
+from sklearn_mlp.random_numbers import draw_seed, seeded_torch
 from sklearn_mlp.state import TrainingState
 
 
@@ -20,13 +20,6 @@ def draws_in_training(network: nn.Module) -> bool:
         return True
     network = cast(MLP, network)
     return network.has_dropout or altered_call(network) is not None
-
-
-def may_draw_globally(network: nn.Module) -> bool:
-    """Tell whether a network calls functions of the user's, which may draw what they like."""
-    if not isinstance(network, MLP) or any(map(may_draw, network.activations)):
-        return True
-    return altered_call(network) is not None
 
 
 def _is_made_of_users_code(network: nn.Module) -> bool:

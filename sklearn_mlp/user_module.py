@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.alterations import altered_training, has_matching_layers
+from sklearn_mlp.alterations import altered_training, has_matching_layers, may_draw_globally
 from sklearn_mlp.network import MLP, check_some, trained_parameters
 from sklearn_mlp.random_numbers import draw_seed, seeded_torch
-from sklearn_mlp.randomness import may_draw_globally
 from sklearn_mlp.user_errors import blamed
 
 
