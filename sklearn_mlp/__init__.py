@@ -3,18 +3,35 @@
 `TorchMLPClassifier` and `TorchMLPRegressor` replace scikit-learn's `MLPClassifier` and
 `MLPRegressor` by changing one import: the same parameters, the same numbers from the same
 ``random_state``, trained by PyTorch on any of its devices.
+
+The rooms, from the top downwards; each may import from those below it:
+
+`search`          scikit-learn's searches, all candidates trained together
+`many`            many fits as one: `fit_many`
+`estimators`      scikit-learn's contract; `fit` from top to bottom
+`skorch_backend`  training in skorch's loop; the only room that imports it
+`training`        the native backend: epochs, stopping, records
+`steps`           the gradient of one batch, in closed form or by autograd
+`solvers`         how a gradient changes the weights
+`inspection`      a fitted network looked at
+`export`          a fitted network as plain values
+`contract`        what a backend is given, and what it leaves
+`network`         the module and its parameters
+`data`            from X and y to batches
+`losses`          the losses, and the scores that early stopping watches
+`machine`         devices, threads, random numbers, private kernels
 """
 
-from sklearn_mlp.classifier import TorchMLPClassifier
-from sklearn_mlp.displays import (
+from sklearn_mlp.estimators.classifier import TorchMLPClassifier
+from sklearn_mlp.estimators.hidden_features import HiddenFeatures
+from sklearn_mlp.estimators.regressor import TorchMLPRegressor
+from sklearn_mlp.inspection.displays import (
     LearningRateDisplay,
     LossCurveDisplay,
     ValidationScoreDisplay,
     WeightsDisplay,
 )
-from sklearn_mlp.fit_many import fit_many
-from sklearn_mlp.hidden_features import HiddenFeatures
-from sklearn_mlp.regressor import TorchMLPRegressor
+from sklearn_mlp.many.fits import fit_many
 from sklearn_mlp.search import (
     BatchedGridSearchCV,
     BatchedRandomizedSearchCV,

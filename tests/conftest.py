@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.preprocessing import scale
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.devices import resolve_device
+from sklearn_mlp.machine.devices import resolve_device
 
 # Every behavioural test runs over all of them, through the fixtures below.
 BACKENDS = ["torch", "skorch"]

@@ -4,7 +4,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
-from sklearn_mlp import base
+from sklearn_mlp.estimators import base
 
 EXACT = {"dtype": "float64", "device": "cpu"}
 

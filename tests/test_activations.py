@@ -14,7 +14,7 @@ from test_parity import make_task
 from torch import nn
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.activations import ACTIVATIONS
+from sklearn_mlp.network.activations import ACTIVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

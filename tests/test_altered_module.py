@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.activations import ACTIVATIONS
+from sklearn_mlp.network.activations import ACTIVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

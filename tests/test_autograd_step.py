@@ -9,10 +9,10 @@ from test_parity import CLASSIFICATION, REGRESSION, make_pair, make_task
 from test_step import LOSSES, make_batch, make_step
 from torch import nn
 
-from sklearn_mlp import base
-from sklearn_mlp.engine.autograd_step import AutogradStep
+from sklearn_mlp.estimators import base
 from sklearn_mlp.losses import SquaredError
-from sklearn_mlp.network import ParameterVector
+from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.steps.autograd import AutogradStep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -27,8 +27,8 @@ from sklearn_mlp import (
     cross_validate_batched,
     fit_many,
 )
-from sklearn_mlp.many_arguments import _CONSTRAINTS as FIT_MANY_CONSTRAINTS
-from sklearn_mlp.solver_choice import SOLVER_NAMES
+from sklearn_mlp.many.arguments import _CONSTRAINTS as FIT_MANY_CONSTRAINTS
+from sklearn_mlp.solvers.choice import SOLVER_NAMES
 
 mpl.use("Agg")
 

@@ -8,13 +8,13 @@ import scipy.sparse
 import torch
 
 from sklearn_mlp import TorchMLPRegressor
-from sklearn_mlp import batches as batches_module
-from sklearn_mlp.batches import Batches, _StreamedGather
-from sklearn_mlp.config import TrainingConfig
+from sklearn_mlp.contract.config import TrainingConfig
+from sklearn_mlp.data import batches as batches_module
+from sklearn_mlp.data.batches import Batches, _StreamedGather
+from sklearn_mlp.data.samples import TrainingData
+from sklearn_mlp.data.sparse import SparseBatch, SparseRows
+from sklearn_mlp.data.targets import NumberCodec
 from sklearn_mlp.losses import SquaredError
-from sklearn_mlp.sparse import SparseBatch, SparseRows
-from sklearn_mlp.targets import NumberCodec
-from sklearn_mlp.training_data import TrainingData
 
 CONFIG = TrainingConfig.of(
     TorchMLPRegressor(

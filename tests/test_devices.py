@@ -13,12 +13,13 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 from torch.overrides import TorchFunctionMode
 
-from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, devices, fit_many
-from sklearn_mlp.array_api import on_device
-from sklearn_mlp.devices import exact_dtype_of, free_memory, home_of_samples, traits_of
-from sklearn_mlp.placement import resolve_dtype
-from sklearn_mlp.random_numbers import seeded_torch
-from sklearn_mlp.sparse import SparseRows
+from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
+from sklearn_mlp.data.sparse import SparseRows
+from sklearn_mlp.estimators.array_api import on_device
+from sklearn_mlp.machine import devices
+from sklearn_mlp.machine.devices import exact_dtype_of, free_memory, home_of_samples, traits_of
+from sklearn_mlp.machine.placement import resolve_dtype
+from sklearn_mlp.machine.random_numbers import seeded_torch
 
 MPS, XPU = torch.device("mps", 0), torch.device("xpu", 0)
 

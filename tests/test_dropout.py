@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from test_parity import make_task
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.dropout import Dropout, MaskSource
+from sklearn_mlp.network.dropout import Dropout, MaskSource
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -9,10 +9,10 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 
 from sklearn_mlp import TorchMLPRegressor
-from sklearn_mlp.engine import train
-from sklearn_mlp.engines import ROWS, choose_engine, reason_for_autograd, table
-from sklearn_mlp.network import MLP
-from sklearn_mlp.stackable import why_not_stacked
+from sklearn_mlp.many.planning import why_not_stacked
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.steps.choice import ROWS, choose_engine, reason_for_autograd, table
+from sklearn_mlp.training import native as train
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.devices import available_devices
+from sklearn_mlp.machine.devices import available_devices
 
 THEIRS = {TorchMLPClassifier: MLPClassifier, TorchMLPRegressor: MLPRegressor}
 

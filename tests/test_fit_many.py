@@ -16,9 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from test_parity import make_task
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
-from sklearn_mlp.fit_many import device_of_stack, prepare_together
-from sklearn_mlp.solver_choice import OWN_SOLVERS
-from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
+from sklearn_mlp.many.fits import device_of_stack, prepare_together
+from sklearn_mlp.many.planning import FitRequest, plan_stacks, why_not_stacked
+from sklearn_mlp.solvers.choice import OWN_SOLVERS
 
 RTOL = 1e-9
 

@@ -157,7 +157,8 @@ if __name__ == "__main__":
 
 def test_forked_while_another_thread_fits_and_within_a_fit():
     run("""
-from sklearn_mlp import TorchMLPClassifier, threads
+from sklearn_mlp import TorchMLPClassifier
+from sklearn_mlp.machine import threads
 
 stopping = threading.Event()
 

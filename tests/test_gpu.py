@@ -12,11 +12,11 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_mlp import BatchedGridSearchCV, TorchMLPClassifier, TorchMLPRegressor, fit_many
-from sklearn_mlp import batches as batches_module
-from sklearn_mlp import training_data as training_data_module
-from sklearn_mlp.devices import traits_of
-from sklearn_mlp.engine import graphs
-from sklearn_mlp.engine import train as train_module
+from sklearn_mlp.data import batches as batches_module
+from sklearn_mlp.data import samples as training_data_module
+from sklearn_mlp.machine.devices import traits_of
+from sklearn_mlp.training import graphs
+from sklearn_mlp.training import native as train_module
 
 pytestmark = [
     pytest.mark.gpu,

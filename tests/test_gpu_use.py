@@ -17,7 +17,7 @@ from sklearn import config_context
 from sklearn.model_selection import cross_val_score
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.devices import available_devices
+from sklearn_mlp.machine.devices import available_devices
 
 pytestmark = [
     pytest.mark.gpu,

@@ -15,10 +15,11 @@ from test_batches import CONFIG
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_mlp import TorchMLPClassifier
-from sklearn_mlp.engine import graphs, train
-from sklearn_mlp.network import MLP, ParameterVector
-from sklearn_mlp.solver_choice import OWN_SOLVERS, make_solver
-from sklearn_mlp.state import TrainingState
+from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.network.mlp import MLP, ParameterVector
+from sklearn_mlp.solvers.choice import OWN_SOLVERS, make_solver
+from sklearn_mlp.training import graphs
+from sklearn_mlp.training import native as train
 
 
 class NothingOfTheHost(TorchDispatchMode):

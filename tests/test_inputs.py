@@ -16,9 +16,9 @@ from sklearn.datasets import make_multilabel_classification
 from sklearn.exceptions import DataConversionWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from sklearn_mlp import backends
-from sklearn_mlp.inputs import as_tensor
-from sklearn_mlp.sparse import SparseRows
+from sklearn_mlp.data.inputs import as_tensor
+from sklearn_mlp.data.sparse import SparseRows
+from sklearn_mlp.estimators import backends
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -15,8 +15,8 @@ from sklearn_mlp import (
     cross_validate_batched,
     fit_many,
 )
-from sklearn_mlp.interrupts import interrupts_end_all
-from sklearn_mlp.monitor import EpochMonitor
+from sklearn_mlp.machine.interrupts import interrupts_end_all
+from sklearn_mlp.training.monitor import EpochMonitor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

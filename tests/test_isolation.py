@@ -16,17 +16,10 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from sklearn_mlp import (
-    BatchedGridSearchCV,
-    TorchMLPClassifier,
-    TorchMLPRegressor,
-    fit_many,
-    isolation,
-    random_numbers,
-    randomness,
-    threads,
-)
-from sklearn_mlp.isolation import isolated
+from sklearn_mlp import BatchedGridSearchCV, TorchMLPClassifier, TorchMLPRegressor, fit_many
+from sklearn_mlp.machine import isolation, random_numbers, threads
+from sklearn_mlp.machine.isolation import isolated
+from sklearn_mlp.training import randomness
 
 pytestmark = pytest.mark.filterwarnings(
     f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"

@@ -6,8 +6,9 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 
-from sklearn_mlp import TorchMLPClassifier, kernels, products
-from sklearn_mlp.activations import ACTIVATIONS
+from sklearn_mlp import TorchMLPClassifier
+from sklearn_mlp.machine import kernels, products
+from sklearn_mlp.network.activations import ACTIVATIONS
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))

@@ -10,13 +10,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.estimator_checks import check_estimator
 
 from sklearn_mlp import TorchMLPClassifier
-from sklearn_mlp.batches import Batch
-from sklearn_mlp.engine import general_step
-from sklearn_mlp.engine.autograd_step import AutogradStep
-from sklearn_mlp.engine.layers import FlatLayers
-from sklearn_mlp.engine.mixed_layers import MixedLayers
+from sklearn_mlp.data.batches import Batch
 from sklearn_mlp.losses import MulticlassLogLoss
-from sklearn_mlp.network import MLP, ParameterVector, draw_initial_weights
+from sklearn_mlp.network.mlp import MLP, ParameterVector, draw_initial_weights
+from sklearn_mlp.steps import general as general_step
+from sklearn_mlp.steps.autograd import AutogradStep
+from sklearn_mlp.steps.layers import FlatLayers
+from sklearn_mlp.steps.mixed_layers import MixedLayers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -14,8 +14,8 @@ from test_parity import make_task
 from torch import nn
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
-from sklearn_mlp.network import MLP
-from sklearn_mlp.stackable import why_not_stacked
+from sklearn_mlp.many.planning import why_not_stacked
+from sklearn_mlp.network.mlp import MLP
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

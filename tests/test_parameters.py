@@ -7,8 +7,8 @@ from dataclasses import MISSING, fields
 import pytest
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.config import TrainingConfig
-from sklearn_mlp.parameters import PARAMETERS
+from sklearn_mlp.contract.config import TrainingConfig
+from sklearn_mlp.estimators.parameters import PARAMETERS
 
 ESTIMATORS = [TorchMLPClassifier, TorchMLPRegressor]
 

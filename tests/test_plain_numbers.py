@@ -8,9 +8,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_mlp import TorchMLPClassifier
-from sklearn_mlp.parameters import PARAMETERS, constraints_of
-from sklearn_mlp.plain_numbers import plain_number, plain_parameters
-from sklearn_mlp.sklearn_internals import Interval
+from sklearn_mlp.estimators.parameters import PARAMETERS, constraints_of
+from sklearn_mlp.machine.plain_numbers import plain_number, plain_parameters
+from sklearn_mlp.machine.sklearn_internals import Interval
 
 X = np.random.default_rng(3).normal(size=(24, 3))
 Y = np.arange(24) % 2

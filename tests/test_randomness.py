@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sklearn_mlp import TorchMLPClassifier, fit_many
-from sklearn_mlp.random_numbers import is_seeding, may_draw, seeded_torch
+from sklearn_mlp.machine.random_numbers import is_seeding, may_draw, seeded_torch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -41,7 +41,7 @@ def never_seeded(monkeypatch):
         raise AssertionError("torch's global generator is touched")
 
     for name in ("_seed", "_set_state", "_get_state"):
-        monkeypatch.setattr(f"sklearn_mlp.random_numbers.{name}", refuse)
+        monkeypatch.setattr(f"sklearn_mlp.machine.random_numbers.{name}", refuse)
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,11 @@ from sklearn_mlp import (
     TorchMLPRegressor,
     losses,
 )
+from sklearn_mlp.contract.state import SavedTensor, owned
+from sklearn_mlp.data.targets import TargetCodec
+from sklearn_mlp.export.plain import PLAIN_CLASSES, plain, restored
 from sklearn_mlp.losses.base import Loss
 from sklearn_mlp.losses.errors import OutputError
-from sklearn_mlp.plain import PLAIN_CLASSES, plain, restored
-from sklearn_mlp.state import SavedTensor, owned
-from sklearn_mlp.targets import TargetCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

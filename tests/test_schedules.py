@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose
 from test_batches import CONFIG
 from torch.optim import lr_scheduler
 
-from sklearn_mlp.schedules import make_schedule
-from sklearn_mlp.state import TrainingState
+from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.training.schedules import make_schedule
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, make_scorer
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
-from sklearn_mlp.sklearn_internals import takes_sample_weight
+from sklearn_mlp.machine.sklearn_internals import takes_sample_weight
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

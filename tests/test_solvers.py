@@ -10,11 +10,11 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from test_batches import CONFIG
 
-from sklearn_mlp.config import DECOUPLED_SOLVERS
-from sklearn_mlp.network import MLP, ParameterVector, draw_initial_weights
-from sklearn_mlp.solver_choice import make_solver
-from sklearn_mlp.state import TrainingState
-from sklearn_mlp.torch_solvers import TORCH_SOLVERS
+from sklearn_mlp.contract.config import DECOUPLED_SOLVERS
+from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.network.mlp import MLP, ParameterVector, draw_initial_weights
+from sklearn_mlp.solvers.choice import make_solver
+from sklearn_mlp.solvers.torch_optim import TORCH_SOLVERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -7,12 +7,12 @@ from numpy.testing import assert_allclose
 from torch.nn import functional
 
 from sklearn_mlp import TorchMLPClassifier
-from sklearn_mlp.activations import ACTIVATIONS
-from sklearn_mlp.batches import Batch
-from sklearn_mlp.engine import general_step
-from sklearn_mlp.engine.layers import FlatLayers
+from sklearn_mlp.data.batches import Batch
 from sklearn_mlp.losses import BinaryLogLoss, MulticlassLogLoss, Poisson, SquaredError
-from sklearn_mlp.network import MLP, ParameterVector, draw_initial_weights
+from sklearn_mlp.network.activations import ACTIVATIONS
+from sklearn_mlp.network.mlp import MLP, ParameterVector, draw_initial_weights
+from sklearn_mlp.steps import general as general_step
+from sklearn_mlp.steps.layers import FlatLayers
 
 LOSSES = {
     "multiclass": MulticlassLogLoss(),

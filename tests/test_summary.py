@@ -7,8 +7,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_mlp.network import count_parameters
-from sklearn_mlp.summary import summarize_layers
+from sklearn_mlp.inspection.html import summarize_layers
+from sklearn_mlp.network.mlp import count_parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklearn_mlp import TorchMLPRegressor, kernels, threads
-from sklearn_mlp.threads import (
+from sklearn_mlp import TorchMLPRegressor
+from sklearn_mlp.machine import kernels, threads
+from sklearn_mlp.machine.threads import (
     THREADED_WORK,
     rebalance_threads,
     shared_threads,
@@ -212,5 +213,5 @@ def test_blas_has_its_threads_again_when_the_last_of_two_has_ended():
 def test_a_process_that_has_not_forked_is_taken_for_none():
     assert not threads._is_forked
     # pytest may itself be forked; a new process is not, whatever it imports first.
-    code = "import torch, sklearn_mlp.threads as t; assert not t._is_forked"
+    code = "import torch, sklearn_mlp.machine.threads as t; assert not t._is_forked"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=100)

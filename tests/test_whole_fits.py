@@ -12,7 +12,8 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 import sklearn_mlp
-from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, checkpoint, fit_many
+from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
+from sklearn_mlp.training import checkpoint
 
 PACKAGE = str(Path(sklearn_mlp.__file__).parent)
 

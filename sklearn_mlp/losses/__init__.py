@@ -17,7 +17,10 @@ clipping included, so that ``loss_curve_`` can be compared number by number.
 `custom`                a user's function, by autograd
 `labels`                class codes to values, outputs to probabilities, blocks of outputs
 `choice`                from the estimators' parameters to one of these
+`metrics`               the scores that early stopping watches
 ======================  ==========================================================================
+
+May import `machine`.
 """
 
 from sklearn_mlp.losses.base import Loss

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses.base import Loss
+from sklearn_mlp.machine.kernels import inference_mode
 
 # scikit-learn clips probabilities to [eps, 1 - eps] of float64 before it takes their logarithm.
 _EPSILON = torch.finfo(torch.float64).eps

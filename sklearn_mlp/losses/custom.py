@@ -8,10 +8,10 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses.base import Loss
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
-from sklearn_mlp.user_errors import blamed, says_nothing_of_its_origin
+from sklearn_mlp.machine.kernels import inference_mode
+from sklearn_mlp.machine.user_errors import blamed, says_nothing_of_its_origin
 
 
 @final

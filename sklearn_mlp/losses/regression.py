@@ -6,9 +6,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from sklearn_mlp.kernels import inference_mode
 from sklearn_mlp.losses.base import Loss
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
+from sklearn_mlp.machine.kernels import inference_mode
 
 # What a variance is never below, as in torch.nn.GaussianNLLLoss: the logarithm stays finite.
 _LEAST_VARIANCE = 1e-6

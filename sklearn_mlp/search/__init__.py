@@ -7,6 +7,14 @@
         StackingParallel.__call__        search/parallel.py which fits go together
           fit_and_score_stack            search/stack.py    in a process: preprocess, fit, score
             fit_stacked                  fit_many.py        one stack of networks
+
+`searches`  the searches, and `cross_validate_batched`
+`parallel`  which fits go together
+`stack`     what a process does with them: preprocess, fit, score
+`scoring`   scikit-learn's scorers, and its default one, faster
+`folds`     the candidates on their folds, and the samples of these
+
+May import all other rooms.
 """
 
 from sklearn_mlp.search.searches import (

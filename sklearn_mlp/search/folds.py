@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from sklearn_mlp.base import BaseTorchMLP
+from sklearn_mlp.estimators.base import BaseTorchMLP
 
 
 @dataclass

@@ -12,11 +12,15 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_mlp.fit_many import count_outputs
+from sklearn_mlp.machine.sklearn_internals import (
+    has_callbacks,
+    is_fit_and_score,
+    warn_of_other_search,
+)
+from sklearn_mlp.many.fits import count_outputs
+from sklearn_mlp.many.planning import FitRequest, plan_stacks, why_not_stacked
 from sklearn_mlp.search.folds import FoldFit
 from sklearn_mlp.search.stack import Settings, fit_and_score_stack, run_alone
-from sklearn_mlp.sklearn_internals import has_callbacks, is_fit_and_score, warn_of_other_search
-from sklearn_mlp.stackable import FitRequest, plan_stacks, why_not_stacked
 
 # Those arguments of scikit-learn's `_fit_and_score` in which the fits of a search differ.
 _OF_ONE_FIT = (

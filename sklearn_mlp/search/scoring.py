@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_mlp.base import BaseTorchMLP
-from sklearn_mlp.classifier import TorchMLPClassifier
-from sklearn_mlp.inputs import validate_samples
-from sklearn_mlp.isolation import isolated
-from sklearn_mlp.prediction import predict_in_chunks
-from sklearn_mlp.search.folds import FoldFit, FoldSamples
-from sklearn_mlp.sklearn_internals import (
+from sklearn_mlp.data.inputs import validate_samples
+from sklearn_mlp.estimators.base import BaseTorchMLP
+from sklearn_mlp.estimators.classifier import TorchMLPClassifier
+from sklearn_mlp.machine.isolation import isolated
+from sklearn_mlp.machine.sklearn_internals import (
     BaseScorer,
     MultimetricScorer,
     PassthroughScorer,
@@ -20,7 +18,9 @@ from sklearn_mlp.sklearn_internals import (
     score_estimator,
     scorers_of,
 )
-from sklearn_mlp.threads import shared_threads
+from sklearn_mlp.machine.threads import shared_threads
+from sklearn_mlp.search.folds import FoldFit, FoldSamples
+from sklearn_mlp.steps.prediction import predict_in_chunks
 
 
 class Scorer:

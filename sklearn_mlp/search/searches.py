@@ -8,17 +8,17 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_validate
 from sklearn.pipeline import Pipeline
 
-from sklearn_mlp.base import BaseTorchMLP
-from sklearn_mlp.interrupts import interrupts_end_all
-from sklearn_mlp.search.parallel import StackingParallel
-from sklearn_mlp.sklearn_internals import (
+from sklearn_mlp.estimators.base import BaseTorchMLP
+from sklearn_mlp.machine.interrupts import interrupts_end_all
+from sklearn_mlp.machine.sklearn_internals import (
     BaseSearchCV,
     constraints_of,
     validate_parameter_constraints,
     with_parallel,
     with_variable,
 )
-from sklearn_mlp.stackable import MAX_MEMORY
+from sklearn_mlp.many.planning import MAX_MEMORY
+from sklearn_mlp.search.parallel import StackingParallel
 
 
 class _StackingSearch(BaseSearchCV):

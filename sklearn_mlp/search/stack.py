@@ -11,11 +11,11 @@ from typing import Any
 from joblib.logger import short_format_time
 from sklearn.pipeline import Pipeline
 
-from sklearn_mlp.fit_many import Outcome, fit_stacked
-from sklearn_mlp.interrupts import interrupts_end_all
+from sklearn_mlp.machine.interrupts import interrupts_end_all
+from sklearn_mlp.machine.sklearn_internals import check_method_params, fit_and_score, safe_split
+from sklearn_mlp.many.fits import Outcome, fit_stacked
 from sklearn_mlp.search.folds import FoldFit, FoldSamples
 from sklearn_mlp.search.scoring import Scorer
-from sklearn_mlp.sklearn_internals import check_method_params, fit_and_score, safe_split
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,0 @@
-"""The native backend: the closed-form step and the loop around it."""

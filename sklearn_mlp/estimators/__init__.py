@@ -1,0 +1,23 @@
+"""scikit-learn's contract. A reader starts at `fit` in `classifier` or `regressor`.
+
+`classifier`          `TorchMLPClassifier`
+`regressor`           `TorchMLPRegressor`
+`base`                what they share: `_fit` from top to bottom
+`fitted`              what a fit leaves, and predictions
+`parameterized`       their parameters, set and read
+`parameters`          a row per parameter: what it may be, and in a stack
+`backends`            the backends by name
+`validation_set`      X_val, y_val, or a part held out
+`scorers`             a scorer asked while a network is trained
+`callbacks`           scikit-learn's callbacks
+`progress`            the bar of verbose='progress'
+`coefficients`        `coefs_` and `intercepts_`, which write through
+`written`             fitted attributes that the user writes
+`network_of_weights`  a network from weights written before any fit
+`hidden`              activations of hidden layers
+`hidden_features`     `HiddenFeatures`, which passes them on in a Pipeline
+`saved_state`         what an estimator is pickled by, and other versions'
+`array_api`           tensors in, tensors out
+
+May import `training`, `skorch_backend`, and what lies below them.
+"""

@@ -1,0 +1,412 @@
+"""What the classifier and the regressor share: the scikit-learn contract around a backend."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import Tags, check_random_state
+from torch import nn
+
+from sklearn_mlp.contract.config import TrainingConfig
+from sklearn_mlp.contract.fit import CheckedSamples, PreparedFit
+from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.data.inputs import (
+    exact_dtype,
+    features_of,
+    first_rows,
+    fitted_dtype,
+    on_host,
+    prediction_dtype,
+)
+from sklearn_mlp.data.samples import Metric, Samples, TrainingData, ValidationData
+from sklearn_mlp.data.target_checks import naming
+from sklearn_mlp.data.targets import TargetCodec
+from sklearn_mlp.estimators.backends import BACKENDS, check_backend
+from sklearn_mlp.estimators.callbacks import EpochTasks
+from sklearn_mlp.estimators.fitted import FittedNetwork
+from sklearn_mlp.estimators.network_of_weights import network_of_weights, untrained_attributes
+from sklearn_mlp.estimators.progress import epoch_bar
+from sklearn_mlp.estimators.scorers import Rescore
+from sklearn_mlp.estimators.validation_set import (
+    NO_VALIDATION_SET,
+    ValidationSet,
+    check_given,
+    check_some_weight,
+    check_sum_of_weights,
+    of_validation_set,
+    split_rows,
+)
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.machine.devices import resolve_device
+from sklearn_mlp.machine.isolation import isolated
+from sklearn_mlp.machine.kernels import recompute_attributes
+from sklearn_mlp.machine.placement import is_stochastic, resolve_batch_size, resolve_dtype
+from sklearn_mlp.machine.plain_numbers import plain_parameters
+from sklearn_mlp.machine.shared_memory import tensor_to_read
+from sklearn_mlp.machine.sklearn_internals import check_sample_weight, has_callbacks
+from sklearn_mlp.machine.threads import shared_threads
+from sklearn_mlp.network.alterations import may_write_to_inputs
+from sklearn_mlp.network.architecture import Architecture
+from sklearn_mlp.network.memory import less_to_fit, naming_device_memory, naming_memory
+from sklearn_mlp.network.mlp import count_parameters, own_memory
+from sklearn_mlp.network.module_parameters import module_parameters_of
+from sklearn_mlp.network.user_module import check_changed, check_numbers, dtype_to_go_on
+from sklearn_mlp.solvers.choice import check_solver
+from sklearn_mlp.steps.choice import choose_engine
+from sklearn_mlp.training.checkpoint import Checkpoint
+from sklearn_mlp.training.divergence import check_trained
+from sklearn_mlp.training.randomness import settled_training
+from sklearn_mlp.training.schedules import check_schedule
+
+
+class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
+    """Base of the estimators; use `TorchMLPClassifier` or `TorchMLPRegressor`.
+
+    A fit goes through `_fit` from top to bottom: check, encode, make the network, train it by the
+    backend, set the fitted attributes.
+    """
+
+    # What the two tasks differ in. ``codec`` is a `LabelCodec` or a `NumberCodec`.
+
+    @abstractmethod
+    def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
+        """Check what the user passed; the targets stay labels or numbers."""
+
+    @abstractmethod
+    def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> TargetCodec:
+        """Return what the targets of a first fit stand for."""
+
+    @abstractmethod
+    def _check_known(self, y: np.ndarray, codec: Any) -> None:
+        """Check that targets can be encoded by what was known before."""
+
+    @abstractmethod
+    def _encode_targets(
+        self, y: np.ndarray, weights: np.ndarray | None, codec: Any
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the targets as the losses take them, and what each counts."""
+
+    @abstractmethod
+    def _check_validation_targets(self, y: np.ndarray, codec: Any) -> None:
+        """Check that the targets of a validation set can be encoded, too."""
+
+    def _learned(self, codec: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fitted attributes that the checks of the samples have found."""
+        return {"_codec": codec, **features}
+
+    @abstractmethod
+    def _choose_loss(self, codec: Any) -> Loss:
+        """Return the loss for encoded targets."""
+
+    @abstractmethod
+    def _count_outputs(self, targets: np.ndarray, loss: Loss, codec: Any) -> int:
+        """Return the number of the network's outputs."""
+
+    @abstractmethod
+    def _stratify(self, targets: np.ndarray, codec: Any) -> np.ndarray | None:
+        """Return what the validation split is stratified by, if by anything."""
+
+    @abstractmethod
+    def _choose_metric(self, loss: Loss, codec: Any) -> Metric:
+        """Return the score that early stopping watches."""
+
+    # Fitting.
+
+    @naming_device_memory(less_to_fit)
+    @isolated
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_set: ValidationSet = NO_VALIDATION_SET,
+        *,
+        incremental: bool,
+        codec: TargetCodec | None = None,
+    ) -> Self:
+        """Fit, or with ``incremental`` go on for one epoch; ``codec`` is as in `_check_fit`.
+
+        The estimator stays as it was up to `_finish`, which sets all attributes at once; only a
+        network that training goes on with changes before, and is put back if the fit fails.
+        """
+        checked = self._check_fit(
+            X, y, sample_weight, validation_set, incremental=incremental, codec=codec
+        )
+        earlier = None if checked.is_first else Checkpoint(self.module_, self._state)
+        prepared = None
+        try:
+            prepared = self._prepare(checked, incremental=incremental)
+            tasks = self._begin_tasks(X, sample_weight, checked, prepared)
+            if any(task.is_interrupted for task in tasks):
+                prepared.state.n_iter = 0
+            else:
+                with epoch_bar(type(self).__name__, prepared.config, prepared.state) as bars:
+                    self._train(prepared.observed_by(*tasks, *bars))
+            self._finish(prepared)
+        except BaseException:
+            if earlier is not None and self._state is earlier.state:
+                earlier.restore(has_begun=prepared is not None)
+            raise
+        for task in tasks:
+            task.fit_ended()
+        return self
+
+    def _begin_tasks(
+        self, X: Any, sample_weight: Any, checked: CheckedSamples, prepared: PreparedFit
+    ) -> list[EpochTasks]:
+        """Tell scikit-learn's callbacks that training begins; return who tells them the rest."""
+        if not has_callbacks(self):
+            return []
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        arguments = {"X": X, "y": checked.samples.y, "metadata": metadata}
+        reconstruct = partial(self._reconstruction_attributes, prepared)
+        max_epochs = 1 if prepared.config.incremental else self.max_iter
+        return [EpochTasks(self, max_epochs, arguments, reconstruct)]
+
+    def _check_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_set: ValidationSet = NO_VALIDATION_SET,
+        *,
+        incremental: bool,
+        codec: TargetCodec | None = None,
+    ) -> CheckedSamples:
+        """Check parameters and samples; encode the targets.
+
+        What is learned on the way is returned: none of it may stay if the fit fails later on.
+        ``codec`` is what the user has said of the targets, if a first fit is not to read them.
+        """
+        self._check_settings()
+        is_watched = check_given(*validation_set)
+        if incremental and self.early_stopping and not is_watched:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True without a validation set; "
+                "pass X_val and y_val"
+            )
+        is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
+        # scikit-learn's checks write the features onto what they are given.
+        double = self._double()
+        X, y = double._validate_data(X, y, reset=is_first)
+        weights = self._validate_weights(sample_weight, X)
+        if is_first and codec is None:
+            codec = self._read_codec(y, weights)
+        else:
+            codec = codec or self._codec
+            self._check_known(y, codec)
+        samples = Samples(X, y, *self._encode_targets(y, weights, codec))
+        watched = None
+        if is_watched:
+            n_columns = samples.targets.shape[1]
+            watched = double._check_validation_set(*validation_set, codec, n_columns)
+        features = features_of(double)
+        return CheckedSamples(samples, watched, fitted_dtype(X), is_first, codec, features)
+
+    def _check_settings(self) -> None:
+        """Check what the parameters ask for together, and of this machine."""
+        Architecture.of(vars(self), module_parameters_of(self))
+        resolve_device(self.device)
+        check_backend(self.backend, self.solver, self.backend_params)
+        parameters = self._plain_parameters()
+        check_solver(parameters)
+        check_schedule(parameters)
+
+    def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
+        """Make the network, or go on with the one there is, and all else that a backend needs."""
+        X, targets = checked.X, checked.targets
+        architecture = Architecture.of(vars(self), module_parameters_of(self))
+        loss = self._choose_loss(checked.codec)
+        n_outputs = self._count_outputs(targets, loss, checked.codec)
+        device = resolve_device(self.device)
+        batch_size = resolve_batch_size(self.batch_size, X.shape[0])
+        random_state = _own_random_state(self.random_state)
+        network: nn.Module
+        if checked.is_first:
+            dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
+            samples = first_rows(X, dtype, device)
+            network = architecture.build(samples, n_outputs, random_state)
+            state = TrainingState()
+            fit_dtype = checked.dtype
+        else:
+            network, state = self.module_, replace(self._state.own())
+            fit_dtype = self._fit_dtype
+            self._check_same_outputs(n_outputs, loss)
+            check_numbers(network, "module_")
+            if self.dtype == "auto":
+                dtype = dtype_to_go_on(network, self.dtype_)
+            else:
+                dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
+            architecture.go_on(network, self._architecture)
+            samples = first_rows(X, dtype, device)
+
+        network.to(device=device, dtype=dtype)
+        if not checked.is_first or callable(self.weight_init):
+            # Either is given the layers to do with as it likes.
+            check_changed(network, samples, n_outputs)
+        learned = self._learned(checked.codec, checked.features)
+        view = self._view(network, loss, fit_dtype, n_outputs, learned)
+        data = self._training_data(checked, view, random_state)
+        is_clipping = is_stochastic(self.solver)
+        config = TrainingConfig.of(
+            self._plain_parameters(),
+            batch_size=resolve_batch_size(self.batch_size, data.n_train, warn=is_clipping),
+            incremental=incremental,
+            loss=loss,
+            random_state=random_state,
+            codec=checked.codec,
+            engine=choose_engine(network, self.backend),
+            n_outputs=n_outputs,
+        )
+        prepared = PreparedFit(network, data, config, state, fit_dtype, architecture, learned)
+        if data.validation is not None and data.validation.rescore is not None:
+            data.validation.rescore.fitted_now = partial(self._as_of, prepared)
+        return prepared
+
+    def _train(self, prepared: PreparedFit) -> None:
+        """Hand everything to the backend."""
+        network, data, config, state = prepared.for_backend
+        samples = config.batch_size if config.is_stochastic else data.n_train
+        settled = settled_training(network, state, config.random_state)
+        asked = naming_memory(self.hidden_layer_sizes, config.batch_size)
+        with asked, shared_threads(count_parameters(network) * samples), settled:
+            BACKENDS[self.backend]([prepared])
+
+    def _finish(self, prepared: PreparedFit) -> None:
+        """Check what training has left, and set the fitted attributes."""
+        network = prepared.network
+        check_trained(network, prepared.state, self._plain_parameters())
+        if prepared.config.engine != "closed_form":
+            recompute_attributes(network.eval())
+        own_memory(network)
+        self._set_fitted(prepared)
+
+    def _check_validation_set(
+        self, X: Any, y: Any, sample_weight: Any, codec: TargetCodec, n_columns: int
+    ) -> Samples:
+        """Check what the user passed to be watched on."""
+        with of_validation_set():
+            X, y = self._validate_data(X, y, reset=False)
+            weights = self._validate_weights(sample_weight, X)
+            self._check_validation_targets(y, codec)
+            targets, weights = self._encode_targets(y, weights, codec)
+            check_some_weight(weights, "to be scored")
+            if targets.shape[1] != n_columns:
+                raise ValueError(
+                    f"y has {targets.shape[1]} columns, but y of training {n_columns}."
+                )
+            return Samples(X, y, targets, weights)
+
+    def _training_data(
+        self,
+        checked: CheckedSamples,
+        view: Self,
+        random_state: np.random.RandomState,
+    ) -> TrainingData:
+        """Bring everything onto the device, with a part held out if early stopping wants one."""
+        samples, watched, rows = checked.samples, checked.watched, None
+        if watched is None and self.early_stopping and is_stochastic(self.solver):
+            stratify = self._stratify(samples.targets, checked.codec)
+            n_samples = samples.X.shape[0]
+            rows, held_out = split_rows(
+                n_samples, self.validation_fraction, stratify, random_state
+            )
+            watched = samples.take(held_out)
+            check_some_weight(watched.sample_weight, "held out for validation")
+            if samples.sample_weight is not None:
+                check_some_weight(samples.sample_weight[rows], "to train on")
+        inputs, targets = samples.tensors(view.dtype_, view.device_, view._loss)
+        origin = "of X_val and y_val" if rows is None else "that early_stopping holds out"
+        validation = None if watched is None else self._validation_data(watched, view, origin)
+        return TrainingData(
+            inputs,
+            targets,
+            samples.sample_weight,
+            rows,
+            validation,
+            is_copied=may_write_to_inputs(view.module_),
+        )
+
+    def _validation_data(self, watched: Samples, view: Self, origin: str) -> ValidationData:
+        """Prepare what the network is watched on, by what ``scoring`` names."""
+        with of_validation_set():
+            inputs, targets = watched.tensors(view.dtype_, view.device_, view._loss)
+        weights = watched.sample_weight
+        metric, rescore = self._choose_metric(view._loss, view._codec), None
+        if self.scoring not in (None, "loss"):
+            rescore = Rescore(self, self.scoring, watched.X, watched.y, weights, origin)
+        return ValidationData(
+            inputs,
+            targets.cpu(),
+            None if weights is None else tensor_to_read(weights),
+            exact_dtype(prediction_dtype(watched.X, view._fit_dtype)),
+            None if self.scoring == "loss" else metric,
+            rescore,
+        )
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """Return the parameters with numbers as Python's own, whatever numbers the user set."""
+        return plain_parameters(self._own_parameters(), self._own_constraints)
+
+    def _validate_weights(self, sample_weight: Any, X: Any) -> np.ndarray | None:
+        """Check the sample weights; return them as float64."""
+        if sample_weight is None:
+            return None
+        given = on_host(sample_weight, "sample_weight")
+        # Only the number of samples is read off the stand-in for X.
+        like = np.broadcast_to(0.0, (X.shape[0], 1))
+        with naming("sample_weight"):
+            weights = check_sample_weight(given, like, dtype=np.float64)
+        check_sum_of_weights(weights)
+        # To float32's rounding too, weights of 1 are no weights.
+        return None if (weights == 1).all() else weights
+
+    def _check_same_outputs(self, n_outputs: int, loss: Loss) -> None:
+        """Check that a network to go on with still has the outputs that the targets ask for."""
+        if loss.out_activation != self._loss.out_activation:
+            raise ValueError(
+                f"the loss asks for the output activation {loss.out_activation!r}, but the "
+                f"network was fitted with {self._loss.out_activation!r}; set warm_start=False "
+                "and call fit to begin anew."
+            )
+        if self.n_outputs_ != n_outputs:
+            raise ValueError(
+                f"y has {n_outputs} outputs, but the network was fitted with {self.n_outputs_}."
+            )
+
+    def _attributes_of_weights(
+        self, weights: list[np.ndarray], biases: list[np.ndarray], codec: TargetCodec
+    ) -> dict[str, Any]:
+        loss = self._choose_loss(codec)
+        network = network_of_weights(self, weights, biases, codec)
+        return {
+            **self._learned(codec, {"n_features_in_": len(weights[0])}),
+            **untrained_attributes(self, network, loss, np.result_type(*weights)),
+        }
+
+    def _check_solver(self) -> bool:
+        """Make `partial_fit` unavailable where the solver cannot go on from where it was."""
+        if not is_stochastic(self.solver):
+            raise AttributeError(
+                "partial_fit is only available for stochastic"
+                f" optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _own_random_state(random_state: Any) -> np.random.RandomState:
+    """Return the generator that a fit draws from.
+
+    Where scikit-learn takes NumPy's global generator for None, this takes a fresh one: a fit
+    neither reads nor changes any global state.
+    """
+    return np.random.RandomState() if random_state is None else check_random_state(random_state)

@@ -1,0 +1,10 @@
+"""The skorch backend, the only room that imports skorch.
+
+`train`          the backend, and its nets
+`data`           data sets and iterators for skorch
+`adapters`       our losses and solvers as a criterion and an optimizer
+`trained_parts`  what is trained where callbacks freeze parts
+`parameters`     skorch's names for what the estimators have; no skorch
+
+May import `training`, and what lies below it.
+"""

@@ -1,0 +1,238 @@
+"""The quasi-Newton solver: SciPy's L-BFGS-B on a loss and gradient from torch."""
+
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import scipy.optimize
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor, nn
+
+from sklearn_mlp.contract.config import TrainingConfig
+from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.data.batches import Batch
+from sklearn_mlp.data.samples import Rescorer, TrainingData
+from sklearn_mlp.data.sparse import SparseBatch, SparseRows
+from sklearn_mlp.machine.interrupts import end_training
+from sklearn_mlp.machine.sklearn_internals import check_optimize_result
+from sklearn_mlp.machine.threads import single_blas
+from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.steps.base import Step
+from sklearn_mlp.training.divergence import warn_of_loss
+from sklearn_mlp.training.validator import Validator
+
+# The samples go through in chunks of at most so many numbers per layer, which bounds the memory
+# for activations and keeps a chunk's in the cache.
+_CHUNK_SIZE = 1 << 21
+
+
+def run_lbfgs(
+    step: Step,
+    parameters: ParameterVector,
+    gradient: ParameterVector,
+    data: TrainingData,
+    config: TrainingConfig,
+    state: TrainingState,
+    network: nn.Module,
+) -> None:
+    """Minimise the loss over all samples at once.
+
+    Parameters
+    ----------
+    step : Step
+        Computes gradients.
+    parameters, gradient : ParameterVector
+        The former is left at the minimum.
+    data, config, state
+        As a backend gets them; ``state`` records an epoch per iteration.
+    network : Module
+        Whose parameters they are.
+    """
+    objective = _Objective(step, parameters, gradient, data, config.alpha)
+    validate = None
+    if data.validation is not None:
+        validate = Validator(network, data.validation, config.loss)
+    rescore = None if data.validation is None else data.validation.rescore
+    record = _IterationRecord(parameters, config, state, validate, rescore)
+    start = parameters.values.cpu().double().numpy()
+    options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
+    try:
+        with single_blas():
+            result = scipy.optimize.minimize(
+                objective, start, method="L-BFGS-B", jac=True, callback=record, options=options
+            )
+    except KeyboardInterrupt as interrupt:
+        end_training(interrupt)
+        _assign(parameters.values, record.best)
+        return
+    if record.is_stopped:
+        state.n_iter = result.nit
+    else:
+        state.n_iter = check_optimize_result("lbfgs", result, config.max_iter)
+    state.is_converged = result.status == 0
+    state.loss = float(result.fun)
+    if not state.n_iter:
+        warn_of_loss(state.loss)
+    _assign(parameters.values, result.x)
+
+
+class _Objective:
+    """The loss over all samples and its gradient, as functions of one float64 vector."""
+
+    def __init__(
+        self,
+        step: Step,
+        parameters: ParameterVector,
+        gradient: ParameterVector,
+        data: TrainingData,
+        alpha: float,
+    ) -> None:
+        self._step = step
+        self._parameters = parameters
+        self._gradient = gradient
+        self._data = data
+        # As in mini-batches: torch refuses what is beyond the type's range.
+        self._alpha = min(alpha, torch.finfo(parameters.values.dtype).max ** 0.75)
+        n_samples = len(data.inputs)
+        widest = step.widest
+        if isinstance(data.inputs, SparseRows):
+            widest = max(widest, data.inputs.shape[1])
+        self._chunk = max(1, min(n_samples, _CHUNK_SIZE // widest))
+        self._weight_sum = float(n_samples)
+        self._shares: Tensor | None = None
+        if data.sample_weight is not None:
+            self._weight_sum = float(data.sample_weight.sum())
+            shares = torch.from_numpy(data.sample_weight / self._weight_sum)
+            self._shares = shares.to(data.targets.device, parameters.values.dtype)
+
+    def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss and its gradient at a parameter vector."""
+        with self._step.quiet():
+            return self._evaluate(vector)
+
+    def _evaluate(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """Add up loss and gradient over chunks of the samples, and the penalty's."""
+        parameters, gradient = self._parameters, self._gradient
+        _assign(parameters.values, vector)
+        n_samples = len(self._data.inputs)
+        loss = torch.zeros((), dtype=torch.float64, device="cpu")
+        for start in range(0, n_samples, self._chunk):
+            batch = self._batch(start, min(start + self._chunk, n_samples))
+            logits = self._logits_for(batch.size)
+            self._step.gradient(batch, logits, is_first=start == 0)
+            losses = self._step.loss.per_sample(logits, batch.targets)
+            if batch.shares is not None:
+                losses = losses * batch.shares * self._weight_sum
+            loss += losses.sum().cpu()
+        weights = parameters.flat_weights
+        gradient.flat_weights.add_(weights, alpha=self._alpha / self._weight_sum)
+        square = torch.dot(weights, weights).item()
+        total = (loss.item() + 0.5 * self._alpha * square) / self._weight_sum
+        return total, gradient.values.cpu().double().numpy()
+
+    def _batch(self, start: int, stop: int) -> Batch:
+        """Return a chunk of the samples as a batch that counts within the whole."""
+        inputs, targets = self._data.inputs, self._data.targets[start:stop]
+        rows = slice(start, stop)
+        samples = inputs.batch(rows) if isinstance(inputs, SparseRows) else inputs[rows]
+        if not isinstance(samples, SparseBatch):
+            samples = samples.to(targets.device, copy=self._data.is_copied)
+        return Batch(
+            samples,
+            samples.t(),
+            targets.t(),
+            stop - start,
+            None if self._shares is None else self._shares[rows],
+            self._weight_sum,
+        )
+
+    def _logits_for(self, size: int) -> Tensor:
+        return self._parameters.values.new_empty((self._step.n_outputs, size))
+
+
+class _IterationRecord:
+    """SciPy's callback: the history, what ``verbose`` prints, and the last point reached."""
+
+    def __init__(
+        self,
+        parameters: ParameterVector,
+        config: TrainingConfig,
+        state: TrainingState,
+        validate: Callable[[], tuple[float, float]] | None,
+        rescore: Rescorer | None,
+    ) -> None:
+        self._points = {0: parameters.values.cpu().double().numpy().copy()}
+        self.is_stopped = False
+        self._values = parameters.values
+        self._validate = validate
+        self._rescore = rescore
+        self._config = config
+        self._state = state
+        self._began = self._iteration_began = time.perf_counter()
+        state.n_iter = 0
+        state.is_converged = False
+
+    def __call__(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
+        """Take note of one iteration."""
+        point = intermediate_result.x.copy()
+        self._points[self._state.n_iter + 1] = point
+        loss = float(intermediate_result.fun)
+        if self._config.is_printing:
+            print(f"Iteration {self._state.n_iter + 1}, loss = {loss:.8f}")
+        self._record(loss, point)
+        self._points.pop(self._state.n_iter - 1, None)
+        max_time = self._config.max_time
+        if max_time is not None and time.perf_counter() - self._began >= max_time:
+            warnings.warn(
+                f"lbfgs: Maximum time (max_time={max_time} s) reached and the optimization "
+                "hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=1,  # not from SciPy, which calls this
+            )
+            self.is_stopped = True
+        for observer in self._config.observers:
+            # The last iteration is known only afterwards.
+            self.is_stopped |= observer.epoch_ended(is_last=self._is_at_limit())
+        if self.is_stopped:
+            # SciPy takes it from here.
+            raise StopIteration
+
+    @property
+    def best(self) -> np.ndarray:
+        """The point of the last iteration that was recorded, whenever an interrupt comes."""
+        return self._points[self._state.n_iter]
+
+    def _is_at_limit(self) -> bool:
+        return self.is_stopped or self._state.n_iter == self._config.max_iter
+
+    def _record(self, loss: float, point: np.ndarray) -> None:
+        """Append the iteration to the history."""
+        validation_loss = score = np.nan
+        if self._validate is not None or self._config.observers:
+            # SciPy may have evaluated another point last; it sets the next one itself.
+            _assign(self._values, point)
+        if self._rescore is not None:
+            self._rescore.state = self._state.preview(self._row(loss, score, score))
+        if self._validate is not None:
+            validation_loss, score = self._validate()
+        row = self._row(loss, validation_loss, score)
+        self._state.epoch_recorded(row)
+        self._iteration_began += row["seconds"]
+
+    def _row(self, loss: float, validation_loss: float, score: float) -> dict[str, float]:
+        """Return an iteration's row of the history, as of now."""
+        return {
+            "loss": loss,
+            "validation_loss": validation_loss,
+            "validation_score": score,
+            "learning_rate": np.nan,
+            "seconds": time.perf_counter() - self._iteration_began,
+        }
+
+
+def _assign(values: Tensor, vector: np.ndarray) -> None:
+    """Copy a float64 vector into the parameters."""
+    with torch.no_grad():
+        values.copy_(torch.from_numpy(vector))

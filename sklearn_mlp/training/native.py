@@ -1,0 +1,176 @@
+"""The native backend: trains a network in closed form, or by autograd where that is not enough."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Any, final
+
+from torch import nn
+
+from sklearn_mlp.contract.config import TrainingConfig
+from sklearn_mlp.contract.fit import PreparedFit
+from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.data.batches import Batches
+from sklearn_mlp.data.samples import TrainingData
+from sklearn_mlp.data.sparse import SparseRows
+from sklearn_mlp.network.mlp import MLP, ParameterVector
+from sklearn_mlp.network.normalization import settle_statistics
+from sklearn_mlp.solvers.averaging import make_average
+from sklearn_mlp.solvers.choice import make_solver
+from sklearn_mlp.steps.autograd import AutogradStep
+from sklearn_mlp.steps.base import Step
+from sklearn_mlp.steps.closed_form import ClosedFormStep
+from sklearn_mlp.steps.general import HiddenForm, make_step
+from sklearn_mlp.steps.layers import FlatLayers, Layers, SparseInputLayers
+from sklearn_mlp.steps.mixed_layers import MixedLayers
+from sklearn_mlp.training.carried_memory import go_on_with
+from sklearn_mlp.training.graphs import EpochGraph, can_capture
+from sklearn_mlp.training.lbfgs import run_lbfgs
+from sklearn_mlp.training.loop import EpochLoss, Run, run_epochs, take_steps
+from sklearn_mlp.training.monitor import EpochMonitor
+from sklearn_mlp.training.sparse_order import input_major
+from sklearn_mlp.training.stack import train_stack
+
+BackendFit = tuple[nn.Module, TrainingData, TrainingConfig, TrainingState]
+
+
+def train(fits: Sequence[PreparedFit]) -> None:
+    """Train one network in place, or those of many fits as one: their `stack_key` is the same.
+
+    The order of calls, from here to the line that changes a weight::
+
+        train
+          run_epochs                     loop.py      until the monitor says stop
+            Run.epoch                    loop.py      an epoch
+              take_steps                 loop.py      batches (on CUDA: graphs.py), each with
+                ClosedFormStep.gradient  closed_form.py  forward, loss gradient, backward
+                  FlatLayers.*           layers.py    the products
+                AutogradStep.gradient    autograd_step.py  instead, for engine="autograd"
+                Solver.update            solvers.py   the weights change here
+              EpochMonitor.epoch_ended   monitor.py   records, stopping, best weights
+          run_lbfgs                      lbfgs.py     instead of run_epochs, for solver="lbfgs"
+          train_stack                    stacked_train.py  instead of all that, for many fits
+
+    Parameters
+    ----------
+    fits : sequence of PreparedFit
+        Networks with the weights to start from, on the device and in the type to train in, and
+        their samples, settings and states, which are brought up to date.
+    """
+    if len(fits) > 1:
+        train_stack(fits)
+    else:
+        _train_one(*fits[0].for_backend)
+        fits[0].state.trainer = None
+
+
+def _train_one(
+    network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
+) -> None:
+    """Train a single network; ``config.engine`` says by which step."""
+    is_autograd = config.engine == "autograd"
+    # A mask on sparse samples would be as large as dense ones.
+    is_masked = isinstance(network, MLP) and network.input_dropout > 0
+    is_dense = is_autograd or is_masked or config.is_mixed
+    if is_dense and isinstance(data.inputs, SparseRows):
+        data = replace(data, inputs=data.inputs.made_dense())
+    is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
+    parameters = ParameterVector.of(network, is_input_major=is_sparse)
+    go_on_with(state, parameters.layout)
+    gradient = parameters.empty_like()
+    with ExitStack() as stack:
+        step: Step
+        if is_autograd:
+            step = AutogradStep(
+                network,
+                parameters,
+                gradient,
+                config.loss,
+                config.n_outputs,
+                is_mixed=config.is_mixed,
+                is_compiled=config.compile,
+            )
+            stack.enter_context(step)
+        else:
+            step = _closed_form(network, parameters, gradient, config, is_sparse=is_sparse)
+        if not config.is_stochastic:
+            run_lbfgs(step, parameters, gradient, data, config, state, network)
+            if is_autograd:
+                settle_statistics(network, data.inputs, data.targets.device)
+            return
+        stack.enter_context(input_major(state, parameters.layout))
+        stack.enter_context(step.quiet())
+        run_epochs(SingleRun((network, data, config, state), step, parameters, gradient))
+
+
+def _closed_form(
+    network: nn.Module,
+    parameters: ParameterVector,
+    gradient: ParameterVector,
+    config: TrainingConfig,
+    *,
+    is_sparse: bool,
+) -> ClosedFormStep[Any]:
+    """Return the step of a network whose gradients are written out."""
+    assert isinstance(network, MLP)
+    layers_type: Callable[..., Layers] = SparseInputLayers if is_sparse else FlatLayers
+    if config.is_mixed:
+        layers_type = MixedLayers
+    layers = layers_type(parameters, gradient, config.batch_size)
+    return make_step(layers, HiddenForm.of(network), config.loss)
+
+
+@final
+class SingleRun(Run):
+    """One network, whose parameters are one vector.
+
+    Parameters
+    ----------
+    fit : tuple
+        What a backend gets; the samples dense where the step wants them to be.
+    step : Step
+        Computes its gradients.
+    parameters, gradient : ParameterVector
+        Its parameters, and where the step writes their gradients.
+    """
+
+    def __init__(
+        self,
+        fit: BackendFit,
+        step: Step,
+        parameters: ParameterVector,
+        gradient: ParameterVector,
+    ) -> None:
+        network, data, config, state = fit
+        average = make_average(parameters.memory, config, state)
+        self._solver = make_solver(parameters, gradient, config, state, average)
+        self.batches = Batches(
+            data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
+        )
+        self.monitors = [
+            EpochMonitor(
+                config, state, network, parameters.memory, data.validation, average=average
+            )
+        ]
+        self.epoch_loss = EpochLoss(
+            parameters, step.n_outputs, self.batches, [config.penalty], [step.loss]
+        )
+        parts = (step, self._solver, self.batches, self.epoch_loss)
+        device = parameters.values.device
+        is_graph = step.can_be_recorded and can_capture(self.batches, self._solver, device)
+        self._take_steps = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)
+
+    def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
+        """Take the steps of one epoch, or replay them where they were recorded."""
+        self._take_steps(rates[0])
+
+    def evaluate(self) -> None:
+        """Leave it to the monitor."""
+
+    def drop(self, finished: Sequence[int]) -> None:
+        """End the run."""
+        for monitor in self.monitors:
+            monitor.restore_best()
+        self.monitors = []
+        self._solver.remember()

@@ -1,0 +1,58 @@
+"""What validation sets say of k networks at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sklearn_mlp.data.samples import ValidationData
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.steps.closed_form import ClosedFormStep
+from sklearn_mlp.steps.prediction import chunk_rows
+from sklearn_mlp.training.validator import evaluate
+
+
+class StackedValidator:
+    """Evaluates k networks on the validation sets of their streams.
+
+    Parameters
+    ----------
+    step : ClosedFormStep
+        Runs the networks forward, without dropout.
+    validations : sequence of (ValidationData, int)
+        A validation set, all of one size, and how many neighbours share it, for each stream.
+    losses : sequence of Loss
+        Those of each stream's networks.
+    """
+
+    def __init__(
+        self,
+        step: ClosedFormStep[Any],
+        validations: Sequence[tuple[ValidationData, int]],
+        losses: Sequence[Loss],
+    ) -> None:
+        self._step = step
+        self._losses = losses
+        self._validations = validations
+        self._inputs: list[Any] = [validation.inputs for validation, _ in validations]
+
+    def evaluate(self) -> list[tuple[float, float]]:
+        """Return loss and score of each network; NaN for a score that a scorer has to find."""
+        logits, first, results = self._logits(), 0, []
+        for loss, (validation, count) in zip(self._losses, self._validations, strict=True):
+            results += evaluate(logits[first : first + count], validation, loss)
+            first += count
+        return results
+
+    def _logits(self) -> Tensor:
+        """Return the logits, (k, n_outputs, n_samples), on the CPU."""
+        layers, chunks = self._step.layers, []
+        device = layers.like.device
+        size = chunk_rows(self._inputs[0], device)
+        for start in range(0, len(self._inputs[0]), size):
+            inputs = [part[start : start + size].to(device).t() for part in self._inputs]
+            n = inputs[0].shape[1]
+            out = layers.new_buffer(layers.n_outputs, n)
+            chunks.append(self._step.forward(inputs, n, out).cpu())
+        return chunks[0] if len(chunks) == 1 else torch.cat(chunks, 2)
