@@ -6,7 +6,7 @@
       BaseSearchCV.fit                   scikit-learn       candidates, folds, cv_results_, refit
         StackingParallel.__call__        search/parallel.py which fits go together
           fit_and_score_stack            search/stack.py    in a process: preprocess, fit, score
-            fit_stacked                  fit_many.py        one stack of networks
+            fit_stacked                  many/fits.py        one stack of networks
 
 `searches`  the searches, and `cross_validate_batched`
 `parallel`  which fits go together

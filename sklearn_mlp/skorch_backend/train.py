@@ -1,6 +1,6 @@
 """The skorch backend: trains a network in skorch's own loop.
 
-skorch is imported here and in skorch_data.py only.
+skorch is imported here and in skorch_backend/data.py only.
 The samples' order, the update, the schedules and the stopping are those of the native backend,
 and so are the numbers; forward and backward are autograd's, and the loop with its callbacks is
 skorch's.
@@ -58,10 +58,10 @@ def train(
               fit_loop                   skorch       an epoch
                 train_step               skorch       a batch of `EpochBatches`
                   _Net.get_loss          here         forward and backward by autograd
-                  SolverOptimizer.step   autograd.py  hands over to
-                    Solver.update        solvers.py   the weights change here
+                  SolverOptimizer.step   adapters.py  hands over to
+                    Solver.update        solvers/base.py  the weights change here
                 _Net.on_epoch_end        here
-                  EpochMonitor.epoch_ended  monitor.py  records, stopping, best weights
+                  EpochMonitor.epoch_ended  training/monitor.py  records, stopping, best weights
 
     Parameters
     ----------

@@ -41,16 +41,16 @@ def train(fits: Sequence[PreparedFit]) -> None:
     The order of calls, from here to the line that changes a weight::
 
         train
-          run_epochs                     loop.py      until the monitor says stop
-            Run.epoch                    loop.py      an epoch
-              take_steps                 loop.py      batches (on CUDA: graphs.py), each with
-                ClosedFormStep.gradient  closed_form.py  forward, loss gradient, backward
-                  FlatLayers.*           layers.py    the products
-                AutogradStep.gradient    autograd_step.py  instead, for engine="autograd"
-                Solver.update            solvers.py   the weights change here
-              EpochMonitor.epoch_ended   monitor.py   records, stopping, best weights
-          run_lbfgs                      lbfgs.py     instead of run_epochs, for solver="lbfgs"
-          train_stack                    stacked_train.py  instead of all that, for many fits
+          run_epochs                     loop.py               until the monitor says stop
+            Run.epoch                    loop.py               an epoch
+              take_steps                 loop.py               batches (on CUDA: graphs.py), with
+                ClosedFormStep.gradient  steps/closed_form.py  forward, loss gradient, backward
+                  FlatLayers.*           steps/layers.py       the products
+                AutogradStep.gradient    steps/autograd.py     instead, for engine="autograd"
+                Solver.update            solvers/base.py       the weights change here
+              EpochMonitor.epoch_ended   monitor.py            records, stopping, best weights
+          run_lbfgs                      lbfgs.py              instead, for solver="lbfgs"
+          train_stack                    stack.py              instead, for many fits
 
     Parameters
     ----------

@@ -95,14 +95,14 @@ def train_stack(fits: Sequence[PreparedFit]) -> None:
     own solver's numbers, its own rule of stopping. The order of calls::
 
         train_stack
-          run_epochs                       loop.py             as for one network
-            Run.epoch                      loop.py
-              take_steps                   loop.py
-                ClosedFormStep.gradient    closed_form.py
-                  StackedLayers.*          stacked_layers.py   the products, of all networks
-                StackedSolver.update       stacked_solvers.py  the weights change here
-              EpochMonitor.epoch_ended     monitor.py          for each network
-            Stack.drop                     here, those that have stopped
+          run_epochs                     loop.py                  as for one network
+            Run.epoch                    loop.py
+              take_steps                 loop.py
+                ClosedFormStep.gradient  steps/closed_form.py
+                  StackedLayers.*        steps/stacked_layers.py  the products, of all networks
+                StackedSolver.update     solvers/stacked.py       the weights change here
+              EpochMonitor.epoch_ended   monitor.py               for each network
+            Stack.drop                   here, those that have stopped
 
     Parameters
     ----------
