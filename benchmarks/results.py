@@ -94,7 +94,10 @@ class Results:
             "quick": self.quick,
             "measurements": rows,
         }
-        (folder / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+        # Whoever is cut short while writing leaves the file as it was.
+        whole = folder / "results.json.part"
+        whole.write_text(json.dumps(content, indent=1) + "\n")
+        whole.replace(folder / "results.json")
         machine = {key: value for key, value in self.machine.items() if key not in COLUMNS}
         self.table().assign(**machine).to_csv(folder / "results.csv", index=False)
 

@@ -84,11 +84,13 @@ class SearchWorkload:
 
         return replace(self, load=few, settings={**self.settings, "max_iter": 3})
 
-    def search(self, peer: str, n_jobs: int) -> Callable[[], np.ndarray]:
+    def search(
+        self, peer: str, n_jobs: int | None, device: str = "cpu"
+    ) -> Callable[[], np.ndarray]:
         """Return what runs the search and returns the candidates' mean scores."""
         X, y = self.load()
         kind = MLPClassifier if peer == "sklearn-search" else TorchMLPClassifier
-        more = {} if peer == "sklearn-search" else {"device": "cpu"}
+        more = {} if peer == "sklearn-search" else {"device": device}
         estimator = kind(random_state=0, **self.settings, **more)
         cls = BatchedGridSearchCV if peer == "ours-batched" else GridSearchCV
         search = cls(estimator, self.grid, cv=N_FOLDS, n_jobs=n_jobs, refit=False)
@@ -160,11 +162,24 @@ def run_search(
 ) -> list[Measurement]:
     """Check that the searches agree and time them in turn."""
     n_jobs = n_jobs or available_cores()
-    X, _ = workload.load()
     calls: Mapping[str, Callable[[], np.ndarray]] = {
         peer: workload.search(peer, n_jobs) for peer in PEERS
     }
-    rows, agreed, reference = [], {}, None
+    rows, agreed = check_searches(workload, calls, log)
+    for lap in interleave({peer: calls[peer] for peer in agreed}, repeats):
+        rows.append(replace(agreed[lap.name], round=lap.round, seconds=lap.seconds))
+        log(f"  round {lap.round + 1}/{repeats}  {lap.name:20s} {lap.seconds:10.4f} s")
+    return rows
+
+
+def check_searches(
+    workload: SearchWorkload, calls: Mapping[str, Callable[[], np.ndarray]], log: Log
+) -> tuple[list[Measurement], dict[str, Measurement]]:
+    """Run every search once, the reference first; rows of who disagrees, and of who agrees."""
+    X, _ = workload.load()
+    rows: list[Measurement] = []
+    agreed: dict[str, Measurement] = {}
+    reference = None
     for peer, call in calls.items():
         scores = call()
         reference = scores if reference is None else reference
@@ -193,7 +208,4 @@ def run_search(
         else:
             agreed[peer] = row
         log(f"  {peer:20s} {verdict(row)}")
-    for lap in interleave({peer: calls[peer] for peer in agreed}, repeats):
-        rows.append(replace(agreed[lap.name], round=lap.round, seconds=lap.seconds))
-        log(f"  round {lap.round + 1}/{repeats}  {lap.name:20s} {lap.seconds:10.4f} s")
-    return rows
+    return rows, agreed

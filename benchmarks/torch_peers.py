@@ -130,15 +130,20 @@ class PlainLoop(Peer):
 
     name = "torch-loop"
     title = "PyTorch loop, no DataLoader"
+    predict_rows = PREDICT_ROWS
 
     def batches(self, workload: Workload, X: Any, y: torch.Tensor, device: str) -> Any:
         """Something that gives an epoch's batches each time it is iterated over."""
         return IndexedBatches(X, y, workload.batch_size, device)
 
+    def network(self, workload: Workload, problem: Problem, device: str) -> nn.Module:
+        """The network, with fresh weights, on the device."""
+        return build_network(layer_sizes(workload, problem), problem.is_sparse).to(device)
+
     def fit_call(self, workload: Workload, problem: Problem, device: str) -> Callable[[], Trained]:
         def fit() -> Trained:
             torch.manual_seed(SEED)
-            network = build_network(layer_sizes(workload, problem), problem.is_sparse).to(device)
+            network = self.network(workload, problem, device)
             X, y = problem.X_train, problem.y_train
             if workload.solver == "lbfgs":
                 fit_lbfgs(network, workload, X, y, device)
@@ -157,7 +162,7 @@ class PlainLoop(Peer):
     def predict_call(
         self, workload: Workload, problem: Problem, device: str
     ) -> Callable[[], npt.NDArray[Any]]:
-        network = build_network(layer_sizes(workload, problem)).to(device).eval()
+        network = self.network(workload, problem, device).eval()
         set_weights(network, *reference_weights(workload, problem))
         rows, calls = problem.X_test, workload.calls
 
@@ -171,7 +176,7 @@ class PlainLoop(Peer):
     def predict(self, network: nn.Module, rows: Any, device: str) -> npt.NDArray[Any]:
         """Labels or values (n,), computed in chunks."""
         X = sparse_tensor(rows) if hasattr(rows, "indptr") else torch.from_numpy(rows)
-        chunks = X.split(PREDICT_ROWS) if X.layout == torch.strided else (X,)
+        chunks = X.split(self.predict_rows) if X.layout == torch.strided else (X,)
         with torch.inference_mode():
             pieces = [outputs_to_predictions(network(chunk.to(device))).cpu() for chunk in chunks]
         return torch.cat(pieces).numpy()
