@@ -61,11 +61,6 @@ def weigh_classes(
             combined *= _balanced(codes, weights)
         elif setting:
             combined *= _weights_of(name, setting, classes)[codes]
-    if not combined.any():
-        raise ValueError(
-            f"class_weight must leave at least one of the {len(combined)} samples a weight other "
-            f"than 0, got {class_weight!r} for the classes that they have."
-        )
     with np.errstate(over="ignore"):
         total = combined.sum()
     if not np.isfinite(total):

@@ -200,6 +200,8 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
             codec = codec or self._codec
             self._check_known(y, codec)
         samples = Samples(X, y, *self._encode_targets(y, weights, codec))
+        multiplied = "to train on, once class_weight has multiplied them"
+        check_some_weight(samples.sample_weight, multiplied)
         watched = None
         if is_watched:
             n_columns = samples.targets.shape[1]
