@@ -4,6 +4,7 @@ What these tests cannot show is that CUDA records the calls; they show that repl
 everything that changes read from the device, gives the numbers of the step-by-step epoch.
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -138,3 +139,30 @@ def test_nothing_is_recorded_without_cuda(monkeypatch):
     assert graphs.can_capture(FixedBatches, adam, cuda)
     monkeypatch.setenv("SKLEARN_MLP_CUDA_GRAPHS", "0")
     assert not graphs.can_capture(FixedBatches, adam, cuda)
+
+
+def test_recording_is_done_on_the_tensors_device(monkeypatch):
+    calls, cuda = [], torch.device("cuda", 1)
+
+    class Graph:
+        def replay(self):
+            calls.append("replay")
+
+    def entering(name):
+        def enter(*args, **options):
+            calls.append((name, *(args[1:] if name == "graph" else args), options))
+            return nullcontext()
+
+        return enter
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: f"stream of {device}")
+    monkeypatch.setattr(torch.cuda, "device", entering("device"))
+    monkeypatch.setattr(torch.cuda, "graph", entering("graph"))
+    graphs._stream_of.cache_clear()
+    replay = graphs.capture_cuda(lambda: calls.append("body"), cuda)
+    replay()
+    graphs._stream_of.cache_clear()
+    options = {"stream": "stream of cuda:1", "capture_error_mode": "thread_local"}
+    on_device = ("device", cuda, {})
+    assert calls == [on_device, ("graph", options), "body", on_device, "replay"]

@@ -322,7 +322,8 @@ class _StreamedGather(_TargetsInOrder):
         buffer = self._buffers[self._turn][: stop - start]
         buffer.copy_(staged, non_blocking=True)
         if copied is not None:
-            copied.record()
+            # The copy is on the stream of the buffer's device, which need not be the current one.
+            copied.record(torch.cuda.current_stream(buffer.device))
         return buffer, self.targets[start:stop]
 
 

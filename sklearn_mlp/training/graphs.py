@@ -10,6 +10,7 @@ the device.
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 
@@ -26,15 +27,23 @@ Capture = Callable[[Callable[[], None], torch.device], Callable[[], None]]
 _recording = threading.Lock()
 
 
+@cache
+def _stream_of(device: torch.device) -> torch.cuda.Stream:
+    """Return a device's stream for recording, always the same: each has memory for its products.
+
+    torch's own is on the device that was the current one the first time.
+    """
+    return torch.cuda.Stream(device)
+
+
 def capture_cuda(body: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """Record what ``body`` launches on a device, without running it; return what runs it.
 
     Other threads may go on meanwhile (``"thread_local"``): what they allocate is no part of it.
     """
     graph = torch.cuda.CUDAGraph()
-    # torch's own stream for recording is on the device that was the current one the first time.
     with _recording, torch.cuda.device(device):
-        stream = torch.cuda.Stream(device)
+        stream = _stream_of(device)
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             body()
 
