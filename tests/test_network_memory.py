@@ -10,8 +10,8 @@ from numpy.testing import assert_array_equal
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
 from sklearn_mlp.estimators import base, fitted
 from sklearn_mlp.machine import devices
+from sklearn_mlp.network import memory as network_memory
 from sklearn_mlp.network.memory import check_memory, naming_memory
-from sklearn_mlp.network.mlp import memory as network_memory
 from sklearn_mlp.training import native as train
 
 X, Y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]], [0, 1, 1, 0]
