@@ -15,9 +15,9 @@ asks an estimator for when it shows it in HTML.
 The batched searches run scikit-learn's own `fit`. Their `_run_search` is given a function by it,
 and replaces the `Parallel` that this function has as a variable (`with_variable`);
 `cross_validate` is run with another `Parallel` (`with_parallel`). What these hand to it, calls of
-`_fit_and_score`, and what they expect back, is that of 1.9; `tests/test_search.py` compares every
-column and message. Where a scikit-learn does it in another way, the fits are made one by one, by
-scikit-learn alone, with a warning.
+`_fit_and_score`, and what they expect back, is that of 1.9; `tests/search/test_search.py` compares
+every column and message. Where a scikit-learn does it in another way, the fits are made one by
+one, by scikit-learn alone, with a warning.
 """
 
 import inspect

@@ -16,7 +16,7 @@ from sklearn_mlp.training import native as train
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-PAGE = Path(__file__).parents[1] / "docs" / "what-runs-where.md"
+PAGE = Path(__file__).parents[2] / "docs" / "what-runs-where.md"
 
 
 def make_estimator(row):
