@@ -178,8 +178,9 @@ def test_a_validation_set_of_classes_without_weight(make_classifier, parts):
     X, y, validation = parts
     estimator = make_classifier(class_weight={0: 0.0, 1: 1.0})
     only = y == 0
-    # The classes are to blame, and are named.
-    message = "In the validation set, .*class_weight must leave at least one of the .* samples a"
+    message = (
+        "In the validation set, .*non-zero number among the .* samples to be scored, got only 0"
+    )
     with pytest.raises(ValueError, match=message):
         estimator.fit(X, y, X_val=X[only], y_val=y[only])
     estimator.fit(X, y, **validation)
