@@ -22,21 +22,26 @@ The rooms, from the top downwards; each may import from those below it:
 `machine`         devices, threads, random numbers, private kernels
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sklearn_mlp.estimators.classifier import TorchMLPClassifier
-from sklearn_mlp.estimators.hidden_features import HiddenFeatures
 from sklearn_mlp.estimators.regressor import TorchMLPRegressor
-from sklearn_mlp.inspection.displays import (
-    LearningRateDisplay,
-    LossCurveDisplay,
-    ValidationScoreDisplay,
-    WeightsDisplay,
-)
-from sklearn_mlp.many.fits import fit_many
-from sklearn_mlp.search import (
-    BatchedGridSearchCV,
-    BatchedRandomizedSearchCV,
-    cross_validate_batched,
-)
+
+if TYPE_CHECKING:
+    from sklearn_mlp.estimators.hidden_features import HiddenFeatures
+    from sklearn_mlp.inspection.displays import (
+        LearningRateDisplay,
+        LossCurveDisplay,
+        ValidationScoreDisplay,
+        WeightsDisplay,
+    )
+    from sklearn_mlp.many.fits import fit_many
+    from sklearn_mlp.search import (
+        BatchedGridSearchCV,
+        BatchedRandomizedSearchCV,
+        cross_validate_batched,
+    )
 
 __version__ = "0.1.0.dev0"
 
@@ -54,3 +59,33 @@ __all__ = [
     "cross_validate_batched",
     "fit_many",
 ]
+
+# What not every user needs is imported when it is first asked for.
+_HOMES = {
+    "BatchedGridSearchCV": "search",
+    "BatchedRandomizedSearchCV": "search",
+    "HiddenFeatures": "estimators.hidden_features",
+    "LearningRateDisplay": "inspection.displays",
+    "LossCurveDisplay": "inspection.displays",
+    "ValidationScoreDisplay": "inspection.displays",
+    "WeightsDisplay": "inspection.displays",
+    "cross_validate_batched": "search",
+    "fit_many": "many.fits",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for."""
+    if name == "threads":
+        # No public name: scripts that look after thread counts have it from here.
+        return import_module("sklearn_mlp.machine.threads")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"sklearn_mlp.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Name what is there, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,50 @@
+"""What `import sklearn_mlp` imports: the estimators, and nothing that not every user needs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import sklearn_mlp
+
+# Loads what comes with torch and scikit-learn's networks first: it is not this package's doing.
+SCRIPT = """
+import sys
+import torch, sklearn.neural_network
+before = set(sys.modules)
+import sklearn_mlp
+print(*sorted(set(sys.modules) - before))
+sklearn_mlp.{name}
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def loaded(name="__version__"):
+    """Return the modules that come with the package, and those after a name was asked for."""
+    command = [sys.executable, "-c", SCRIPT.format(name=name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def test_an_import_loads_the_estimators_alone():
+    modules, _ = loaded()
+    ours = {name.split(".")[1] for name in modules if name.startswith("sklearn_mlp.")}
+    assert ours.isdisjoint({"search", "many"})
+    assert "sklearn_mlp.inspection.displays" not in modules
+    assert "sklearn_mlp.skorch_backend.train" not in modules
+    others = {name.split(".")[0] for name in modules} - {"sklearn_mlp", "sklearn"}
+    assert others.isdisjoint({"skorch", "matplotlib", "pandas", "tqdm", "rich", "distributed"})
+
+
+def test_a_name_is_imported_when_it_is_asked_for():
+    _, modules = loaded("fit_many")
+    assert "sklearn_mlp.many.fits" in modules
+    assert "sklearn_mlp.search" not in modules
+
+
+def test_all_public_names_are_there():
+    assert set(sklearn_mlp.__all__) <= set(dir(sklearn_mlp))
+    for name in sklearn_mlp.__all__:
+        assert getattr(sklearn_mlp, name) is not None
+    with pytest.raises(AttributeError, match="'sklearn_mlp' has no attribute 'no_such_name'"):
+        _ = sklearn_mlp.no_such_name
