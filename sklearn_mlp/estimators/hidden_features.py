@@ -46,7 +46,7 @@ class HiddenFeatures(
         The fitted clone, or the frozen estimator.
     n_features_in_ : int
         How many features the samples have.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where all are strings.
 
     See Also
