@@ -5,6 +5,7 @@ from functools import partial
 from types import FunctionType
 
 import pytest
+from sklearn import get_config, set_config
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.preprocessing import scale
 
@@ -52,6 +53,8 @@ def skip_gpu_tests(config, items):
 def pytest_collection_modifyitems(config, items):
     """Leave out skorch with lbfgs, which it does not have: test_backends.py shows the error."""
     skip_gpu_tests(config, items)
+    # The longest come first, so that no process of several has them left over at the end.
+    items.sort(key=lambda item: item.path.name not in ("test_contract.py", "test_ecosystem.py"))
     missing = [item for item in items if is_skorch_with_lbfgs(item)]
     if missing:
         config.hook.pytest_deselected(items=missing)
@@ -126,3 +129,13 @@ def diabetes():
     """A regression task, X and y standardised."""
     X, y = load_diabetes(return_X_y=True)
     return scale(X), scale(y)
+
+
+@pytest.fixture(autouse=True)
+def leave_scikit_learn_as_it_is():
+    """Let a test that leaves scikit-learn's settings changed fail, and not those after it."""
+    before = get_config()
+    yield
+    after = get_config()
+    set_config(**before)
+    assert after == before

@@ -2,6 +2,7 @@
 
 import copy
 import linecache
+import os
 import pickle
 import sys
 import threading
@@ -247,7 +248,9 @@ def interrupted(call, model, mode, files, place, kept):
 
     def trace(frame, event, arg):
         nonlocal seen
-        if frame.f_code.co_filename not in files:
+        caller = frame.f_back.f_code.co_filename if frame.f_back else ""
+        # What scikit-learn switches around a fit by a context is not this package's to put back.
+        if frame.f_code.co_filename not in files or "sklearn" + os.sep + "base" in caller:
             return None
         if event == "line":
             line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
