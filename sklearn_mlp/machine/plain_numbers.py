@@ -8,6 +8,9 @@ import numpy as np
 
 from sklearn_mlp.machine.sklearn_internals import Interval
 
+# What most parameters are, and stay: to ask what else a number may be takes a microsecond each.
+_PLAIN = (float, str, type(None))
+
 
 def plain_parameters(
     parameters: Mapping[str, Any], constraints: Mapping[str, list[Any]]
@@ -25,7 +28,8 @@ def plain_parameters(
         The table.
     """
     return {
-        name: plain_number(value, constraints.get(name, ())) for name, value in parameters.items()
+        name: value if type(value) in _PLAIN else plain_number(value, constraints.get(name, ()))
+        for name, value in parameters.items()
     }
 
 
