@@ -543,7 +543,12 @@ def press_ctrl_c(monkeypatch, after):
 
     def reading():
         if next(readings, None) == after - 1:
-            signal.raise_signal(signal.SIGINT)
+            # A process in the background may have been told to ignore the signal.
+            handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                signal.signal(signal.SIGINT, handler)
         return clock()
 
     monkeypatch.setattr(time, "perf_counter", reading)
