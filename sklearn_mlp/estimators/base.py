@@ -253,10 +253,10 @@ class BaseTorchMLP(CallbackSupportMixin, FittedNetwork, ABC):
         learned = self._learned(checked.codec, checked.features)
         view = self._view(network, loss, fit_dtype, n_outputs, learned)
         data = self._training_data(checked, view, random_state)
-        is_clipping = is_stochastic(self.solver)
+        is_in_batches = is_stochastic(self.solver)
         config = TrainingConfig.of(
             self._plain_parameters(),
-            batch_size=resolve_batch_size(self.batch_size, data.n_train, warn=is_clipping),
+            batch_size=resolve_batch_size(self.batch_size, data.n_train, warn=is_in_batches),
             incremental=incremental,
             loss=loss,
             random_state=random_state,
