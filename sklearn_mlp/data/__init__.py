@@ -2,13 +2,15 @@
 
 `array_likes`      what is no array, and what to do with it instead
 `readable`         tensors and sparse matrices that are no numbers
-`inputs`           X: checked, then taken over as a tensor or sparse rows
+`tensors`          from arrays to tensors, and numbers too large for them
 `target_checks`    what is asked of y before it is read
+`checks`           what is asked of X
 `labels`           what labels look like: columns, types, classes
 `targets`          codecs: what targets stand for; numbers and their scale
 `label_codecs`     from labels to codes, and back
 `class_weights`    what each class counts
 `samples`          what a backend trains on, and is watched on
+`kinds`            which kind of rows checked samples become
 `sparse`           sparse rows, multiplied as they are or made dense by batch
 `batches`          the batches of one fit, in scikit-learn's order
 `stacked_batches`  those of k networks, side by side

@@ -9,8 +9,9 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from sklearn_mlp.data.inputs import as_finite_tensor, check_squares, take_over
+from sklearn_mlp.data.kinds import take_over
 from sklearn_mlp.data.sparse import SparseRows
+from sklearn_mlp.data.tensors import as_finite_tensor, check_squares
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.devices import home_of_samples
 

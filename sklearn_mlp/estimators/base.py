@@ -14,17 +14,12 @@ from torch import nn
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.fit import CheckedSamples, PreparedFit
 from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.data.inputs import (
-    exact_dtype,
-    features_of,
-    first_rows,
-    fitted_dtype,
-    on_host,
-    prediction_dtype,
-)
+from sklearn_mlp.data.checks import features_of
+from sklearn_mlp.data.kinds import first_rows
 from sklearn_mlp.data.samples import Metric, Samples, TrainingData, ValidationData
 from sklearn_mlp.data.target_checks import naming
 from sklearn_mlp.data.targets import TargetCodec
+from sklearn_mlp.data.tensors import exact_dtype, fitted_dtype, on_host, prediction_dtype
 from sklearn_mlp.estimators.backends import BACKENDS, check_backend
 from sklearn_mlp.estimators.callbacks import EpochTasks
 from sklearn_mlp.estimators.fitted import FittedNetwork

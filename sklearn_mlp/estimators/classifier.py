@@ -14,8 +14,8 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
+from sklearn_mlp.data.checks import validate_training_data
 from sklearn_mlp.data.class_weights import asks_for_balance, weigh_classes
-from sklearn_mlp.data.inputs import on_host, validate_training_data
 from sklearn_mlp.data.label_codecs import (
     ClassCodec,
     ColumnsCodec,
@@ -28,6 +28,7 @@ from sklearn_mlp.data.label_codecs import (
 from sklearn_mlp.data.labels import as_rows, read_column, show, split_classes
 from sklearn_mlp.data.samples import Metric
 from sklearn_mlp.data.target_checks import as_column, naming, validate_targets
+from sklearn_mlp.data.tensors import on_host
 from sklearn_mlp.estimators.array_api import follow_samples, follow_targets
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.estimators.parameters import CLASSIFIER_PARAMETERS, constraints_of

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from sklearn_mlp.contract.fit import PreparedFit
 from sklearn_mlp.contract.state import History, TrainingState
-from sklearn_mlp.data.inputs import exact_dtype, prediction_dtype, validate_samples
+from sklearn_mlp.data.checks import validate_samples
 from sklearn_mlp.data.targets import TargetCodec
+from sklearn_mlp.data.tensors import exact_dtype, prediction_dtype
 from sklearn_mlp.estimators.hidden import HiddenActivationsMixin, up_to_layer
 from sklearn_mlp.estimators.parameterized import Parameterized
 from sklearn_mlp.estimators.saved_state import load_state, save_state

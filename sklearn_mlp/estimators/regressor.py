@@ -14,10 +14,11 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
-from sklearn_mlp.data.inputs import narrowed, on_host, validate_training_data
+from sklearn_mlp.data.checks import validate_training_data
 from sklearn_mlp.data.samples import Metric
 from sklearn_mlp.data.target_checks import as_column, as_numbers, check_range, naming
 from sklearn_mlp.data.targets import NumberCodec
+from sklearn_mlp.data.tensors import narrowed, on_host
 from sklearn_mlp.estimators.array_api import follow_samples
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.estimators.parameters import REGRESSOR_PARAMETERS, constraints_of

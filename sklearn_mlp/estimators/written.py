@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sklearn_mlp.contract.state import History
-from sklearn_mlp.data.inputs import on_host
 from sklearn_mlp.data.targets import TargetCodec
+from sklearn_mlp.data.tensors import on_host
 from sklearn_mlp.estimators.coefficients import list_parameters
 from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.network.mlp import MLP

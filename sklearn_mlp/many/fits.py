@@ -13,7 +13,7 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mlp.contract.fit import CheckedSamples, PreparedFit
-from sklearn_mlp.data.inputs import as_finite_tensor
+from sklearn_mlp.data.tensors import as_finite_tensor
 from sklearn_mlp.estimators.backends import BACKENDS
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.machine.devices import resolve_device

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.batches import Batch
-from sklearn_mlp.data.inputs import take_over
+from sklearn_mlp.data.kinds import take_over
 from sklearn_mlp.data.label_codecs import ColumnsCodec, LabelCodec
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.data.sparse import SparseRows

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.data.inputs import check_overflow, convert, take_over
+from sklearn_mlp.data.kinds import take_over
 from sklearn_mlp.data.sparse import SparseBatch, SparseRows
+from sklearn_mlp.data.tensors import check_overflow, convert
 from sklearn_mlp.machine.devices import traits_of
 from sklearn_mlp.machine.kernels import inference_mode, is_training_anywhere
 from sklearn_mlp.network.activations import ACTIVATIONS

@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_mlp import BatchedGridSearchCV, TorchMLPClassifier
-from sklearn_mlp.data.inputs import take_over
+from sklearn_mlp.data.kinds import take_over
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

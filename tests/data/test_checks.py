@@ -16,8 +16,8 @@ from sklearn.datasets import make_multilabel_classification
 from sklearn.exceptions import DataConversionWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from sklearn_mlp.data.inputs import as_tensor
 from sklearn_mlp.data.sparse import SparseRows
+from sklearn_mlp.data.tensors import as_tensor
 from sklearn_mlp.estimators import backends
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -1,0 +1,105 @@
+"""What is asked of ``X``, in scikit-learn's sentences, before it becomes rows of numbers."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from sklearn_mlp.data.readable import readable_array, readable_tensor
+from sklearn_mlp.data.target_checks import naming_conversions, validate_targets
+from sklearn_mlp.data.tensors import on_host
+
+
+def validate_training_data(
+    estimator: BaseEstimator, X: Any, y: Any, *, reset: bool
+) -> tuple[Any, Any]:
+    """Check ``X`` and ``y`` as scikit-learn's MLP does; return them, converted only where needed.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_`` and ``feature_names_in_`` if ``reset``, is compared with if not.
+    X, y : array-like, sparse matrix, DataFrame or Tensor
+        What the user passed.
+    reset : bool
+        Whether this is a first fit.
+
+    Returns
+    -------
+    X : ndarray, CSR or CSC matrix, or Tensor
+        Integers stay integers: they are converted once, straight into the training type.
+    y : ndarray or CSR matrix
+        The targets.
+    """
+    X = readable_array(X, "X")
+    if isinstance(X, Tensor):
+        X = _validate_tensor(estimator, X, reset=reset)
+    else:
+        with naming_conversions("X"):
+            X = validate_data(
+                estimator,
+                X,
+                accept_sparse=["csr", "csc"],
+                dtype=_accepted_dtypes(X),
+                reset=reset,
+            )
+    y = validate_targets(estimator, on_host(y))
+    check_consistent_length(X, y)
+    return X, y
+
+
+def features_of(estimator: BaseEstimator) -> dict[str, Any]:
+    """Return the attributes that `validate_training_data` has left on an estimator."""
+    names = ("n_features_in_", "feature_names_in_")
+    return {name: vars(estimator)[name] for name in names if name in vars(estimator)}
+
+
+def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
+    """Check ``X`` of a prediction against what the estimator was fitted on."""
+    if isinstance(X, Tensor):
+        return _validate_tensor(estimator, X, reset=False)
+    is_array = type(X) is np.ndarray and X.dtype.kind in "fiub"
+    if is_array and not hasattr(estimator, "feature_names_in_"):
+        # An array among arrays has no names to compare, the search for which would take a sixth
+        # of a prediction for one row.
+        checked = check_array(X, input_name="X", estimator=estimator)
+        if checked.shape[1] == estimator.n_features_in_:
+            return checked
+    X = readable_array(X, "X")
+    with naming_conversions("X"):
+        return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
+
+
+def _accepted_dtypes(X: Any) -> Any:
+    """Return the ``dtype`` argument for scikit-learn's checks.
+
+    Integer arrays keep their type, where scikit-learn would make a float64 copy first.
+    """
+    kind = getattr(getattr(X, "dtype", None), "kind", None)
+    if isinstance(X, np.ndarray) and kind in ("b", "i", "u"):
+        return None
+    return (np.float64, np.float32)
+
+
+def _validate_tensor(estimator: BaseEstimator, X: Tensor, *, reset: bool) -> Tensor:
+    """Check a tensor where it is, with scikit-learn's sentences."""
+    X = readable_tensor(X, "X")
+    if X.is_complex():
+        raise ValueError(f"Complex data not supported\n{X}\n")
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead:\narray={X}.\n"
+            "Reshape your data either using array.reshape(-1, 1) if your data has a single "
+            "feature or array.reshape(1, -1) if it contains a single sample."
+        )
+    if 0 in X.shape:
+        # An empty array of the same shape: let scikit-learn say it.
+        check_array(np.empty(X.shape), estimator=estimator, input_name="X")
+    # The sum is finite unless something in it is not, or it overflows: cheap, and mostly enough.
+    if X.is_floating_point() and not X.sum().isfinite() and not X.isfinite().all():
+        what = "NaN" if X.isnan().any() else f"infinity or a value too large for {X.dtype}"
+        raise ValueError(f"Input X contains {what}.")
+    return validate_data(estimator, X, skip_check_array=True, reset=reset)
