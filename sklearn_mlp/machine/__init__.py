@@ -12,6 +12,7 @@
 `plain_numbers`      numbers of any kind as Python's own
 `user_errors`        errors in code of the user's, told by whose they are
 `sklearn_internals`  what is not public in scikit-learn, and what if it changes
+`optional_packages`  what only some users have installed
 
 May import no room of this package.
 """
