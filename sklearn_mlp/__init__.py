@@ -8,6 +8,7 @@ The rooms, from the top downwards; each may import from those below it:
 
 `search`          scikit-learn's searches, all candidates trained together
 `many`            many fits as one: `fit_many`
+`tabular`         tables as they come: an encoder, and networks on folds
 `estimators`      scikit-learn's contract; `fit` from top to bottom
 `skorch_backend`  training in skorch's loop; the only room that imports it
 `training`        the native backend: epochs, stopping, records
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         BatchedRandomizedSearchCV,
         cross_validate_batched,
     )
+    from sklearn_mlp.tabular.encoder import TabularEncoder
 
 __version__ = "0.1.0.dev0"
 
@@ -51,6 +53,7 @@ __all__ = [
     "HiddenFeatures",
     "LearningRateDisplay",
     "LossCurveDisplay",
+    "TabularEncoder",
     "TorchMLPClassifier",
     "TorchMLPRegressor",
     "ValidationScoreDisplay",
@@ -67,6 +70,7 @@ _HOMES = {
     "HiddenFeatures": "estimators.hidden_features",
     "LearningRateDisplay": "inspection.displays",
     "LossCurveDisplay": "inspection.displays",
+    "TabularEncoder": "tabular.encoder",
     "ValidationScoreDisplay": "inspection.displays",
     "WeightsDisplay": "inspection.displays",
     "cross_validate_batched": "search",

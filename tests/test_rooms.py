@@ -23,7 +23,7 @@ STOREYS = [
     {"training"},
     {"skorch_backend"},
     {"estimators"},
-    {"many"},
+    {"many", "tabular"},
     {"search"},
 ]
 ROOMS = {room: storey for storey, rooms in enumerate(STOREYS) for room in rooms}

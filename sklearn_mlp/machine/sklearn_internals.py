@@ -49,6 +49,7 @@ from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
+from sklearn.utils.validation import _check_feature_names_in as check_input_names
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
@@ -62,6 +63,7 @@ __all__ = [
     "PassthroughScorer",
     "RealNotInt",
     "StrOptions",
+    "check_input_names",
     "check_method_params",
     "check_optimize_result",
     "check_sample_weight",

@@ -1,0 +1,141 @@
+"""What a table becomes: numbers of one scale, indicators and categories; then waves and bins.
+
+The first are computed by NumPy, column by column, and are small. Waves and bins make some twenty
+columns of one, by torch and for a few rows at a time where all would not fit.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_mlp.tabular.categories import Levels
+from sklearn_mlp.tabular.columns import Column, Table
+from sklearn_mlp.tabular.dates import DATE_PARTS, split_dates
+from sklearn_mlp.tabular.numbers import Bins, Scale, Waves
+
+
+@dataclass(frozen=True)
+class TableCode:
+    """How the columns of a table are coded.
+
+    Attributes
+    ----------
+    kinds : sequence of {'numbers', 'dates', 'categories'}
+        What each column is taken as.
+    scale : Scale
+        That of all numbers, dates split into some among them.
+    levels : dict of int to Levels
+        Those of the categories, by the column's place.
+    waves, bins : Waves and Bins
+        What is made of scaled numbers.
+    """
+
+    kinds: Sequence[str]
+    scale: Scale
+    levels: dict[int, Levels]
+    waves: Waves
+    bins: Bins
+
+    @classmethod
+    def fit(
+        cls,
+        table: Table,
+        kinds: Sequence[str],
+        weights: np.ndarray | None,
+        sizes: tuple[int, int, int],
+    ) -> "TableCode":
+        """Read the code off a table; ``sizes`` are those of `TabularEncoder`'s parameters."""
+        n_bins, n_octaves, max_levels = sizes
+        if weights is not None:
+            is_counted = weights > 0
+            table, weights = table.rows(is_counted), weights[is_counted]
+        levels = {
+            place: Levels.fit(table.column(place), weights, max_levels)
+            for place, kind in enumerate(kinds)
+            if kind == "categories"
+        }
+        numbers = read_numbers(table, kinds)
+        scale = Scale.fit(numbers, weights)
+        bins = Bins.fit(scale.apply(numbers), weights, n_bins)
+        return cls(kinds, scale, levels, Waves(n_octaves), bins)
+
+    def base(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """Return scaled numbers, and indicators and categories, each (n_rows, ...), float32."""
+        numbers = read_numbers(table, self.kinds)
+        others = [np.isnan(numbers[:, self.scale.has_missing]).astype(np.float32)]
+        others += [code.apply(table.column(place)) for place, code in self.levels.items()]
+        return self.scale.apply(numbers), np.concatenate(others, axis=1)
+
+    def names(self, columns: list[str]) -> dict[str, list[str]]:
+        """Return the names of the code's columns, by part, for those of the table's columns."""
+        of_numbers = list(_names_of_numbers(columns, self.kinds))
+        kept = [name for name, is_kept in zip(of_numbers, self.scale.kept, strict=True) if is_kept]
+        missing = zip(of_numbers, self.scale.has_missing, strict=True)
+        others = [f"{name}_missing" for name, has_missing in missing if has_missing]
+        for place, code in self.levels.items():
+            others += [f"{columns[place]}_{level}" for level in code.names()]
+        waves = [
+            f"{name}_{wave}{octave + 1}"
+            for octave in range(self.waves.n_octaves)
+            for wave in ("sin", "cos")
+            for name in kept
+        ]
+        first = np.searchsorted(self.bins.column, self.bins.column)
+        number = np.arange(len(first)) - first + 1
+        bins = [f"{kept[place]}_bin{n}" for place, n in zip(self.bins.column, number, strict=True)]
+        return {"waves": waves, "numbers": kept, "others": others, "bins": bins}
+
+
+def read_numbers(table: Table, kinds: Sequence[str]) -> np.ndarray:
+    """Return all numbers of a table, and those that dates are split into, as float64.
+
+    Raises
+    ------
+    ValueError
+        If a column holds something else, naming it.
+    """
+    if table.is_numeric and all(kind == "numbers" for kind in kinds):
+        return table.source.astype(np.float64, copy=False)
+    blocks: list[np.ndarray] = [np.empty((table.n_rows, 0))]
+    for place, kind in enumerate(kinds):
+        if kind != "categories":
+            blocks.append(_numbers_of(table.column(place), kind))
+    return np.concatenate(blocks, axis=1)
+
+
+def _numbers_of(column: Column, kind: str) -> np.ndarray:
+    """Return a column's numbers, (n_rows, n_parts)."""
+    return split_dates(column.as_dates()) if kind == "dates" else column.as_numbers()[:, None]
+
+
+def _names_of_numbers(columns: list[str], kinds: Sequence[str]) -> Iterator[str]:
+    for name, kind in zip(columns, kinds, strict=True):
+        if kind == "numbers":
+            yield name
+        elif kind == "dates":
+            yield from (f"{name}_{part}" for part in DATE_PARTS)
+
+
+def expand(
+    code: TableCode, scaled: Tensor, others: Tensor, *, has_waves: bool, has_bins: bool
+) -> Tensor:
+    """Return the whole code of some rows: waves, numbers, others, bins, side by side.
+
+    Parameters
+    ----------
+    code : TableCode
+        How the table is coded.
+    scaled, others : Tensor of shape (n_rows, ...)
+        What `TableCode.base` returns.
+    has_waves, has_bins : bool
+        Whether these are asked for.
+    """
+    parts = [scaled, others]
+    if has_waves:
+        parts.insert(0, code.waves.apply(scaled))
+    if has_bins:
+        parts.append(code.bins.apply(scaled))
+    return torch.cat(parts, dim=1)
