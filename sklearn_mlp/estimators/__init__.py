@@ -14,6 +14,7 @@
 `coefficients`        `coefs_` and `intercepts_`, which write through
 `written`             fitted attributes that the user writes
 `network_of_weights`  a network from weights written before any fit
+`sklearn_conversion`  to scikit-learn's own networks, and back
 `hidden`              activations of hidden layers
 `hidden_features`     `HiddenFeatures`, which passes them on in a Pipeline
 `saved_state`         what an estimator is pickled by, and other versions'

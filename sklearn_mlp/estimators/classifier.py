@@ -36,6 +36,7 @@ from sklearn_mlp.losses import Loss, choose_classifier_loss, metrics
 from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.machine.sklearn_internals import (
     fit_context,
+    training_of,
 )
 from sklearn_mlp.steps.prediction import widened
 
@@ -349,6 +350,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
     classes_: Any
     _codec: LabelCodec
     _codec_type = LabelCodec
+    _sklearn_name = "MLPClassifier"
 
     def __init__(
         self,
@@ -668,6 +670,13 @@ or a subclass of torch.optim.Optimizer, default='adam'
         if vars(self).get("out_activation_") == "logistic" and n_outputs > 1:
             return ClassCodec(known, "multilabel")
         return codec_of_classes(known, self.output_activation == "softmax")
+
+    def _codec_of_sklearn(self, fitted: Any) -> LabelCodec:
+        n_outputs = fitted.n_outputs_
+        if fitted.out_activation_ == "logistic" and n_outputs > 1:
+            is_sparse = training_of(fitted).is_sparse
+            return ClassCodec(np.arange(n_outputs), "multilabel", is_sparse)
+        return codec_of_classes(read_column(fitted.classes_, "classes_"), False)
 
     def _check_is_fitted(self) -> None:
         if not self.__sklearn_is_fitted__() and "coefs_" in self._written:

@@ -345,6 +345,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
     scale_target: str | None
     _codec: NumberCodec
     _codec_type = NumberCodec
+    _sklearn_name = "MLPRegressor"
 
     def __init__(
         self,
@@ -612,6 +613,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
                 f"coefs_ and intercepts_ make no network with scale_target={self.scale_target!r}, "
                 "whose scale only a fit can find; set scale_target=None, or fit first."
             )
+        return NumberCodec()
+
+    def _codec_of_sklearn(self, fitted: Any) -> NumberCodec:
         return NumberCodec()
 
     def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> NumberCodec:

@@ -18,16 +18,23 @@ and replaces the `Parallel` that this function has as a variable (`with_variable
 `_fit_and_score`, and what they expect back, is that of 1.9; `tests/search/test_search.py` compares
 every column and message. Where a scikit-learn does it in another way, the fits are made one by
 one, by scikit-learn alone, with a warning.
+
+What scikit-learn's own network trains on from is private, too: `training_of` reads it,
+`set_training` writes it. It has been the same from 0.24, when the count of epochs without
+improvement came, up to 1.9; `tests/export/test_sklearn_models.py` compares every number of the
+epochs that follow. Where a later one lacks something of it, training goes on with what is there.
 """
 
 import inspect
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from numbers import Integral
 from types import CellType, FunctionType
 from typing import Any
 
+import numpy as np
 import sklearn
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._scorer import _BaseScorer as BaseScorer
@@ -63,6 +70,7 @@ __all__ = [
     "PassthroughScorer",
     "RealNotInt",
     "StrOptions",
+    "TrainingOfMLP",
     "check_input_names",
     "check_method_params",
     "check_optimize_result",
@@ -77,7 +85,9 @@ __all__ = [
     "safe_split",
     "score_estimator",
     "scorers_of",
+    "set_training",
     "takes_sample_weight",
+    "training_of",
     "validate_parameter_constraints",
     "warn_of_other_search",
     "with_parallel",
@@ -237,3 +247,77 @@ def with_variable(
     )
     changed.__kwdefaults__ = function.__kwdefaults__
     return changed
+
+
+@dataclass(frozen=True)
+class TrainingOfMLP:
+    """What a network of scikit-learn's trains on from, besides what it shows.
+
+    Attributes
+    ----------
+    moments : dict of list of ndarray, or None
+        What its optimizer remembers: ``velocity``, or ``first`` and ``second``, of all weights,
+        (n_in, n_out), and then all intercepts. None where there is no optimizer.
+    step : int
+        The steps that ``adam`` has taken.
+    learning_rate, learning_rate_init : float
+        Of the next step (not for ``adam``), and what it started from.
+    no_improvement_count : int
+        Epochs since the last improvement.
+    is_sparse : bool
+        Of a classifier, whether its targets were a sparse indicator matrix.
+    """
+
+    moments: Mapping[str, list[np.ndarray]] | None = None
+    step: int = 0
+    learning_rate: float = 0.0
+    learning_rate_init: float = 0.0
+    no_improvement_count: int = 0
+    is_sparse: bool = False
+
+
+def training_of(mlp: Any) -> TrainingOfMLP:
+    """Return what a fitted `sklearn.neural_network.MLPClassifier` or `MLPRegressor` remembers."""
+    count = getattr(mlp, "_no_improvement_count", 0)
+    is_sparse = bool(getattr(getattr(mlp, "_label_binarizer", None), "sparse_input_", False))
+    optimizer: Any = getattr(mlp, "_optimizer", None)
+    if hasattr(optimizer, "velocities"):
+        moments, rate = {"velocity": optimizer.velocities}, optimizer.learning_rate
+    elif hasattr(optimizer, "ms"):
+        # Its learning_rate is that of the last step, with the correction for the bias.
+        moments = {"first": optimizer.ms, "second": optimizer.vs}
+        rate = optimizer.learning_rate_init
+    else:
+        return TrainingOfMLP(None, 0, 0.0, 0.0, count, is_sparse)
+    start, step = optimizer.learning_rate_init, getattr(optimizer, "t", 0)
+    return TrainingOfMLP(moments, step, float(rate), float(start), count, is_sparse)
+
+
+def set_training(mlp: Any, training: TrainingOfMLP) -> None:
+    """Let a network of scikit-learn's go on from there; its fitted attributes are set already."""
+    from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+    from sklearn.preprocessing import LabelBinarizer
+
+    mlp._no_improvement_count = training.no_improvement_count
+    if hasattr(mlp, "classes_"):
+        is_multilabel = mlp.out_activation_ == "logistic" and mlp.n_outputs_ > 1
+        labels = np.eye(mlp.n_outputs_, dtype=int) if is_multilabel else mlp.classes_
+        mlp._label_binarizer = LabelBinarizer().fit(labels)
+        mlp._label_binarizer.sparse_input_ = training.is_sparse
+    if getattr(mlp, "best_validation_score_", None) is not None:
+        # As an early stop leaves them: a warm start that finds nothing better ends with them.
+        mlp._best_coefs, mlp._best_intercepts = mlp.coefs_, mlp.intercepts_
+    if training.moments is None:
+        return
+    parameters, rate = mlp.coefs_ + mlp.intercepts_, training.learning_rate_init
+    if mlp.solver == "adam":
+        optimizer = AdamOptimizer(parameters, rate, mlp.beta_1, mlp.beta_2, mlp.epsilon)
+        optimizer.ms, optimizer.vs = training.moments["first"], training.moments["second"]
+        optimizer.t = training.step
+    else:
+        optimizer = SGDOptimizer(
+            parameters, rate, mlp.learning_rate, mlp.momentum, mlp.nesterovs_momentum, mlp.power_t
+        )
+        optimizer.velocities = training.moments["velocity"]
+        optimizer.learning_rate = training.learning_rate
+    mlp._optimizer = optimizer
