@@ -128,7 +128,8 @@ def test_initial_weights_have_the_gain_of_their_layer(backend):
 
 @pytest.mark.parametrize("Estimator", [TorchMLPClassifier, TorchMLPRegressor])
 def test_check_estimator(Estimator):
-    check_estimator(Estimator(activation="gelu", max_iter=100), on_skip=None)
+    estimator = Estimator(activation="gelu", max_iter=20, learning_rate_init=0.02)
+    check_estimator(estimator, on_skip=None)
 
 
 def test_a_list_of_another_length(make_classifier, iris):
