@@ -249,7 +249,7 @@ def test_printed_forms(make_classifier, backend):
 
 # In parallel.
 
-# Run on its own, so that a hang is a failure and not the end of all tests. A fit comes first: a
+# Run on its own, so that a hang is a failure and not the end of all tests. Fits come first: a
 # process forked after torch has started its threads must not wait for them.
 PARALLEL = """
 import json
@@ -277,36 +277,39 @@ def found():
     return [torch.get_num_threads(), torch.get_rng_state().tolist(), *states]
 
 
-def scores(n_jobs):
+def scores(backend, n_jobs):
+    estimator = TorchMLPClassifier(
+        (64, 64), max_iter=3, random_state=0, dtype="float64", backend=backend
+    )
     results = cross_validate(estimator, X, y, cv=4, n_jobs=n_jobs, return_estimator=True)
     curves = [fitted.loss_curve_ for fitted in results["estimator"]]
     return [results["test_score"].tolist(), curves]
 
 
 X, y = load_digits(return_X_y=True)
-estimator = TorchMLPClassifier(
-    (64, 64), max_iter=3, random_state=0, dtype="float64", backend=sys.argv[2]
-)
+backends = sys.argv[1:]
 before = found()
-alone = scores(n_jobs=1)
-with joblib.parallel_config(sys.argv[1]):
-    together = scores(n_jobs=2)
-print(json.dumps({"alone": alone, "together": together, "as_found": found() == before}))
+alone = {backend: scores(backend, n_jobs=1) for backend in backends}
+for parallel in ("multiprocessing", "threading", "loky"):
+    for backend in backends:
+        with joblib.parallel_config(parallel):
+            together = scores(backend, n_jobs=2)
+        result = {"alone": alone[backend], "together": together, "as_found": found() == before}
+        print(json.dumps({"parallel": parallel, "backend": backend, **result}), flush=True)
 """
 
 
-@pytest.mark.parametrize("parallel", ["loky", "threading", "multiprocessing"])
-def test_two_jobs_give_what_one_gives(backend, parallel):
+def test_two_jobs_give_what_one_gives():
     process = subprocess.run(
-        [sys.executable, "-c", PARALLEL, parallel, backend],
-        capture_output=True,
-        text=True,
-        timeout=200,
+        [sys.executable, "-c", PARALLEL, *BACKENDS], capture_output=True, text=True, timeout=200
     )
     assert process.returncode == 0, process.stderr
-    result = json.loads(process.stdout)
-    assert result["as_found"]
-    scores, curves = result["alone"]
-    assert result["together"][0] == scores
-    # Another number of threads sums in another order.
-    assert_allclose(result["together"][1], curves, rtol=1e-9)
+    results = [json.loads(line) for line in process.stdout.splitlines()]
+    assert len(results) == 3 * len(BACKENDS)
+    for result in results:
+        kind = f"{result['parallel']}, {result['backend']}"
+        assert result["as_found"], kind
+        scores, curves = result["alone"]
+        assert result["together"][0] == scores, kind
+        # Another number of threads sums in another order.
+        assert_allclose(result["together"][1], curves, rtol=1e-9, err_msg=kind)

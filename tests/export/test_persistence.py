@@ -10,9 +10,12 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from conftest import BACKENDS, SMALL
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+
+from sklearn_mlp import TorchMLPClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -226,19 +229,21 @@ LOAD_AND_GO_ON = """
 import sys
 import joblib
 
-estimator, X, y = joblib.load(sys.argv[1])
-before = estimator.predict_proba(X)
-joblib.dump((before, estimator.partial_fit(X, y).predict_proba(X)), sys.argv[1])
+estimators, X, y = joblib.load(sys.argv[1])
+before = [estimator.predict_proba(X) for estimator in estimators]
+after = [estimator.partial_fit(X, y).predict_proba(X) for estimator in estimators]
+joblib.dump((before, after), sys.argv[1])
 """
 
 
-def test_another_process_goes_on(make_classifier, digits, tmp_path):
+def test_another_process_goes_on(digits, tmp_path):
     X, y = digits
-    estimator = make_classifier(dtype="float64", device="cpu").fit(X, y)
-    path = tmp_path / "estimator.joblib"
-    joblib.dump((estimator, X, y), path)
+    settings = {**SMALL, "dtype": "float64", "device": "cpu"}
+    estimators = [TorchMLPClassifier(**settings, backend=one).fit(X, y) for one in BACKENDS]
+    path = tmp_path / "estimators.joblib"
+    joblib.dump((estimators, X, y), path)
     subprocess.run([sys.executable, "-c", LOAD_AND_GO_ON, path], check=True, timeout=120)
-    before, after = joblib.load(path)
-    # Not to the last bit: the processes may differ in their number of threads.
-    assert_allclose(before, estimator.predict_proba(X), rtol=1e-12)
-    assert_allclose(after, estimator.partial_fit(X, y).predict_proba(X), rtol=1e-12)
+    for estimator, before, after in zip(estimators, *joblib.load(path), strict=True):
+        # Not to the last bit: the processes may differ in their number of threads.
+        assert_allclose(before, estimator.predict_proba(X), rtol=1e-12)
+        assert_allclose(after, estimator.partial_fit(X, y).predict_proba(X), rtol=1e-12)

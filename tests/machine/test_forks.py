@@ -160,6 +160,7 @@ def test_forked_while_another_thread_fits_and_within_a_fit():
 from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.machine import threads
 
+assert not threads._is_forked
 stopping = threading.Event()
 
 def fit_on():

@@ -1,7 +1,5 @@
 """How many of torch's threads a fit takes."""
 
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -211,7 +209,5 @@ def test_blas_has_its_threads_again_when_the_last_of_two_has_ended():
 
 
 def test_a_process_that_has_not_forked_is_taken_for_none():
+    # One that imports torch first: test_forks.py.
     assert not threads._is_forked
-    # pytest may itself be forked; a new process is not, whatever it imports first.
-    code = "import torch, sklearn_mlp.machine.threads as t; assert not t._is_forked"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
