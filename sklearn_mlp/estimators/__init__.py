@@ -15,6 +15,7 @@
 `written`             fitted attributes that the user writes
 `network_of_weights`  a network from weights written before any fit
 `sklearn_conversion`  to scikit-learn's own networks, and back
+`onnx_conversion`     to ONNX
 `hidden`              activations of hidden layers
 `hidden_features`     `HiddenFeatures`, which passes them on in a Pipeline
 `saved_state`         what an estimator is pickled by, and other versions'

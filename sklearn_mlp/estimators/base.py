@@ -24,6 +24,7 @@ from sklearn_mlp.estimators.backends import BACKENDS, check_backend
 from sklearn_mlp.estimators.callbacks import EpochTasks
 from sklearn_mlp.estimators.fitted import FittedNetwork
 from sklearn_mlp.estimators.network_of_weights import network_of_weights, untrained_attributes
+from sklearn_mlp.estimators.onnx_conversion import OnnxConversionMixin
 from sklearn_mlp.estimators.progress import epoch_bar
 from sklearn_mlp.estimators.scorers import Rescore
 from sklearn_mlp.estimators.sklearn_conversion import SklearnConversionMixin
@@ -59,7 +60,9 @@ from sklearn_mlp.training.randomness import settled_training
 from sklearn_mlp.training.schedules import check_schedule
 
 
-class BaseTorchMLP(CallbackSupportMixin, SklearnConversionMixin, FittedNetwork, ABC):
+class BaseTorchMLP(
+    CallbackSupportMixin, SklearnConversionMixin, OnnxConversionMixin, FittedNetwork, ABC
+):
     """Base of the estimators; use `TorchMLPClassifier` or `TorchMLPRegressor`.
 
     A fit goes through `_fit` from top to bottom: check, encode, make the network, train it by the

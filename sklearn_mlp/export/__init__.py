@@ -3,6 +3,14 @@
 `plain`     arrays, numbers, strings and containers for our classes
 `pickling`  a network's form and its numbers as arrays
 `sklearn_models`  scikit-learn's own network made of ours, and read
+`onnx_model`  a network as a model of ONNX, and its file
+`onnx_graph`  nodes and constants of such a one, and the activations
+`onnx_outputs`  what is predicted, as operators
+`onnx_converter`  what skl2onnx needs for Pipelines: `register_onnx`
 
 May import what lies below `contract`, and that; never what trains.
 """
+
+from sklearn_mlp.export.onnx_converter import register_onnx
+
+__all__ = ["register_onnx"]

@@ -11,7 +11,7 @@ from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 from sklearn_mlp.machine.kernels import inference_mode
 
 # What a variance is never below, as in torch.nn.GaussianNLLLoss: the logarithm stays finite.
-_LEAST_VARIANCE = 1e-6
+LEAST_VARIANCE = 1e-6
 
 
 @final
@@ -156,7 +156,7 @@ class GaussianNLL(Loss):
 
     Nix and Weigend (1994), "Estimating the mean and variance of the target probability
     distribution". The first half of the outputs are the means, the second the logarithms of the
-    variances, to which `_LEAST_VARIANCE` comes.
+    variances, to which `LEAST_VARIANCE` comes.
     """
 
     out_activation = "identity"
@@ -167,7 +167,7 @@ class GaussianNLL(Loss):
         mean, log_variance = logits.chunk(2, -2)
         of_mean, of_log_variance = out.chunk(2, -2)
         variance = log_variance.exp()
-        precision = (variance + _LEAST_VARIANCE).reciprocal_()
+        precision = (variance + LEAST_VARIANCE).reciprocal_()
         torch.sub(mean, targets, out=of_mean)
         relative = of_mean.square().mul_(precision)
         of_mean.mul_(precision)
@@ -177,13 +177,13 @@ class GaussianNLL(Loss):
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return half the log-variance and the squared error over the variance, summed."""
         mean, log_variance = logits.chunk(2, -2)
-        variance = log_variance.exp() + _LEAST_VARIANCE
+        variance = log_variance.exp() + LEAST_VARIANCE
         error = (mean - targets).square_().div_(variance)
         return variance.log_().add_(error).sum(-2).mul_(0.5)
 
     def activate_(self, logits: Tensor, dim: int = -2) -> Tensor:
         """Turn the log-variances into standard deviations."""
-        logits.chunk(2, dim)[1].exp_().add_(_LEAST_VARIANCE).sqrt_()
+        logits.chunk(2, dim)[1].exp_().add_(LEAST_VARIANCE).sqrt_()
         return logits
 
     def count_logits(self, n_targets: int) -> int:
