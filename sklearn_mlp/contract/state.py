@@ -1,8 +1,9 @@
 """What a fit knows besides the weights, and what the next `partial_fit` goes on from."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,7 +47,7 @@ class History:
     def with_epoch(self, **values: float) -> "History":
         """Return the history that has one more epoch."""
         del self.rows[self.length :]
-        self.rows.append(tuple(values[name] for name in self.COLUMNS))
+        self.rows.append(_row_of(values))
         return History(self.rows, self.length + 1)
 
     def column(self, name: str) -> list[float]:
@@ -61,6 +62,9 @@ class History:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"rows": self.rows[: self.length], "length": self.length}
+
+
+_row_of: Callable[[Mapping[str, float]], tuple[float, ...]] = itemgetter(*History.COLUMNS)
 
 
 @dataclass
@@ -274,13 +278,13 @@ class TrainingState:
     parts: tuple[tuple[str, tuple[int, ...]], ...] | None = None
     buffers: tuple[str, ...] = ()
 
-    def epoch_recorded(self, row: dict[str, float], **others: Any) -> None:
+    def epoch_recorded(self, row: Mapping[str, float], **others: Any) -> None:
         """Take up an epoch, with all that changes by it, at once: an interrupt leaves no half."""
         history = self.history.with_epoch(**row)
-        changed = {"history": history, "n_iter": self.n_iter + 1, "loss": row["loss"], **others}
-        self.__dict__.update(changed)
+        others.update(history=history, n_iter=self.n_iter + 1, loss=row["loss"])
+        self.__dict__.update(others)
 
-    def preview(self, row: dict[str, float], **others: Any) -> "TrainingState":
+    def preview(self, row: Mapping[str, float], **others: Any) -> "TrainingState":
         """Return the state as it will be when an epoch has been taken up."""
         coming = replace(self)
         coming.epoch_recorded(row, **others)

@@ -64,6 +64,13 @@ class Batches:
         The most samples of a batch.
     shuffle : bool
         Whether each epoch has an order of its own.
+
+    Attributes
+    ----------
+    bounds : list of int
+        Where the batches begin in an epoch's order, and where the last one ends.
+    sizes : list of int
+        The number of samples of each batch.
     """
 
     def __init__(
@@ -76,6 +83,8 @@ class Batches:
     ) -> None:
         self.n_samples = data.n_train
         self.bounds = [*range(0, self.n_samples, batch_size), self.n_samples]
+        self.sizes = [stop - start for start, stop in pairwise(self.bounds)]
+        self._unweighted_sums = [float(size) for size in self.sizes]
         self.shuffle = shuffle
         self._data = data
         self._random_state = random_state
@@ -89,19 +98,12 @@ class Batches:
         self._kept: list[Batch] | None = None
 
     def __len__(self) -> int:
-        return len(self.bounds) - 1
-
-    @property
-    def sizes(self) -> list[int]:
-        """The number of samples of each batch."""
-        return [stop - start for start, stop in pairwise(self.bounds)]
+        return len(self.sizes)
 
     @property
     def weight_sums(self) -> list[float]:
         """The sum of weights of each batch of the present epoch; its size without weights."""
-        return (
-            [float(size) for size in self.sizes] if self._weights is None else self._weights.sums
-        )
+        return self._unweighted_sums if self._weights is None else self._weights.sums
 
     @property
     def has_fixed_views(self) -> bool:

@@ -182,13 +182,15 @@ class EpochLoss:
         self._squares = like.new_zeros((len(sizes), *lead))
         self.squares = list(self._squares.unbind())
         self._alphas = like.new_tensor(self.alphas).view(lead)
-        self._parts = list(self._make_parts(memory, losses, lead, n_outputs))
-        self._sum_dtype = exact_dtype_of(like)
+        self._sum_dtype = dtype = exact_dtype_of(like)
+        halves = [alpha / 2 for alpha in self.alphas]
+        self._half_alphas = like.new_tensor(halves, dtype=dtype).view(lead)
+        self._blocks = list(self._make_blocks(memory, losses, lead, n_outputs))
 
-    def _make_parts(
+    def _make_blocks(
         self, memory: Tensor, losses: Sequence[Loss], lead: tuple[int, ...], n_outputs: int
-    ) -> Iterator["_Part"]:
-        """Go through the blocks of logits that are of one loss, and in batches of one size."""
+    ) -> Iterator[list["_Part"]]:
+        """Go through the logits in batches of one size: a part for each stream of samples."""
         batches, sizes = self._batches, self._batches.sizes
         width, n_samples = n_outputs * len(self.alphas), batches.n_samples
         # The batches of full size make one block, the last one another.
@@ -198,8 +200,10 @@ class EpochLoss:
                 continue
             logits = memory[start * width : stop * width].view(-1, *lead, n_outputs, size)
             streams: Iterable[_Stream] = batches.epoch_parts(start, stop, size)
-            for loss, (rows, targets, shares) in zip(losses, streams, strict=True):
-                yield _Part(loss, rows, logits[:, rows], targets, shares)
+            yield [
+                _Part(loss, logits[:, rows], targets, shares)
+                for loss, (rows, targets, shares) in zip(losses, streams, strict=True)
+            ]
 
     def penalties(self) -> Sequence[Any]:
         """Return for each batch what the weights count in its gradient.
@@ -216,14 +220,13 @@ class EpochLoss:
 
     def values(self) -> list[float]:
         """Return the epoch's losses: the batches' losses, averaged by their sizes."""
-        totals = self._squares.new_zeros(self._alphas.shape, dtype=self._sum_dtype)
-        for part in self._parts:
-            totals[part.rows] += part.total(self._sum_dtype)
+        dtype = self._sum_dtype
+        blocks = [_joined([part.total(dtype) for part in parts]) for parts in self._blocks]
+        totals = blocks[0] if len(blocks) == 1 else blocks[0] + blocks[1]
         if self.is_penalised:
-            penalties = self._weighted_squares().sum(0, dtype=self._sum_dtype)
-            totals += penalties.mul_(self._alphas).mul_(0.5)
-        values: list[float] = totals.div_(self._batches.n_samples).view(-1).tolist()
-        return values
+            totals.addcmul_(self._weighted_squares().sum(0, dtype=dtype), self._half_alphas)
+        n_samples = self._batches.n_samples
+        return [total / n_samples for total in totals.view(-1).tolist()]
 
     def _weighted_squares(self) -> Tensor:
         """Return the squared norms, each times its batch's size over the sum of its weights."""
@@ -243,10 +246,8 @@ class _Part:
     ----------
     loss : Loss
         The loss.
-    rows : slice or ...
-        Which of the networks these are of.
     logits : Tensor of shape (n_batches, ..., n_outputs, size)
-        The logits.
+        The logits of the networks that see these samples.
     targets : Tensor of shape (n_batches, ..., 1 or n_outputs, size)
         The targets.
     shares : Tensor of shape (n_batches, ..., size) or None
@@ -254,7 +255,6 @@ class _Part:
     """
 
     loss: Loss
-    rows: slice | EllipsisType
     logits: Tensor
     targets: Tensor
     shares: Tensor | None
@@ -264,4 +264,10 @@ class _Part:
         losses = self.loss.per_sample(self.logits, self.targets)
         if self.shares is not None:
             losses = losses * self.shares * losses.shape[-1]
-        return losses.sum((0, -1), dtype=dtype)
+        # A sum over all takes two thirds of the time of one over two of the dimensions.
+        return losses.sum((0, -1), dtype=dtype) if losses.ndim > 2 else losses.sum(dtype=dtype)
+
+
+def _joined(totals: Sequence[Tensor]) -> Tensor:
+    """Return the sums of all streams' networks, in the order of these."""
+    return totals[0] if len(totals) == 1 else torch.cat(list(totals))
