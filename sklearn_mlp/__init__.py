@@ -31,6 +31,7 @@ from sklearn_mlp.estimators.regressor import TorchMLPRegressor
 
 if TYPE_CHECKING:
     from sklearn_mlp.estimators.hidden_features import HiddenFeatures
+    from sklearn_mlp.estimators.loading import load
     from sklearn_mlp.inspection.displays import (
         LearningRateDisplay,
         LossCurveDisplay,
@@ -61,6 +62,7 @@ __all__ = [
     "__version__",
     "cross_validate_batched",
     "fit_many",
+    "load",
 ]
 
 # What not every user needs is imported when it is first asked for.
@@ -75,6 +77,7 @@ _HOMES = {
     "WeightsDisplay": "inspection.displays",
     "cross_validate_batched": "search",
     "fit_many": "many.fits",
+    "load": "estimators.loading",
 }
 
 

@@ -36,7 +36,9 @@ def test_an_import_loads_the_estimators_alone(loaded):
     assert "sklearn_mlp.inspection.displays" not in modules
     assert "sklearn_mlp.skorch_backend.train" not in modules
     others = {name.split(".")[0] for name in modules} - {"sklearn_mlp", "sklearn"}
-    assert others.isdisjoint({"skorch", "matplotlib", "pandas", "tqdm", "rich", "distributed"})
+    assert others.isdisjoint(
+        {"skorch", "matplotlib", "pandas", "tqdm", "rich", "distributed", "safetensors"}
+    )
 
 
 def test_a_name_is_imported_when_it_is_asked_for(loaded):

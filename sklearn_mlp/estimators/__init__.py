@@ -19,6 +19,9 @@
 `hidden`              activations of hidden layers
 `hidden_features`     `HiddenFeatures`, which passes them on in a Pipeline
 `saved_state`         what an estimator is pickled by, and other versions'
+`saving`, `loading`   `save` and `load`: files without code
+`file_format`         what such a file says of an estimator, written and read
+`own_network`         and of its network
 `array_api`           tensors in, tensors out
 
 May import `training`, `skorch_backend`, and what lies below them.

@@ -19,6 +19,7 @@ from sklearn_mlp.data.tensors import exact_dtype, prediction_dtype
 from sklearn_mlp.estimators.hidden import HiddenActivationsMixin, up_to_layer
 from sklearn_mlp.estimators.parameterized import Parameterized
 from sklearn_mlp.estimators.saved_state import load_state, save_state
+from sklearn_mlp.estimators.saving import SavedInFiles
 from sklearn_mlp.estimators.written import WrittenAttributes
 from sklearn_mlp.inspection.html import WithNetworkTable, network_table
 from sklearn_mlp.losses import Loss
@@ -80,7 +81,7 @@ def without_names(attributes: Mapping[str, Any], fitted: Mapping[str, Any]) -> d
     }
 
 
-class FittedNetwork(WrittenAttributes, HiddenActivationsMixin, Parameterized):
+class FittedNetwork(SavedInFiles, WrittenAttributes, HiddenActivationsMixin, Parameterized):
     """The half of the estimators that comes after a fit."""
 
     # Set by fit; the rest of the fitted attributes are properties, below.

@@ -19,12 +19,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mlp.estimators.hidden import check_layer
+from sklearn_mlp.estimators.saving import SavedInFiles
 from sklearn_mlp.machine.sklearn_internals import HasMethods, fit_context, routing_enabled
 from sklearn_mlp.network.architecture import hidden_units
 
 
 class HiddenFeatures(
-    ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator
+    SavedInFiles,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """The activations of a network's hidden layer, as features for what follows.
 

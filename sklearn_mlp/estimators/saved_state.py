@@ -68,7 +68,7 @@ def save_state(attributes: dict[str, Any]) -> dict[str, Any]:
 
     Nothing in it changes when training goes on.
     """
-    state = {**attributes, _VERSION: _present_version()}
+    state = {**attributes, _VERSION: present_version()}
     if "module_" not in state:
         return state
     state["module_"] = pack_network(state["module_"])
@@ -114,12 +114,12 @@ def load_state(estimator: Any, state: Any) -> dict[str, Any]:
     missing = [key for key in defaults if key not in attributes]
     if len(missing) == len(defaults) or _is_of_others(estimator, attributes):
         raise ValueError(f"the state is not that of a {name}; it must be what one was saved as.")
-    if missing or version != _present_version():
+    if missing or version != present_version():
         warnings.warn(
             InconsistentVersionWarning(
                 estimator_name=name,
                 original_version=version,
-                current_version=_present_version(),
+                current_version=present_version(),
                 missing=missing,
             ),
             stacklevel=3,
@@ -132,7 +132,7 @@ def load_state(estimator: Any, state: Any) -> dict[str, Any]:
     except Exception as error:
         raise ValueError(
             f"the state of a {name}, saved by version {version} of sklearn_mlp, cannot be read "
-            f"by version {_present_version()}, or is not whole: {error}. Fit it again."
+            f"by version {present_version()}, or is not whole: {error}. Fit it again."
         ) from error
 
 
@@ -204,7 +204,7 @@ def _is_of_others(estimator: Any, attributes: dict[str, Any]) -> bool:
     return name in PLAIN_CLASSES and not issubclass(PLAIN_CLASSES[name], kind._codec_type)
 
 
-def _present_version() -> str:
+def present_version() -> str:
     """Return this package's version."""
     from sklearn_mlp import __version__
 

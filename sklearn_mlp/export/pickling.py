@@ -24,7 +24,7 @@ def pack_network(network: nn.Module) -> dict[str, Any]:
     changed or given a module or function, the object itself is kept, with a `Place` for each
     tensor.
     """
-    tensors = _tensors(network)
+    tensors = tensors_of(network)
     packed: dict[str, Any] = {
         "tensors": [plain(tensor) for tensor in tensors],
         "is_trained": [tensor.requires_grad for tensor in tensors],
@@ -57,7 +57,7 @@ def unpack_network(packed: dict[str, Any], device: torch.device) -> nn.Module:
     if "mlp" in packed:
         network = MLP(dtype=torch.float32, **packed["mlp"])
         for empty, tensor, is_trained in zip(
-            _tensors(network), tensors, packed["is_trained"], strict=True
+            tensors_of(network), tensors, packed["is_trained"], strict=True
         ):
             if empty.shape != tensor.shape:
                 raise ValueError(f"{tuple(tensor.shape)} is no shape of this network's")
@@ -74,11 +74,25 @@ def unpack_network(packed: dict[str, Any], device: torch.device) -> nn.Module:
     return network.to(device).eval()
 
 
-def _tensors(network: nn.Module) -> list[Tensor]:
+def tensors_of(network: nn.Module) -> list[Tensor]:
     """Return parameters and buffers, and what else modules hold as attributes, each once."""
     found: dict[int, Tensor] = {}
     for tensor in (*network.parameters(), *network.buffers(), *_loose_tensors(network)):
         found.setdefault(id(tensor), tensor)
+    return list(found.values())
+
+
+def names_of_tensors(network: nn.Module) -> list[str]:
+    """Return the names of these tensors; of one that is there twice, the first."""
+    loose = (
+        (f"{path}.{name}".lstrip("."), value)
+        for path, module in network.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, Tensor)
+    )
+    found: dict[int, str] = {}
+    for name, tensor in (*network.named_parameters(), *network.named_buffers(), *loose):
+        found.setdefault(id(tensor), name)
     return list(found.values())
 
 
@@ -106,10 +120,10 @@ def _arguments(network: nn.Module) -> dict[str, Any] | None:
         "residual": any(network.is_skipped),
     }
     made = MLP(dtype=torch.float32, **arguments)
-    return arguments if _is_of_same_form(network, made) else None
+    return arguments if is_of_same_form(network, made) else None
 
 
-def _is_of_same_form(network: nn.Module, made: nn.Module) -> bool:
+def is_of_same_form(network: nn.Module, made: nn.Module) -> bool:
     """Tell whether two networks differ in nothing but their numbers."""
     modules, others = dict(network.named_modules()), dict(made.named_modules())
     return modules.keys() == others.keys() and all(

@@ -95,6 +95,7 @@ class SoftmaxFocal(Loss):
     """
 
     out_activation = "softmax"
+    gamma: float
 
     def __init__(self, gamma: float) -> None:
         self.gamma = float(gamma)
@@ -124,6 +125,8 @@ class LogisticFocal(Loss):
     """The log loss with easy samples weighted down, over independent logistic outputs."""
 
     out_activation = "logistic"
+
+    gamma: float
 
     def __init__(self, gamma: float) -> None:
         self.gamma = float(gamma)

@@ -35,6 +35,7 @@ class FunctionLoss(Loss):
 
     # What the function calls may wait for the device.
     is_capturable = False
+    function: Callable[[Tensor, Tensor], Any]
 
     def __init__(self, function: Callable[[Tensor, Tensor], Any], out_activation: str) -> None:
         _check_signature(function)

@@ -36,6 +36,8 @@ class ErrorLoss(Loss):
         Makes outputs of logits.
     """
 
+    error: OutputError
+
     def __init__(self, error: OutputError, out_activation: str) -> None:
         self.error = error
         self.out_activation = out_activation
@@ -102,6 +104,8 @@ class Huber(OutputError):
 
     Huber (1964), "Robust estimation of a location parameter"; `torch.nn.HuberLoss`.
     """
+
+    delta: float
 
     def __init__(self, delta: float) -> None:
         # torch refuses a bound beyond its type's range; no distance in it is larger anyway.

@@ -28,6 +28,12 @@ class LabelLoss(Loss):
         The share of a target that is spread over all classes.
     """
 
+    inner: Loss
+    is_exclusive: bool
+    # The targets of an output whose class it is not, and whose class it is.
+    off: float | Tensor
+    on: float | Tensor
+
     def __init__(
         self, inner: Loss, is_exclusive: bool, n_classes: int, label_smoothing: float
     ) -> None:
@@ -37,9 +43,8 @@ class LabelLoss(Loss):
         self.is_capturable = inner.is_capturable
         activation = OUTPUT_ACTIVATIONS[inner.out_activation]
         width = activation.high - activation.low
-        # The targets of an output whose class it is not, and whose class it is.
-        self.off: float | Tensor = activation.low + width * label_smoothing / n_classes
-        self.on: float | Tensor = self.off + width * (1 - label_smoothing)
+        self.off = activation.low + width * label_smoothing / n_classes
+        self.on = self.off + width * (1 - label_smoothing)
 
     @classmethod
     def stacked(cls, losses: Sequence["LabelLoss"], like: Tensor) -> "LabelLoss":
@@ -144,6 +149,9 @@ class ColumnsLoss(Loss):
     sizes : sequence of int
         The outputs of each.
     """
+
+    losses: list[Loss]
+    sizes: list[int]
 
     def __init__(self, losses: Sequence[Loss], sizes: Sequence[int]) -> None:
         self.losses = list(losses)

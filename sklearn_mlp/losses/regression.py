@@ -99,6 +99,9 @@ class Quantiles(Loss):
         Whether predictions get an axis for the levels.
     """
 
+    levels: tuple[float, ...]
+    is_several: bool
+
     def __init__(self, levels: tuple[float, ...], out_activation: str, is_several: bool) -> None:
         self.levels = levels
         self.out_activation = out_activation
