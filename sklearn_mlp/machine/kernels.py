@@ -7,7 +7,7 @@ need. Where one is missing, its fallback serves.
 
 import ctypes
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -410,3 +410,17 @@ def is_training_anywhere(network: nn.Module) -> bool:
             return True
         modules += filter(None, parts_of(module).values())
     return False
+
+
+def are_all_set(modules: Iterable[nn.Module | None], training: bool) -> bool:
+    """Tell whether `Module.train` would change nothing of some modules, nor of their parts."""
+    to_see = list(modules)
+    for module in to_see:
+        if module is None:
+            continue
+        known = module.__dict__
+        has_own = type(module).train is not nn.Module.train or "train" in known
+        if has_own or known.get("training") is not training or "_modules" not in known:
+            return False
+        to_see += known["_modules"].values()
+    return True

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sklearn_mlp.machine.kernels import are_all_set, parts_of
 from sklearn_mlp.network.activations import activation_per_layer, gains, make_activation
 from sklearn_mlp.network.dropout import Dropout, MaskSource, dropout_per_layer
 from sklearn_mlp.network.normalization import NORMALIZATIONS
@@ -153,6 +154,11 @@ class MLP(nn.Module):
     def has_dropout(self) -> bool:
         """Whether a training step drops anything."""
         return self.dropouts is not None
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, as torch does; where it is set, which loops do each step, do nothing."""
+        is_set = self.training is mode and are_all_set(parts_of(self).values(), mode)
+        return self if is_set else super().train(mode)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the values before the output activation.

@@ -11,6 +11,7 @@ from torch.nn.utils import prune
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
 from sklearn_mlp.network.activations import ACTIVATIONS
+from sklearn_mlp.network.mlp import MLP
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -411,3 +412,30 @@ def test_coefficients_of_other_layers():
     replace_layer(estimator.module_)
     with pytest.raises(AttributeError, match=r"no coefs_: module_.layers\[1\] is a Sequential"):
         _ = estimator.coefs_
+
+
+class _AlwaysEvaluated(nn.Identity):
+    """Stays in the mode of predictions, as a frozen normalisation does, and counts who asks."""
+
+    asked = 0
+
+    def train(self, mode=True):
+        self.asked += 1
+        return super().train(False)
+
+
+def test_the_mode_reaches_parts_that_were_put_in_and_those_that_have_a_train_of_their_own():
+    network = MLP((3, 4, 2), "relu", torch.float32)
+    network.activation_modules["0"] = part = _AlwaysEvaluated()
+    for times in (1, 2):
+        assert network.train().layers[0].training
+        assert (part.training, part.asked) == (False, times)
+    network.activation_modules["0"] = late = nn.Sequential(nn.ReLU()).eval()
+    network.train()
+    assert late.training
+    assert late[0].training
+    late[0].eval()
+    network.train()
+    assert late[0].training
+    network.eval()
+    assert not any(module.training for module in network.modules())
