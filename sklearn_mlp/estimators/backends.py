@@ -35,7 +35,7 @@ def restore_trainer(
     backend_params: Mapping[str, Any] | None,
 ) -> Any:
     """Return what has trained a network, from what was saved of it."""
-    from sklearn_mlp.skorch_backend.train import restore_net
+    from sklearn_mlp.skorch_backend.making import restore_net
 
     return restore_net(saved, network, loss, codec, backend_params)
 

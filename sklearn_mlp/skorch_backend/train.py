@@ -1,66 +1,45 @@
 """The skorch backend: trains a network in skorch's own loop.
 
-skorch is imported here and in skorch_backend/data.py only.
 The samples' order, the update, the schedules and the stopping are those of the native backend,
 and so are the numbers; forward and backward are autograd's, and the loop with its callbacks is
 skorch's.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
-import scipy.sparse
-import torch
-from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import EarlyStopping, InputShapeSetter
-from skorch.exceptions import SkorchTrainingImpossibleError
-from skorch.history import History
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.data.batches import Batch
-from sklearn_mlp.data.kinds import take_over
-from sklearn_mlp.data.label_codecs import ColumnsCodec, LabelCodec
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.data.sparse import SparseRows
-from sklearn_mlp.data.targets import TargetCodec
-from sklearn_mlp.losses import Loss
-from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.machine.interrupts import end_training
-from sklearn_mlp.machine.shared_memory import tensor_to_read
-from sklearn_mlp.machine.threads import rebalance_threads
-from sklearn_mlp.network.alterations import altered_call, may_write_to_inputs
-from sklearn_mlp.network.mlp import MLP, place_of
-from sklearn_mlp.network.normalization import lone_samples_spared
-from sklearn_mlp.skorch_backend.adapters import LogitsLoss, SolverOptimizer
-from sklearn_mlp.skorch_backend.data import Chunks, EpochBatches, LabelledSamples, Labels, Rows
-from sklearn_mlp.skorch_backend.parameters import parameter_of_ours
+from sklearn_mlp.network.alterations import altered_call
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.skorch_backend.making import make_net
+from sklearn_mlp.skorch_backend.nets import OwnedNet
+from sklearn_mlp.skorch_backend.run import NetRun
 from sklearn_mlp.skorch_backend.trained_parts import TrainedParts
-from sklearn_mlp.steps.precision import mixed_precision
-from sklearn_mlp.steps.prediction import chunk_rows
-from sklearn_mlp.training.monitor import EpochMonitor
 
 
 def train(
     network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
-) -> "_Net":
+) -> OwnedNet:
     """Train a network in place.
 
     The order of calls, from here to the line that changes a weight::
 
         train
           partial_fit                    skorch
-            _Net.fit_loop                here         until the monitor says stop
+            OwnedNet.fit_loop            nets.py      until the monitor says stop
               fit_loop                   skorch       an epoch
                 train_step               skorch       a batch of `EpochBatches`
-                  _Net.get_loss          here         forward and backward by autograd
+                  OwnedNet.get_loss      nets.py      forward and backward by autograd
                   SolverOptimizer.step   adapters.py  hands over to
                     Solver.update        solvers/base.py  the weights change here
-                _Net.on_epoch_end        here
+                OwnedNet.on_epoch_end    nets.py
                   EpochMonitor.epoch_ended  training/monitor.py  records, stopping, best weights
 
     Parameters
@@ -86,7 +65,7 @@ def train(
         or net.is_given_others(config)
         or net.module is not network  # the user has put another in its place
     ):
-        net = _make_net(
+        net = make_net(
             network,
             config.loss,
             config.codec,
@@ -100,7 +79,7 @@ def train(
         data = replace(data, inputs=data.inputs.made_dense())
     is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
     with TrainedParts(network, config, state, is_sparse=is_sparse) as trained:
-        run = _Run.of(net, network, trained, data, config, state)
+        run = NetRun.of(net, network, trained, data, config, state)
         with _lent(net, run):
             net.optimizer_.bind(trained.solver, network, state.learning_rate)
             try:
@@ -116,7 +95,7 @@ def train(
 
 
 @contextmanager
-def _lent(net: "_Net", run: "_Run") -> Iterator[None]:
+def _lent(net: OwnedNet, run: NetRun) -> Iterator[None]:
     """Let a net train within the body; an error leaves it with the history that it had."""
     history, n_epochs = net.history, len(net.history)
     try:
@@ -132,516 +111,10 @@ def _lent(net: "_Net", run: "_Run") -> Iterator[None]:
         run.module.eval()
 
 
-def _is_early_stopping(interrupt: KeyboardInterrupt) -> bool:
-    """Tell whether it is the interrupt by which skorch's `EarlyStopping` ends training."""
-    traceback = interrupt.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    code = EarlyStopping.on_epoch_end.__code__
-    return traceback is not None and traceback.tb_frame.f_code is code
-
-
-def _takes_sparse(net: "_Net", network: nn.Module, config: TrainingConfig) -> bool:
+def _takes_sparse(net: OwnedNet, network: nn.Module, config: TrainingConfig) -> bool:
     """Tell whether a network can be given sparse tensors: its first layer has to take them."""
     # Neither a mask, nor bfloat16, nor torch's compiler goes with them.
     is_masked = isinstance(network, MLP) and network.input_dropout > 0
     if not isinstance(network, MLP) or altered_call(network) is not None:
         return False
     return not (is_masked or config.is_mixed or net.compile)
-
-
-def _make_net(
-    network: nn.Module,
-    loss: Loss,
-    codec: TargetCodec,
-    backend_params: Mapping[str, Any] | None,
-    *,
-    is_compiled: bool,
-) -> "_Net":
-    """Return an initialized net around a network."""
-    settings: dict[str, Any] = {
-        "criterion": LogitsLoss(loss),
-        "optimizer": SolverOptimizer,
-        "iterator_train": EpochBatches,
-        "iterator_valid": Chunks,
-        "train_split": None,
-        "verbose": 0,
-        "device": str(place_of(network).device),
-        "compile": is_compiled,
-        **(backend_params or {}),
-    }
-    if isinstance(settings.get("callbacks"), list):
-        # skorch empties the list when a net is trimmed.
-        settings["callbacks"] = list(settings["callbacks"])
-    net: _Net
-    if isinstance(codec, ColumnsCodec):
-        net = SkorchColumnsClassifier(network, **settings)
-    elif isinstance(codec, LabelCodec):
-        net = SkorchClassifier(network, classes=codec.classes, **settings)
-    else:
-        net = SkorchRegressor(network, **settings)
-    net.given_, net.given_compile_ = backend_params, is_compiled
-    net.codec_, net.loss_ = codec, loss
-    try:
-        return net.initialize()
-    except Exception as error:
-        if not backend_params:
-            raise
-        raise ValueError(
-            f"backend_params={dict(backend_params)} cannot be used with backend='skorch': {error}"
-        ) from error
-
-
-@dataclass
-class _Run:
-    """One call of `train`, while it lasts.
-
-    Attributes
-    ----------
-    samples, held_out : LabelledSamples
-        Those to train on, and those that the network is watched on, if any.
-    trained : TrainedParts
-        What is trained, and what takes the steps.
-    network : Module
-        Whose parts they are.
-    monitor : EpochMonitor
-        Decides when to stop.
-    module, optimizer : object
-        The net's, which no callback may put others in the place of.
-    rates : list of float or None
-        Of the steps of an epoch, where the schedule plans them.
-    is_last : bool
-        Whether no epoch is to follow.
-    is_within_epoch : bool
-        Whether the history's last row is of an epoch that has not ended.
-    is_restored : bool
-        Whether the best weights are back in place.
-    interrupt : KeyboardInterrupt or None
-        What the user has ended training by.
-    iterators : dict
-        Over batches, for training and for validation.
-    """
-
-    samples: LabelledSamples
-    held_out: LabelledSamples | None
-    trained: TrainedParts
-    network: nn.Module
-    monitor: EpochMonitor
-    module: nn.Module
-    optimizer: SolverOptimizer
-    rates: list[float] | None = None
-    is_last: bool = False
-    is_within_epoch: bool = False
-    is_restored: bool = False
-    interrupt: KeyboardInterrupt | None = None
-    iterators: dict[bool, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        net: "_Net",
-        network: nn.Module,
-        trained: TrainedParts,
-        data: TrainingData,
-        config: TrainingConfig,
-        state: TrainingState,
-    ) -> "_Run":
-        """Make ready for a fit."""
-        memory, average = trained.parameters.memory, trained.average
-        held_out, part = None, data.validation
-        if part is not None:
-            targets = part.targets.to(data.targets.device)
-            weights = None if part.sample_weight is None else part.sample_weight.numpy()
-            inputs = part.inputs
-            is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
-            if isinstance(inputs, SparseRows) and not is_sparse:
-                inputs = inputs.made_dense()
-            size = chunk_rows(inputs, targets.device)
-            settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
-            held_out = LabelledSamples(TrainingData(inputs, targets, weights), settings)
-        monitor = EpochMonitor(config, state, network, memory, part, average=average)
-        samples = LabelledSamples(data, config)
-        return cls(samples, held_out, trained, network, monitor, net.module_, net.optimizer_)
-
-    def follow(self) -> None:
-        """Train what is to be trained now: a callback may have frozen or freed parameters."""
-        if not self.trained.has_changed:
-            return
-        self.optimizer.release()
-        self.trained.follow()
-        self.monitor.follow(self.trained.parameters.memory, self.trained.average)
-        self.optimizer.bind(self.trained.solver, self.network, self.optimizer.learning_rate)
-
-    def epoch_begins(self) -> None:
-        """Plan the epoch's learning rates, where the schedule has a plan."""
-        if self.monitor.schedule.is_planned:
-            config = self.samples.config
-            n_steps = -(-len(self.samples) // config.batch_size)
-            self.rates = self.monitor.schedule.rates(n_steps)
-
-    def epoch_ended(self, net: "_Net") -> None:
-        """Record an epoch, as `EpochMonitor` does, from what skorch has recorded of it."""
-        state, optimizer, n_samples = self.monitor.state, net.optimizer_, len(self.samples)
-        records = [row for row in net.history[-1]["batches"] if "train_loss" in row]
-        total = sum(row["train_loss"] * row["train_batch_size"] for row in records)
-        if self.rates is None:
-            # A callback of skorch's may have changed the rate.
-            state.learning_rate = optimizer.learning_rate
-        learning_rate = state.learning_rate
-        self.is_last = self.monitor.epoch_ended(total / n_samples, n_samples)
-        if state.learning_rate != learning_rate:
-            optimizer.learning_rate = state.learning_rate
-
-    def restore_best(self) -> None:
-        """Put the best weights back in place, once."""
-        if not self.is_restored:
-            self.is_restored = True
-            self.monitor.restore_best()
-
-    def check_parts(self, net: "_Net") -> None:
-        """Check that a net still has what is being trained.
-
-        Raises
-        ------
-        ValueError
-            If a callback has put something else in its place.
-        """
-        for name, part in (("module_", self.module), ("optimizer_", self.optimizer)):
-            if getattr(net, name) is not part:
-                raise ValueError(
-                    f"A callback has put another {name} into the net, but the estimator trains "
-                    f"the one that it has made. Change net.{name} in place, or set the "
-                    "estimator's own parameters."
-                )
-
-
-# What may change while the estimator trains its net.
-_SETTABLE = {"lr", "optimizer__lr", "verbose"}
-
-
-class _Net(NeuralNet):
-    """What our two nets add to skorch's.
-
-    Attributes
-    ----------
-    codec_ : TargetCodec
-        The labels or numbers that targets and outputs stand for.
-    loss_ : Loss
-        For the output activation.
-    given_, given_compile_ : dict or None, bool
-        The ``backend_params`` and ``compile`` that it was made with.
-    run_ : _Run or None
-        The fit, while it lasts.
-    """
-
-    codec_: TargetCodec
-    loss_: Loss
-    given_: Mapping[str, Any] | None
-    given_compile_: bool
-    run_: _Run | None = None
-
-    def is_given_others(self, config: TrainingConfig) -> bool:
-        """Tell whether it was made with other parameters."""
-        return self.given_ is not config.backend_params or self.given_compile_ != config.compile
-
-    # Training.
-
-    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
-        """Train until the monitor says stop, or the user interrupts."""
-        run = self._present_run()
-        try:
-            while not run.is_last:
-                super().fit_loop(X, y, epochs=1, **fit_params)
-        except KeyboardInterrupt as interrupt:
-            if not _is_early_stopping(interrupt):
-                # skorch, around this, would end one that goes on.
-                run.interrupt = interrupt
-            if run.is_within_epoch:
-                # What is not whole would leave columns of the history that cannot be read.
-                self.history.pop()
-        return self
-
-    def _present_run(self) -> _Run:
-        """Return the fit that the estimator has begun."""
-        if self.run_ is None:
-            raise SkorchTrainingImpossibleError(
-                "This net belongs to an estimator, which trains it: call the fit or partial_fit "
-                "of the estimator instead."
-            )
-        return self.run_
-
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Refuse to train but for the estimator; this comes before the callbacks."""
-        self._present_run()
-
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Begin an epoch; this comes before the callbacks."""
-        rebalance_threads()
-        run = self._present_run()
-        run.check_parts(self)
-        run.epoch_begins()
-        super().on_epoch_begin(net, **kwargs)
-        run.is_within_epoch = True
-
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> None:
-        """Take an epoch's steps; this comes after what callbacks do as it begins."""
-        if training:
-            self._present_run().follow()
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Record the epoch; this comes before the callbacks."""
-        run = self._present_run()
-        run.is_within_epoch = False
-        try:
-            run.epoch_ended(self)
-        except KeyboardInterrupt as interrupt:
-            # In a scorer: the callbacks are told of the epoch all the same.
-            run.interrupt = interrupt
-            run.is_last = True
-
-    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Put the best weights back in place; what callbacks restore comes after."""
-        self._present_run().restore_best()
-
-    def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Return the network's logits for a batch, which may be a single sample."""
-        is_mixed = self.run_ is not None and self.run_.samples.config.is_mixed
-        precision = mixed_precision(torch.device(self.device), is_mixed and self.module_.training)
-        with lone_samples_spared(self.module_, len(x)), precision:
-            # Training batches are copies anyway.
-            if not self.module_.training and may_write_to_inputs(self.module_):
-                x = x.clone() if isinstance(x, Tensor) else x
-            logits = super().infer(x, **fit_params)
-        return logits.float() if logits.dtype == torch.bfloat16 else logits
-
-    def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Any:
-        """Return the loss of a batch, in training including the penalty."""
-        batch = y_true.batch if isinstance(y_true, Labels) else self._batch_of(y_true)
-        loss = self.criterion_(y_pred, batch)
-        if not training or self.run_ is None:
-            return loss
-        # torch refuses a factor beyond its type's range; the largest diverges just the same.
-        weights = self.run_.trained.parameters.flat_weights
-        # torch refuses a factor beyond its type's range; the largest diverges just the same.
-        largest = torch.finfo(weights.dtype).max
-        penalty = min(self.run_.monitor.config.penalty / batch.weight_sum, largest)
-        # The solver adds its gradient.
-        self.optimizer_.penalty = penalty
-        if self.run_.rates is not None:
-            self.optimizer_.learning_rate = self.run_.rates[y_true.place]
-        return loss.add(torch.dot(weights, weights), alpha=0.5 * penalty) if penalty else loss
-
-    def _batch_of(self, y: Any) -> Batch:
-        """Return labels, or numbers, of any origin as a batch."""
-        codec, weight = self.codec_, place_of(self.module_)
-        y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
-        values = tensor_to_read(codec.encode(y))
-        values = values.to(weight.device, torch.int64 if codec.is_coded else weight.dtype)
-        return Batch(values, values.t(), values.t(), len(values), None, float(len(values)))
-
-    # Parameters.
-
-    def initialize(self) -> Any:
-        """Make the parts of the net, which only the estimator does.
-
-        Raises
-        ------
-        ValueError
-            In a callback: what is being trained would be lost.
-        """
-        if self.run_ is not None:
-            raise ValueError(
-                "This net is being trained by an estimator, and cannot be initialized by a "
-                "callback; change its module_ in place."
-            )
-        return super().initialize()
-
-    def set_params(self, **kwargs: Any) -> Any:
-        """Set what is the net's own, or the learning rate.
-
-        Raises
-        ------
-        ValueError
-            If the estimator has a parameter for it, by which it has made the net.
-        """
-        if not self.initialized_:
-            return super().set_params(**kwargs)
-        shapes = {
-            f"{callback.module_name}__{callback.param_name}"
-            for _, callback in self.callbacks_
-            if isinstance(callback, InputShapeSetter)
-        }
-        # The network has been made for the shape of the samples.
-        kwargs = {key: value for key, value in kwargs.items() if key not in shapes}
-        for key in kwargs:
-            ours = parameter_of_ours(key)
-            if ours and key not in _SETTABLE:
-                raise ValueError(
-                    f"{key!r} cannot be set on this net, which belongs to an estimator; set the "
-                    f"estimator's own parameter and fit it: {ours}."
-                )
-        return super().set_params(**kwargs)
-
-    # Data.
-
-    def check_data(self, X: Any, y: Any = None) -> None:
-        """Check nothing: the estimator has checked what there is."""
-
-    def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
-        """Compile the network, if asked to; the criterion takes next to no time."""
-        return super().torch_compile(module, name) if name == "module" else module
-
-    def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Return a data set of what the estimator, a callback or the user passes."""
-        if isinstance(X, torch.utils.data.Dataset):
-            return X
-        if not isinstance(X, SparseRows):
-            if not (isinstance(X, np.ndarray | Tensor) or scipy.sparse.issparse(X)):
-                X = np.asarray(X)
-            if isinstance(X, Tensor) and X.layout != torch.strided:
-                # A batch of sparse samples, from a callback.
-                X = X.to_dense()
-            weight = place_of(self.module_)
-            X = take_over(X, weight.dtype, weight.device)
-        return Rows(X)
-
-    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        """Return the part to train on, and the part that ``early_stopping`` holds out."""
-        run = self._present_run()
-        return run.samples, run.held_out
-
-    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return an iterator over batches; those of a fit are made once."""
-        run = self.run_
-        if run is not None and dataset is (run.samples if training else run.held_out):
-            assert isinstance(dataset, LabelledSamples)
-            if training not in run.iterators:
-                make = self.iterator_train if training else EpochBatches
-                options = self.get_params_for("iterator_train" if training else "iterator_valid")
-                options["batch_size"] = dataset.config.batch_size
-                run.iterators[training] = make(dataset, **options)
-            return run.iterators[training]
-        if isinstance(dataset, LabelledSamples):
-            dataset = Rows(dataset.inputs)
-        if not isinstance(dataset, Rows):
-            return super().get_iterator(dataset, training)
-        options = self.get_params_for("iterator_valid")
-        size = options.pop("batch_size", chunk_rows(dataset.inputs, torch.device(self.device)))
-        return self.iterator_valid(dataset, size, **options)
-
-    # Predicting.
-
-    def _get_predict_nonlinearity(self) -> Callable[[Tensor], Tensor]:
-        # A copy: the logits may be what a callback keeps.
-        return lambda logits: self._activate(logits.detach().clone())
-
-    def _activate(self, logits: Tensor) -> Tensor:
-        """Return the outputs that predictions are made from; the logits may be used up."""
-        return self.loss_.activate_(logits, dim=1)
-
-    # Persistence, alone and as a part of the estimator.
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A callback may save the net while it is being trained.
-        return {name: value for name, value in super().__getstate__().items() if name != "run_"}
-
-    @property
-    def is_trimmed(self) -> bool:
-        """Whether `trim_for_prediction` has taken away what training needs."""
-        return getattr(self, "_trimmed_for_prediction", False)
-
-    def checkpoint(self) -> Callable[[], None]:
-        """Return what puts back all that a fit changes of the net, besides the network."""
-        attributes, n_epochs, loss = dict(vars(self)), len(self.history), self.loss_
-
-        def restore() -> None:
-            """Put it back; what callbacks keep is their own affair."""
-            self.__dict__ = attributes
-            del self.history[n_epochs:]
-            if not self.is_trimmed:
-                self.criterion_.loss = loss
-
-        return restore
-
-    def plain(self, backend_params: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return what a saved estimator keeps of the net: what a new one would not have.
-
-        Without the network, and without the records of batches, which grow with the data.
-        ``backend_params`` is the estimator's parameter, which is saved anyway.
-        """
-        is_same = self.given_ is backend_params
-        groups = [] if self.is_trimmed else self.optimizer_.param_groups
-        return {
-            "given": "backend_params" if is_same else self.given_,
-            "is_compiled": self.given_compile_,
-            "is_trimmed": self.is_trimmed,
-            "history": [{**row, "batches": []} for row in self.history],
-            # The user's own, which may remember something.
-            "callbacks": self.callbacks_ if self.given_ else None,
-            "param_groups": [
-                {key: value for key, value in group.items() if key != "params"} for group in groups
-            ],
-        }
-
-
-def restore_net(
-    saved: Mapping[str, Any],
-    network: nn.Module,
-    loss: Loss,
-    codec: TargetCodec,
-    backend_params: Mapping[str, Any] | None,
-) -> _Net:
-    """Return the net that `_Net.plain` was called of, with a network."""
-    given = saved["given"]
-    given = backend_params if isinstance(given, str) else given
-    net = _make_net(network, loss, codec, given, is_compiled=saved["is_compiled"])
-    if saved["is_trimmed"]:
-        net.trim_for_prediction()
-        return net
-    net.history_ = History(saved["history"])
-    if saved["callbacks"] is not None:
-        net.callbacks_ = saved["callbacks"]
-    groups = zip(net.optimizer_.param_groups, saved["param_groups"], strict=True)
-    for group, saved_group in groups:
-        group.update(saved_group)
-    return net
-
-
-class SkorchClassifier(_Net, NeuralNetClassifier):
-    """A `skorch.NeuralNetClassifier` that `TorchMLPClassifier` trains, as its ``net_``."""
-
-    codec_: LabelCodec
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict labels, as the estimator does."""
-        return self.codec_.decode(self.predict_proba(X))
-
-    def _activate(self, logits: Tensor) -> Tensor:
-        if self.codec_.kind != "binary":
-            return super()._activate(logits)
-        return both_classes(self.loss_, logits, is_rounded=logits.dtype != torch.float64)
-
-
-class SkorchColumnsClassifier(_Net):
-    """The net of a classifier of several columns of labels, for which skorch has no class."""
-
-    codec_: ColumnsCodec
-
-    def predict_proba(self, X: Any) -> Any:
-        """Predict a list of probabilities, (n_samples, n_classes), as the estimator does."""
-        return self.codec_.by_column(super().predict_proba(X))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict labels, (n_samples, n_columns), as the estimator does."""
-        return self.codec_.decode(super().predict_proba(X))
-
-
-class SkorchRegressor(_Net, NeuralNetRegressor):
-    """A `skorch.NeuralNetRegressor` that `TorchMLPRegressor` trains, as its ``net_``."""
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict numbers, (n_samples,) or (n_samples, n_outputs), as the estimator does."""
-        return self.codec_.decode(self.loss_.predictions(super().predict_proba(X)))
