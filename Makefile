@@ -46,11 +46,12 @@ demo: $(READY)
 	@echo "==> demo"
 	@$(BIN)/python examples/demo.py $(ARGS)
 
-# Two processes, each on one thread: threads of two processes would wait for each other.
+# Two processes, each on one thread: threads of two processes would wait for each other. Where a
+# test asks for more of them, they wait asleep, and not by counting on the other's core.
 test: lint types
 	@echo "==> tests, doctests, README"
 	@SKLEARN_MLP_GPU_TESTS_DEVICE=$${SKLEARN_MLP_GPU_TESTS_DEVICE:-auto} OMP_NUM_THREADS=1 \
-		$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+		OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: $(READY)
 	@echo "==> format"

@@ -1,5 +1,6 @@
 """Data, estimators and backends that all tests share."""
 
+import gc
 import os
 from functools import partial
 from types import FunctionType
@@ -59,6 +60,12 @@ def pytest_collection_modifyitems(config, items):
     if missing:
         config.hook.pytest_deselected(items=missing)
         items[:] = [item for item in items if item not in missing]
+
+
+def pytest_collection_finish():
+    """Keep what all tests share, thousands of modules, out of each later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def is_skorch_with_lbfgs(item):

@@ -190,11 +190,11 @@ FORMS = {
 @pytest.mark.parametrize("train", ["fit", "partial_fit", "warm_start"])
 def test_columns_keep_their_types(make_classifier, form, train):
     y = FORMS[form](mixed_columns())
-    estimator = make_classifier(max_iter=60, learning_rate_init=0.05, warm_start=train != "fit")
+    estimator = make_classifier(max_iter=20, learning_rate_init=0.2, warm_start=train != "fit")
     samples = np.column_stack([np.eye(3)[CODES], X])
     if train == "partial_fit":
         classes = [[2, 1, 0], {"elm", "oak", "larch"}, (False, True)]
-        for _ in range(60):
+        for _ in range(20):
             estimator.partial_fit(samples, y, classes=classes)
     else:
         estimator.fit(samples, y)

@@ -353,7 +353,7 @@ def test_bad_input(iris):
 def test_stacks_are_what_a_dask_cluster_is_sent(iris):
     X, y = iris
     theirs = GridSearchCV(classifier(), GRID, cv=2, refit=False).fit(X, y)
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
     with LocalCluster(**options) as cluster, Client(cluster):
         with parallel_config(backend="dask", n_jobs=2):
             mine = BatchedGridSearchCV(classifier(), GRID, cv=2, refit=False).fit(X, y)
@@ -362,7 +362,7 @@ def test_stacks_are_what_a_dask_cluster_is_sent(iris):
             for name, group in cluster.scheduler.task_prefixes.items()
         }
     assert_same_results(mine, theirs)
-    # Eight fits, two workers: a task per stack.
+    # Eight fits, two at once: a task per stack.
     assert {count for name, count in tasks.items() if "fit_and_score_stack" in name} == {2}
 
 
