@@ -207,6 +207,7 @@ def calls_with(Estimator, backend):
         "score y": lambda value: [np.array(fitted.score(X, value))],
         "score sample_weight": lambda value: [np.array(fitted.score(X, y, value))],
         "hidden_activations X": lambda value: [fitted.hidden_activations(value)],
+        "input_gradients X": lambda value: [fitted.input_gradients(value)],
         "fit_many X": lambda value: numbers(fit_many([fresh], value, y)[0]),
         "fit_many y": lambda value: [np.array(fit_many([fresh], X, value)[0].loss_)],
         "fit_many sample_weight": lambda value: numbers(
@@ -294,6 +295,7 @@ def other_calls():
         ("HiddenFeatures", "layer"): lambda layer: HiddenFeatures(make(), layer).fit(X, y),
         ("HiddenFeatures", "estimator"): lambda estimator: HiddenFeatures(estimator).fit(X, y),
         ("hidden_activations", "layer"): lambda layer: reg.hidden_activations(X, layer=layer),
+        ("input_gradients", "output"): lambda output: reg.input_gradients(X, output),
         ("predict", "return_std"): lambda return_std: reg.predict(X, return_std),
     }
     for Display in (LossCurveDisplay, LearningRateDisplay, ValidationScoreDisplay):

@@ -16,6 +16,7 @@
 `network_of_weights`  a network from weights written before any fit
 `sklearn_conversion`  to scikit-learn's own networks, and back
 `onnx_conversion`     to ONNX
+`input_gradients`     how predictions change with each feature
 `hidden`              activations of hidden layers
 `hidden_features`     `HiddenFeatures`, which passes them on in a Pipeline
 `saved_state`         what an estimator is pickled by, and other versions'

@@ -23,6 +23,7 @@ from sklearn_mlp.data.tensors import exact_dtype, fitted_dtype, on_host, predict
 from sklearn_mlp.estimators.backends import BACKENDS, check_backend
 from sklearn_mlp.estimators.callbacks import EpochTasks
 from sklearn_mlp.estimators.fitted import FittedNetwork
+from sklearn_mlp.estimators.input_gradients import InputGradientsMixin
 from sklearn_mlp.estimators.network_of_weights import network_of_weights, untrained_attributes
 from sklearn_mlp.estimators.onnx_conversion import OnnxConversionMixin
 from sklearn_mlp.estimators.progress import epoch_bar
@@ -61,7 +62,12 @@ from sklearn_mlp.training.schedules import check_schedule
 
 
 class BaseTorchMLP(
-    CallbackSupportMixin, SklearnConversionMixin, OnnxConversionMixin, FittedNetwork, ABC
+    CallbackSupportMixin,
+    SklearnConversionMixin,
+    OnnxConversionMixin,
+    InputGradientsMixin,
+    FittedNetwork,
+    ABC,
 ):
     """Base of the estimators; use `TorchMLPClassifier` or `TorchMLPRegressor`.
 

@@ -631,6 +631,16 @@ or a subclass of torch.optim.Optimizer, default='adam'
         is_rounded = logits.dtype != torch.float64
         return both_classes(self._loss, widened(logits, dtype), is_rounded=is_rounded)
 
+    def _predicted(self, logits: Tensor) -> Tensor:
+        outputs = self._loss.activate(logits, dim=1)
+        return torch.cat([1 - outputs, outputs], 1) if self._codec.kind == "binary" else outputs
+
+    def _count_predicted(self) -> int:
+        return 2 if self._codec.kind == "binary" else self._codec.n_outputs
+
+    def _as_predictions(self, gradients: np.ndarray) -> Any:
+        return self._codec.by_column(gradients)
+
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
         X, y = validate_training_data(self, X, as_rows(y), reset=reset)
         return X, as_column(y)

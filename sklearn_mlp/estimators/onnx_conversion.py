@@ -3,7 +3,6 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from sklearn_mlp.export.onnx_model import make_model, write_model
 from sklearn_mlp.machine.isolation import isolated
 
 
@@ -68,6 +67,9 @@ class OnnxConversionMixin:
         >>> bool(abs(probabilities - clf.predict_proba(X)).max() < 1e-6)
         True
         """
+        # Not every user writes ONNX.
+        from sklearn_mlp.export.onnx_model import make_model, write_model
+
         self._check_is_fitted()
         fitted: Any = self
         properties = {"estimator": type(self).__name__, "n_features_in": fitted.n_features_in_}

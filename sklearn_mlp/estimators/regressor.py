@@ -580,6 +580,22 @@ or a subclass of torch.optim.Optimizer, default='adam'
         )
         return score
 
+    def _predicted(self, logits: Tensor) -> Tensor:
+        outputs = self._loss.predictions(self._loss.activate(logits, dim=1))
+        if self._codec.scale is not None:
+            axes = (...,) + (np.newaxis,) * (outputs.ndim - 2)
+            scale = torch.from_numpy(self._codec.scale[axes])
+            outputs = outputs * scale.to(outputs.device, outputs.dtype)
+        return outputs.flatten(1)
+
+    def _count_predicted(self) -> int:
+        return self._loss.predictions(np.empty((1, self.n_outputs_))).size
+
+    def _as_predictions(self, gradients: np.ndarray) -> np.ndarray:
+        shape = self._loss.predictions(np.empty((1, self.n_outputs_))).shape[1:]
+        shape = shape[1:] if shape[0] == 1 else shape
+        return gradients.reshape(len(gradients), *shape, gradients.shape[-1])
+
     @property
     def target_mean_(self) -> np.ndarray:
         """What `scale_target` subtracts from each target, (n_targets,)."""

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
+
 
 class Loss(ABC):
     """A loss together with its output activation.
@@ -37,6 +39,10 @@ class Loss(ABC):
 
         Probabilities for a classifier. The logits may be used up.
         """
+
+    def activate(self, logits: Tensor, dim: int) -> Tensor:
+        """Return the same by operations that autograd can follow; the logits stay."""
+        return OUTPUT_ACTIVATIONS[self.out_activation].function(logits, dim)
 
     def count_logits(self, n_targets: int) -> int:
         """Return how many outputs the network needs for so many columns of targets."""

@@ -66,6 +66,10 @@ class LabelLoss(Loss):
         """Return probabilities."""
         return _probabilities(logits, self.out_activation, self.is_exclusive, dim)
 
+    def activate(self, logits: Tensor, dim: int) -> Tensor:
+        """Return probabilities, for autograd."""
+        return _probabilities(logits, self.out_activation, self.is_exclusive, dim)
+
     def _values(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the targets as what the outputs should be."""
         if self.is_exclusive and isinstance(self.off, float) and isinstance(self.on, float):
@@ -175,6 +179,11 @@ class ColumnsLoss(Loss):
         """Return probabilities, block by block."""
         blocks = zip(self.losses, logits.split(self.sizes, dim), strict=True)
         return torch.cat([loss.activate_(block, dim) for loss, block in blocks], dim)
+
+    def activate(self, logits: Tensor, dim: int) -> Tensor:
+        """Return probabilities, block by block, for autograd."""
+        blocks = zip(self.losses, logits.split(self.sizes, dim), strict=True)
+        return torch.cat([loss.activate(block, dim) for loss, block in blocks], dim)
 
     def _split(self, logits: Tensor, targets: Tensor, *more: Tensor) -> list[Sequence[Tensor]]:
         """Return each column's logits, its codes, and its part of what else has such a form."""

@@ -134,6 +134,10 @@ class Quantiles(Loss):
         outputs = by_target.flatten(dim, dim + 1)
         return OUTPUT_ACTIVATIONS[self.out_activation].function(outputs, dim)
 
+    def activate(self, logits: Tensor, dim: int) -> Tensor:
+        """Return each target's quantiles, rising, for autograd."""
+        return self.activate_(logits, dim)
+
     def count_logits(self, n_targets: int) -> int:
         """Return the number of targets times that of levels."""
         return n_targets * len(self.levels)
@@ -188,6 +192,11 @@ class GaussianNLL(Loss):
         """Turn the log-variances into standard deviations."""
         logits.chunk(2, dim)[1].exp_().add_(LEAST_VARIANCE).sqrt_()
         return logits
+
+    def activate(self, logits: Tensor, dim: int) -> Tensor:
+        """Turn the log-variances into standard deviations, for autograd."""
+        mean, log_variance = logits.chunk(2, dim)
+        return torch.cat([mean, (log_variance.exp() + LEAST_VARIANCE).sqrt()], dim)
 
     def count_logits(self, n_targets: int) -> int:
         """Return two outputs for every target."""

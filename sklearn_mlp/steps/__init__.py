@@ -9,6 +9,7 @@
 `stacked_layers`  the affine maps of k networks
 `precision`       products in bfloat16 around autograd
 `prediction`      a fitted network over samples, chunk by chunk
+`input_gradients`  how its outputs change with the samples
 `choice`          what computes the gradients, decided once per fit
 
 May import `contract`, and what lies below it.

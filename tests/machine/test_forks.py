@@ -116,6 +116,7 @@ bad = failing({
     "a tensor": lambda: wide.predict_proba(samples),
     "fitted on a tensor": lambda: TorchMLPClassifier(**small).fit(samples, y),
     "hidden activations": lambda: wide.hidden_activations(X),
+    "input gradients": lambda: wide.input_gradients(X[:10]),
     "lbfgs": lambda: TorchMLPRegressor(**lbfgs).fit(X, y),
     "autograd": lambda: TorchMLPClassifier(**small, normalization="layer").fit(X, y),
     "skorch": lambda: go_on(skorch, samples),

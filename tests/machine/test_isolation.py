@@ -97,6 +97,7 @@ def use(samples, settings):
     if can_go_on:
         model.partial_fit(samples, Y)
     numbers = [model.predict(samples), model.predict_proba(samples), model.score(samples, Y)]
+    numbers.append(model.input_gradients(samples))
     if "module" not in settings:
         numbers.append(model.hidden_activations(samples))
         model.coefs_ = model.coefs_
