@@ -10,8 +10,11 @@
 `label_codecs`     from labels to codes, and back
 `class_weights`    what each class counts
 `samples`          what a backend trains on, and is watched on
-`kinds`            which kind of rows checked samples become
+`rows`             samples, whatever they lie in, and how batches of them come
+`dense`            one tensor, and the ways to bring it into an epoch's order
 `sparse`           sparse rows, multiplied as they are or made dense by batch
+`converted`        arrays of any type, converted a block at a time
+`kinds`            which kind of rows checked samples become
 `batches`          the batches of one fit, in scikit-learn's order
 `stacked_batches`  those of k networks, side by side
 

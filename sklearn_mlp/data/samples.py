@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.sparse
 import torch
 from torch import Tensor
 
-from sklearn_mlp.data.kinds import take_over
-from sklearn_mlp.data.sparse import SparseRows
+from sklearn_mlp.data.kinds import rows_to_train_on
+from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.data.tensors import as_finite_tensor, check_squares
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.machine.devices import home_of_samples
 
 # Of k networks' predictions, targets and weights: a score of each; larger is better.
 Metric = Callable[[Tensor, Tensor, Tensor | None], list[float]]
@@ -64,9 +62,7 @@ class Samples:
         weights = None if self.sample_weight is None else self.sample_weight[rows]
         return Samples(X, self.y[rows], self.targets[rows], weights)
 
-    def tensors(
-        self, dtype: torch.dtype, device: torch.device, loss: Loss
-    ) -> tuple[Tensor | SparseRows, Tensor]:
+    def tensors(self, dtype: torch.dtype, device: torch.device, loss: Loss) -> tuple[Rows, Tensor]:
         """Return inputs and targets in the training type, on the device if they fit there.
 
         Raises
@@ -74,11 +70,8 @@ class Samples:
         ValueError
             If a number is too large for the type, or the square of one, for a loss of squares.
         """
-        n_bytes = self.X.shape[0] * self.X.shape[1] * dtype.itemsize
-        is_sparse = scipy.sparse.issparse(self.X)
-        home = device if is_sparse else home_of_samples(n_bytes, device)
         target_dtype = torch.int64 if self.targets.dtype.kind == "i" else dtype
-        inputs = take_over(self.X, dtype, home)
+        inputs = rows_to_train_on(self.X, dtype, device)
         targets = as_finite_tensor(self.targets, target_dtype, device, "y")
         if loss.squares_targets:
             check_squares(targets, "y")
@@ -91,7 +84,7 @@ class ValidationData:
 
     Attributes
     ----------
-    inputs : Tensor of shape (n_samples, n_features) or SparseRows
+    inputs : Rows of shape (n_samples, n_features)
         On the fit's device, in its type.
     targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
         Class codes or values, on the CPU.
@@ -107,7 +100,7 @@ class ValidationData:
         Returns the score of the network as it is, instead of ``score``: a scorer of the user's.
     """
 
-    inputs: Tensor | SparseRows
+    inputs: Rows
     targets: Tensor
     sample_weight: Tensor | None
     output_dtype: torch.dtype
@@ -121,7 +114,7 @@ class TrainingData:
 
     Attributes
     ----------
-    inputs : Tensor of shape (n_samples, n_features) or SparseRows
+    inputs : Rows of shape (n_samples, n_features)
         All samples, on the fit's device and in its type; only ever read.
     targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
         int64 class codes, or values in the training type, on the same device.
@@ -136,7 +129,7 @@ class TrainingData:
         Whether each epoch trains on a copy of the samples: what trains may write to them.
     """
 
-    inputs: Tensor | SparseRows
+    inputs: Rows
     targets: Tensor
     sample_weight: np.ndarray | None = None
     rows: np.ndarray | None = None

@@ -1,11 +1,14 @@
 """Sparse samples: multiplied as they are, or made dense a batch at a time."""
 
-from typing import Any, Self
+from collections.abc import Hashable
+from typing import Any, Self, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mlp.data.rows import Gather, GatherByBatch, Rows
+from sklearn_mlp.data.tensors import check_overflow
 from sklearn_mlp.machine.devices import traits_of
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 
@@ -13,54 +16,85 @@ from sklearn_mlp.machine.shared_memory import tensor_to_read
 _DENSEST = 0.1
 
 
-class SparseRows:
+@final
+class SparseRows(Rows):
     """Samples in compressed sparse rows.
 
     Parameters
     ----------
-    matrix : scipy sparse array or matrix in CSR format
+    source : scipy sparse array or matrix in CSR format
         The samples.
     dtype : torch.dtype
         The type of the batches.
     device : torch.device
         Where the batches go.
+    is_dense : bool or None
+        Whether batches are made dense; None asks whether few numbers are stored.
     """
 
-    def __init__(self, matrix: Any, dtype: torch.dtype, device: torch.device) -> None:
-        self.matrix = matrix
+    def __init__(
+        self, source: Any, dtype: torch.dtype, device: torch.device, is_dense: bool | None = None
+    ) -> None:
+        self.source = source
+        self.shape = source.shape
         self.dtype = dtype
         self.device = device
-        n_values = max(1, matrix.shape[0] * matrix.shape[1])
-        can_multiply = traits_of(device).has_sparse_products
-        self.is_multiplied_sparse = can_multiply and matrix.nnz / n_values < _DENSEST
+        if is_dense is None:
+            n_values = max(1, source.shape[0] * source.shape[1])
+            can_multiply = traits_of(device).has_sparse_products
+            is_dense = not can_multiply or source.nnz / n_values >= _DENSEST
+        self.has_sparse_batches = not is_dense
 
-    def __len__(self) -> int:
-        return self.matrix.shape[0]
+    @classmethod
+    def of(cls, X: Any, dtype: torch.dtype, device: torch.device) -> Self:
+        """Bring a sparse matrix into a type, sharing what memory can be shared.
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Samples and features."""
-        return self.matrix.shape
-
-    def batch(self, rows: np.ndarray | slice) -> "Tensor | SparseBatch":
-        """Return some rows as what multiplies fastest."""
-        return SparseBatch(self, rows) if self.is_multiplied_sparse else self.dense(rows)
-
-    def dense(self, rows: np.ndarray | slice) -> Tensor:
-        """Return some rows as a dense tensor of shape (n_rows, n_features)."""
-        return torch.from_numpy(self.matrix[rows].toarray()).to(self.device, self.dtype)
-
-    def made_dense(self) -> Self:
-        """Return the same samples with dense batches, for what cannot multiply sparse ones."""
-        rows = type(self)(self.matrix, self.dtype, self.device)
-        rows.is_multiplied_sparse = False
+        Raises
+        ------
+        ValueError
+            If a number is too large for the type.
+        """
+        values = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+        # NumPy would warn.
+        with np.errstate(over="ignore"):
+            rows = cls(X.tocsr().astype(values, copy=False), dtype, device)
+        is_narrower = X.dtype.itemsize > values.itemsize
+        if is_narrower and not tensor_to_read(rows.source.data).sum().isfinite():
+            check_overflow(X, dtype, "X")
         return rows
+
+    def batch(self, rows: Any, *, copy: bool = False) -> "Tensor | SparseBatch":
+        """Return some rows as what multiplies fastest; see `Rows.batch`."""
+        part = self.source[rows]
+        if self.has_sparse_batches:
+            return SparseBatch(part, self.device)
+        return torch.from_numpy(part.toarray()).to(self.device, self.dtype)
 
     def take(self, rows: np.ndarray) -> Self:
         """Return some rows, still sparse."""
-        return type(self)(self.matrix[rows], self.dtype, self.device)
+        return type(self)(self.source[rows], self.dtype, self.device, not self.has_sparse_batches)
+
+    def to(self, device: torch.device) -> Self:
+        """Return the same samples with their batches on another device."""
+        is_dense = None if self.has_sparse_batches else True
+        return type(self)(self.source, self.dtype, device, is_dense)
+
+    def made_dense(self) -> Self:
+        """Return the same samples with dense batches, for what cannot multiply sparse ones."""
+        return type(self)(self.source, self.dtype, self.device, True)
+
+    @property
+    def identity(self) -> Hashable:
+        """What is equal for two that are the same samples, and lie in the same memory."""
+        places = (self.source.data, self.source.indices, self.source.indptr)
+        return *(part.ctypes.data for part in places), self.shape, self.dtype
+
+    def gather(self, n_train: int, batch_size: int, *, is_moved: bool) -> Gather:
+        """Return what cuts batches out, one at a time."""
+        return GatherByBatch(self, is_moved=is_moved)
 
 
+@final
 class SparseBatch:
     """A few sparse samples that can be multiplied by a layer's weights, and by a gradient.
 
@@ -68,15 +102,13 @@ class SparseBatch:
 
     Parameters
     ----------
-    samples : SparseRows
-        All samples.
-    rows : ndarray of int or slice
-        Which of them.
+    part : scipy sparse array or matrix in CSR format
+        The samples.
+    device : torch.device
+        Where they go.
     """
 
-    def __init__(self, samples: SparseRows, rows: np.ndarray | slice) -> None:
-        part = samples.matrix[rows]
-        device = samples.device
+    def __init__(self, part: Any, device: torch.device) -> None:
         self.n_features = part.shape[1]
         self.values = tensor_to_read(part.data).to(device)
         self.columns = tensor_to_read(part.indices.astype(np.int64, copy=False)).to(device)

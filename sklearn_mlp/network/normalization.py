@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from sklearn_mlp.data.sparse import SparseRows
+from sklearn_mlp.data.rows import Rows
 
 # How many samples at a time the statistics of all samples are averaged over.
 _CHUNK_ROWS = 1 << 14
@@ -51,9 +50,7 @@ def lone_samples_spared(network: nn.Module, n_samples: int) -> Iterator[None]:
             layer.train()
 
 
-def settle_statistics(
-    network: nn.Module, inputs: Tensor | SparseRows, device: torch.device
-) -> None:
+def settle_statistics(network: nn.Module, inputs: Rows) -> None:
     """Set the running statistics of batch normalisation to those of all samples.
 
     A line search leaves a mean over the points that it has tried, the far ones among them.
@@ -62,21 +59,14 @@ def settle_statistics(
     ----------
     network : Module
         As it was trained.
-    inputs : Tensor or SparseRows of shape (n_samples, n_features)
-        The samples.
-    device : torch.device
-        The network's.
+    inputs : Rows of shape (n_samples, n_features)
+        The samples, whose batches go to the network's device.
     """
     starts = range(0, len(inputs), _CHUNK_ROWS)
     rows = [slice(start, start + _CHUNK_ROWS) for start in starts]
     if len(inputs) % _CHUNK_ROWS == 1:
         # A single sample has no variance; alone, it leaves them as they are.
         rows.pop()
-    chunks = (
-        # A copy, which the network may change.
-        inputs.dense(part)
-        if isinstance(inputs, SparseRows)
-        else inputs[part].to(device, copy=True)
-        for part in rows
-    )
-    update_bn(chunks, network)
+    inputs = inputs.made_dense()
+    # Copies, which the network may change.
+    update_bn((inputs.batch(part, copy=True) for part in rows), network)

@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader
 
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.data.batches import Batch, Batches
+from sklearn_mlp.data.dense import DenseRows
+from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.data.samples import TrainingData
-from sklearn_mlp.data.sparse import SparseBatch, SparseRows
 from sklearn_mlp.data.targets import TargetCodec
 
 
@@ -39,22 +40,19 @@ class LabelledSamples(skorch.dataset.Dataset):
         """Return one sample and its label, or those of several."""
         places = np.arange(len(self))[np.asarray(index) if isinstance(index, Tensor) else index]
         rows = np.atleast_1d(places if self.data.rows is None else self.data.rows[places])
-        X, y = Rows(self.data.inputs)[rows], self._labels(rows)
+        X, y = UnlabelledSamples(self.data.inputs)[rows], self._labels(rows)
         return (X[0], y[0]) if places.ndim == 0 else (X, y)
 
     @property
     def X(self) -> Any:
         """The samples, a tensor or a sparse matrix."""
-        inputs = self.inputs
-        return inputs.matrix if isinstance(inputs, SparseRows) else inputs
+        return self.inputs.source
 
     @property
-    def inputs(self) -> Tensor | SparseRows:
+    def inputs(self) -> Rows:
         """The samples, as the net predicts them."""
         inputs, rows = self.data.inputs, self.data.rows
-        if rows is None:
-            return inputs
-        return inputs.take(rows) if isinstance(inputs, SparseRows) else inputs[rows]
+        return inputs if rows is None else inputs.take(rows)
 
     @property
     def y(self) -> np.ndarray:
@@ -63,9 +61,7 @@ class LabelledSamples(skorch.dataset.Dataset):
 
     def of_all(self) -> tuple[Any, np.ndarray]:
         """Return samples and labels as the user has passed them, a part held out among them."""
-        inputs = self.data.inputs
-        X = inputs.matrix if isinstance(inputs, SparseRows) else inputs
-        return X, self._labels(None)
+        return self.data.inputs.source, self._labels(None)
 
     def _labels(self, rows: np.ndarray | None) -> np.ndarray:
         """Return the labels of some rows."""
@@ -123,7 +119,7 @@ class EpochBatches:
             # The batches consist of row numbers, which the loader's workers then read.
             numbers = torch.arange(len(data.inputs), dtype=torch.float64, device="cpu")
             numbers = numbers.unsqueeze(1)
-            data = replace(data, inputs=numbers, targets=data.targets.cpu())
+            data = replace(data, inputs=DenseRows(numbers), targets=data.targets.cpu())
         self._batches = Batches(
             data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
         )
@@ -154,23 +150,23 @@ class EpochBatches:
 
 def _tensor(batch: Batch) -> Tensor:
     """Return a batch's samples as a tensor, which may be sparse."""
-    inputs = batch.inputs
-    return inputs.tensor() if isinstance(inputs, SparseBatch) else inputs
+    inputs: Tensor = batch.inputs if isinstance(batch.inputs, Tensor) else batch.inputs.tensor()
+    return inputs
 
 
-class Rows(torch.utils.data.Dataset):
+class UnlabelledSamples(torch.utils.data.Dataset):
     """Samples without targets, read some rows at a time, which are dense."""
 
-    def __init__(self, inputs: Tensor | SparseRows) -> None:
+    def __init__(self, inputs: Rows) -> None:
         # So its chunks have as many rows as memory has place for.
-        self.inputs = inputs.made_dense() if isinstance(inputs, SparseRows) else inputs
+        self.inputs = inputs.made_dense()
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __getitem__(self, rows: Any) -> Tensor:
-        inputs = self.inputs
-        return inputs.dense(rows) if isinstance(inputs, SparseRows) else inputs[rows]
+        batch: Tensor = self.inputs.batch(rows)
+        return batch
 
 
 class Chunks:
@@ -178,7 +174,7 @@ class Chunks:
 
     Parameters
     ----------
-    dataset : Rows
+    dataset : UnlabelledSamples
         The samples.
     batch_size : int
         How many at a time.
@@ -186,7 +182,7 @@ class Chunks:
         As for `EpochBatches`.
     """
 
-    def __init__(self, dataset: Rows, batch_size: int, **options: Any) -> None:
+    def __init__(self, dataset: UnlabelledSamples, batch_size: int, **options: Any) -> None:
         starts = range(0, len(dataset), batch_size)
         chunks = [np.arange(start, min(start + batch_size, len(dataset))) for start in starts]
         self._dataset, self._chunks = dataset, chunks
@@ -200,19 +196,13 @@ class Chunks:
 
 
 def _load_rows(
-    inputs: Tensor | SparseRows, row_sets: list[np.ndarray], options: dict[str, Any]
+    inputs: Rows, row_sets: list[np.ndarray], options: dict[str, Any]
 ) -> Iterable[Tensor]:
     """Return a loader that reads one set of rows after the other; what it gives is on the CPU."""
-    # Workers cannot read from an accelerator.
-    cpu = torch.device("cpu")
-    readable = (
-        SparseRows(inputs.matrix, inputs.dtype, cpu)
-        if isinstance(inputs, SparseRows)
-        else inputs.to(cpu)
-    )
     # The generator is its own: torch's global one must not be drawn from.
     return DataLoader(
-        Rows(readable),
+        # Workers cannot read from an accelerator.
+        UnlabelledSamples(inputs.to(torch.device("cpu"))),
         batch_size=None,
         sampler=row_sets,
         generator=torch.Generator("cpu"),

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.data.batches import Batch
-from sklearn_mlp.data.kinds import take_over
+from sklearn_mlp.data.kinds import rows_to_train_on
 from sklearn_mlp.data.label_codecs import ColumnsCodec, LabelCodec
-from sklearn_mlp.data.sparse import SparseRows
+from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import both_classes
@@ -24,11 +24,15 @@ from sklearn_mlp.machine.threads import rebalance_threads
 from sklearn_mlp.network.alterations import may_write_to_inputs
 from sklearn_mlp.network.mlp import place_of
 from sklearn_mlp.network.normalization import lone_samples_spared
-from sklearn_mlp.skorch_backend.data import EpochBatches, LabelledSamples, Labels, Rows
+from sklearn_mlp.skorch_backend.data import (
+    EpochBatches,
+    LabelledSamples,
+    Labels,
+    UnlabelledSamples,
+)
 from sklearn_mlp.skorch_backend.parameters import parameter_of_ours
 from sklearn_mlp.skorch_backend.run import NetRun
 from sklearn_mlp.steps.precision import mixed_precision
-from sklearn_mlp.steps.prediction import chunk_rows
 
 # What may change while the estimator trains its net.
 _SETTABLE = {"lr", "optimizer__lr", "verbose"}
@@ -212,15 +216,15 @@ class OwnedNet(NeuralNet):
         """Return a data set of what the estimator, a callback or the user passes."""
         if isinstance(X, torch.utils.data.Dataset):
             return X
-        if not isinstance(X, SparseRows):
+        if not isinstance(X, Rows):
             if not (isinstance(X, np.ndarray | Tensor) or scipy.sparse.issparse(X)):
                 X = np.asarray(X)
             if isinstance(X, Tensor) and X.layout != torch.strided:
                 # A batch of sparse samples, from a callback.
                 X = X.to_dense()
             weight = place_of(self.module_)
-            X = take_over(X, weight.dtype, weight.device)
-        return Rows(X)
+            X = rows_to_train_on(X, weight.dtype, weight.device)
+        return UnlabelledSamples(X)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Return the part to train on, and the part that ``early_stopping`` holds out."""
@@ -239,11 +243,11 @@ class OwnedNet(NeuralNet):
                 run.iterators[training] = make(dataset, **options)
             return run.iterators[training]
         if isinstance(dataset, LabelledSamples):
-            dataset = Rows(dataset.inputs)
-        if not isinstance(dataset, Rows):
+            dataset = UnlabelledSamples(dataset.inputs)
+        if not isinstance(dataset, UnlabelledSamples):
             return super().get_iterator(dataset, training)
         options = self.get_params_for("iterator_valid")
-        size = options.pop("batch_size", chunk_rows(dataset.inputs, torch.device(self.device)))
+        size = options.pop("batch_size", dataset.inputs.chunk_rows)
         return self.iterator_valid(dataset, size, **options)
 
     # Predicting.

@@ -9,11 +9,9 @@ from torch import nn
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.samples import TrainingData
-from sklearn_mlp.data.sparse import SparseRows
 from sklearn_mlp.skorch_backend.adapters import SolverOptimizer
 from sklearn_mlp.skorch_backend.data import LabelledSamples
 from sklearn_mlp.skorch_backend.trained_parts import TrainedParts
-from sklearn_mlp.steps.prediction import chunk_rows
 from sklearn_mlp.training.monitor import EpochMonitor
 
 
@@ -78,11 +76,10 @@ class NetRun:
             targets = part.targets.to(data.targets.device)
             weights = None if part.sample_weight is None else part.sample_weight.numpy()
             inputs = part.inputs
-            is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
-            if isinstance(inputs, SparseRows) and not is_sparse:
+            if not data.inputs.has_sparse_batches:
                 inputs = inputs.made_dense()
-            size = chunk_rows(inputs, targets.device)
-            settings = replace(config, shuffle=False, batch_size=min(size, len(targets)))
+            size = min(inputs.chunk_rows, len(targets))
+            settings = replace(config, shuffle=False, batch_size=size)
             held_out = LabelledSamples(TrainingData(inputs, targets, weights), settings)
         monitor = EpochMonitor(config, state, network, memory, part, average=average)
         samples = LabelledSamples(data, config)

@@ -14,7 +14,6 @@ from torch import nn
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.samples import TrainingData
-from sklearn_mlp.data.sparse import SparseRows
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.network.alterations import altered_call
 from sklearn_mlp.network.mlp import MLP
@@ -75,9 +74,9 @@ def train(
     net.lr, net.max_epochs = config.learning_rate_init, config.max_iter
     net.batch_size = config.batch_size
     net.codec_, net.loss_, net.criterion_.loss = config.codec, config.loss, config.loss
-    if isinstance(data.inputs, SparseRows) and not _takes_sparse(net, network, config):
+    if not _takes_sparse(net, network, config):
         data = replace(data, inputs=data.inputs.made_dense())
-    is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
+    is_sparse = data.inputs.has_sparse_batches
     with TrainedParts(network, config, state, is_sparse=is_sparse) as trained:
         run = NetRun.of(net, network, trained, data, config, state)
         with _lent(net, run):

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mlp.data.batches import Batch
-from sklearn_mlp.data.sparse import SparseBatch
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network.mlp import ParameterVector, trained_parameters
 from sklearn_mlp.network.normalization import lone_samples_spared
@@ -92,7 +91,6 @@ class AutogradStep(Step):
 
     def gradient(self, batch: Batch, logits: Tensor, *, is_first: bool = True) -> None:
         """Write the gradient of the batch's mean loss; as in `Step`."""
-        assert not isinstance(batch.inputs, SparseBatch)
         if not self.module.training:
             self.module.train()
         is_spared = lone_samples_spared(self.module, batch.size)

@@ -7,11 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.data.kinds import take_over
-from sklearn_mlp.data.sparse import SparseRows
-from sklearn_mlp.data.tensors import check_overflow, convert
+from sklearn_mlp.data.kinds import rows_to_predict
 from sklearn_mlp.network.mlp import place_of
-from sklearn_mlp.steps.prediction import chunk_rows
 
 
 def input_gradients_in_chunks(
@@ -46,17 +43,15 @@ def input_gradients_in_chunks(
     """
     network.eval()
     like = place_of(network)
-    if not isinstance(X, np.ndarray | Tensor):
-        X = take_over(X, like.dtype, like.device)
-    step, parts = chunk_rows(X, like.device), []
-    for start in range(0, X.shape[0], step):
+    samples = rows_to_predict(X, like.dtype, like.device).made_dense()
+    step, parts = samples.chunk_rows, []
+    for start in range(0, len(samples), step):
         rows = slice(start, start + step)
-        part = X.dense(rows) if isinstance(X, SparseRows) else X[rows]
-        inputs, may_overflow = convert(part, like.dtype, like.device)
+        inputs = samples.batch(rows)
         of = None if chosen is None else torch.from_numpy(chosen[rows]).to(like.device)
         gradients = _gradients(network, inputs, outputs_of, of)
-        if may_overflow and not gradients.sum().isfinite():
-            check_overflow(part, like.dtype, "X")
+        if samples.may_overflow and not gradients.sum().isfinite():
+            samples.check_range(rows)
         parts.append(gradients.cpu().numpy())
     return np.concatenate(parts)
 

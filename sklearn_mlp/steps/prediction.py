@@ -4,39 +4,22 @@ import math
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.data.kinds import take_over
-from sklearn_mlp.data.sparse import SparseBatch, SparseRows
-from sklearn_mlp.data.tensors import check_overflow, convert
+from sklearn_mlp.data.kinds import rows_to_predict
+from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.machine.devices import traits_of
 from sklearn_mlp.machine.kernels import inference_mode, is_training_anywhere
 from sklearn_mlp.network.activations import ACTIVATIONS
 from sklearn_mlp.network.alterations import Affine, may_write_to_inputs, plain_layers
 from sklearn_mlp.network.mlp import MLP, place_of
 
-# A chunk's activations should stay in the cache of a core, and fill an accelerator.
-_CPU_CHUNK_ROWS = 4096
-_ACCELERATOR_CHUNK_ROWS = 1 << 17
-# A sparse chunk is made dense: at most so many numbers.
-_DENSE_CHUNK_SIZE = 1 << 24
 
-
-def chunk_rows(inputs: Any, device: torch.device) -> int:
-    """Return how many samples to take at a time."""
-    rows = _CPU_CHUNK_ROWS if device.type == "cpu" else _ACCELERATOR_CHUNK_ROWS
-    if isinstance(inputs, SparseRows) and not inputs.is_multiplied_sparse:
-        rows = min(rows, max(1, _DENSE_CHUNK_SIZE // max(1, inputs.shape[1])))
-    return rows
-
-
-def _affine(weight: Tensor, bias: Tensor, inputs: Tensor | SparseBatch) -> Tensor:
-    """Return a layer's values, (n_samples, n_out)."""
-    if isinstance(inputs, SparseBatch):
-        return inputs.times(weight.t().contiguous()).add_(bias)
-    return nn.functional.linear(inputs, weight, bias)
+def _sparse_affine(inputs: Any, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return a layer's values for a `SparseBatch`, (n_samples, n_out)."""
+    values: Tensor = inputs.times(weight.t().contiguous()).add_(bias)
+    return values
 
 
 class _PlainForward:
@@ -50,19 +33,25 @@ class _PlainForward:
         Its weights and biases, as `plain_layers` has found them.
     """
 
-    takes_sparse = True
-
     def __init__(self, network: MLP, layers: list[Affine]) -> None:
         *hidden, self._last = layers
         applies = [ACTIVATIONS[cast(str, name)].apply_ for name in network.activations]
         self._hidden = list(zip(hidden, applies, strict=True))
+        self._first_affine: Callable[[Any, Tensor, Tensor], Tensor] = nn.functional.linear
         self.like = self._last[0]
         self.quiet = inference_mode
 
-    def __call__(self, inputs: Tensor | SparseBatch) -> Tensor:
+    def take_sparse(self, rows: Rows) -> Rows:
+        """Make ready for sparse batches; return the rows as they will be taken."""
+        self._first_affine = _sparse_affine
+        return rows
+
+    def __call__(self, inputs: Any) -> Tensor:
+        affine = self._first_affine
         for (weight, bias), apply_ in self._hidden:
-            inputs = apply_(_affine(weight, bias, inputs))
-        return _affine(*self._last, inputs)
+            inputs = apply_(affine(inputs, weight, bias))
+            affine = nn.functional.linear
+        return affine(inputs, *self._last)
 
 
 def _forward_of(network: nn.Module) -> "_PlainForward | _ModuleForward":
@@ -76,8 +65,6 @@ def _forward_of(network: nn.Module) -> "_PlainForward | _ModuleForward":
 class _ModuleForward:
     """What any other network computes, in eval mode."""
 
-    takes_sparse = False
-
     def __init__(self, network: nn.Module) -> None:
         # All of it: a part may be new, or the user may have set its mode.
         self._network = network.eval() if is_training_anywhere(network) else network
@@ -87,8 +74,12 @@ class _ModuleForward:
         # trained with.
         self.quiet = torch.no_grad
 
-    def __call__(self, inputs: Tensor | SparseBatch) -> Tensor:
-        if self._is_given_copies and isinstance(inputs, Tensor):
+    def take_sparse(self, rows: Rows) -> Rows:
+        """Return the rows as they will be taken: made dense."""
+        return rows.made_dense()
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        if self._is_given_copies:
             inputs = inputs.clone()
         logits = self._network(inputs)
         if not isinstance(logits, Tensor) or not logits.is_floating_point():
@@ -123,7 +114,7 @@ def predict_in_chunks(
     ----------
     network : Module
         The trained network, on the device and in the type to compute in.
-    X : ndarray, CSR or CSC matrix, Tensor or SparseRows of shape (n_samples, n_features)
+    X : ndarray, CSR or CSC matrix, Tensor or Rows of shape (n_samples, n_features)
         Checked samples.
     finish : callable
         Turns a chunk's logits, (n_chunk, n_outputs), into what is kept of them; may change them.
@@ -142,21 +133,17 @@ def predict_in_chunks(
         as many as they should be.
     """
     forward = _forward_of(network)
-    dtype, device = forward.like.dtype, forward.like.device
-    if not isinstance(X, np.ndarray | Tensor | SparseRows):
-        X = take_over(X, dtype, device)
-    if isinstance(X, SparseRows) and not forward.takes_sparse:
-        X = X.made_dense()
-    step, n_samples = chunk_rows(X, device), X.shape[0]
+    samples = (
+        X if isinstance(X, Rows) else rows_to_predict(X, forward.like.dtype, forward.like.device)
+    )
+    if samples.has_sparse_batches:
+        samples = forward.take_sparse(samples)
+    step, n_samples = samples.chunk_rows, samples.shape[0]
     result: Tensor | None = None
     with forward.quiet():
         for start in range(0, n_samples, step):
             rows = slice(start, start + step)
-            part = X.batch(rows) if isinstance(X, SparseRows) else X[rows]
-            inputs, may_overflow = (
-                (part, False) if isinstance(part, SparseBatch) else convert(part, dtype, device)
-            )
-            logits = forward(inputs)
+            logits = forward(samples.batch(rows))
             n_rows = min(step, n_samples - start)
             if n_outputs is not None and logits.shape != (n_rows, n_outputs):
                 raise ValueError(
@@ -167,8 +154,8 @@ def predict_in_chunks(
                 # The user has brought the network into half precision; NumPy has no bfloat16.
                 logits = logits.float()
             # The logits are few, and say as much.
-            if may_overflow and not math.isfinite(logits.sum()):
-                check_overflow(part, dtype, "X")
+            if samples.may_overflow and not math.isfinite(logits.sum()):
+                samples.check_range(rows)
             kept = finish(logits)
             if n_samples <= step:
                 return kept.cpu()

@@ -14,7 +14,6 @@ from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.batches import Batch
 from sklearn_mlp.data.samples import Rescorer, TrainingData
-from sklearn_mlp.data.sparse import SparseBatch, SparseRows
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.sklearn_internals import check_optimize_result
 from sklearn_mlp.machine.threads import single_blas
@@ -97,7 +96,7 @@ class _Objective:
         self._alpha = min(alpha, torch.finfo(parameters.values.dtype).max ** 0.75)
         n_samples = len(data.inputs)
         widest = step.widest
-        if isinstance(data.inputs, SparseRows):
+        if not data.inputs.is_in_place:
             widest = max(widest, data.inputs.shape[1])
         self._chunk = max(1, min(n_samples, _CHUNK_SIZE // widest))
         self._weight_sum = float(n_samples)
@@ -134,11 +133,9 @@ class _Objective:
 
     def _batch(self, start: int, stop: int) -> Batch:
         """Return a chunk of the samples as a batch that counts within the whole."""
-        inputs, targets = self._data.inputs, self._data.targets[start:stop]
         rows = slice(start, stop)
-        samples = inputs.batch(rows) if isinstance(inputs, SparseRows) else inputs[rows]
-        if not isinstance(samples, SparseBatch):
-            samples = samples.to(targets.device, copy=self._data.is_copied)
+        samples = self._data.inputs.batch(rows, copy=self._data.is_copied)
+        targets = self._data.targets[rows]
         return Batch(
             samples,
             samples.t(),

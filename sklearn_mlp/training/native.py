@@ -13,7 +13,6 @@ from sklearn_mlp.contract.fit import PreparedFit
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.batches import Batches
 from sklearn_mlp.data.samples import TrainingData
-from sklearn_mlp.data.sparse import SparseRows
 from sklearn_mlp.network.mlp import MLP, ParameterVector
 from sklearn_mlp.network.normalization import settle_statistics
 from sklearn_mlp.solvers.averaging import make_average
@@ -73,9 +72,9 @@ def _train_one(
     # A mask on sparse samples would be as large as dense ones.
     is_masked = isinstance(network, MLP) and network.input_dropout > 0
     is_dense = is_autograd or is_masked or config.is_mixed
-    if is_dense and isinstance(data.inputs, SparseRows):
+    if is_dense:
         data = replace(data, inputs=data.inputs.made_dense())
-    is_sparse = isinstance(data.inputs, SparseRows) and data.inputs.is_multiplied_sparse
+    is_sparse = data.inputs.has_sparse_batches
     parameters = ParameterVector.of(network, is_input_major=is_sparse)
     go_on_with(state, parameters.layout)
     gradient = parameters.empty_like()
@@ -97,7 +96,7 @@ def _train_one(
         if not config.is_stochastic:
             run_lbfgs(step, parameters, gradient, data, config, state, network)
             if is_autograd:
-                settle_statistics(network, data.inputs, data.targets.device)
+                settle_statistics(network, data.inputs)
             return
         stack.enter_context(input_major(state, parameters.layout))
         stack.enter_context(step.quiet())

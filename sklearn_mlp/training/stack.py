@@ -80,11 +80,10 @@ def _stack_losses(members: Sequence["Member"], like: Tensor) -> Loss:
 def stream_key(fit: PreparedFit) -> tuple[object, ...]:
     """Return what is equal for two fits that see the same samples in the same order."""
     data = fit.data
-    assert isinstance(data.inputs, Tensor)
     name, keys, position, has_gauss, gauss = fit.config.random_state.get_state(legacy=True)
     rows = None if data.rows is None else data.rows.tobytes()
     weights = None if data.sample_weight is None else data.sample_weight.tobytes()
-    samples = (data.inputs.data_ptr(), len(data.inputs), rows, weights)
+    samples = (data.inputs.identity, rows, weights)
     return samples, name, np.asarray(keys).tobytes(), position, has_gauss, gauss
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 from sklearn_mlp.data.samples import ValidationData
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.steps.closed_form import ClosedFormStep
-from sklearn_mlp.steps.prediction import chunk_rows
 from sklearn_mlp.training.validator import evaluate
 
 
@@ -35,7 +34,7 @@ class StackedValidator:
         self._step = step
         self._losses = losses
         self._validations = validations
-        self._inputs: list[Any] = [validation.inputs for validation, _ in validations]
+        self._inputs = [validation.inputs for validation, _ in validations]
 
     def evaluate(self) -> list[tuple[float, float]]:
         """Return loss and score of each network; NaN for a score that a scorer has to find."""
@@ -48,11 +47,10 @@ class StackedValidator:
     def _logits(self) -> Tensor:
         """Return the logits, (k, n_outputs, n_samples), on the CPU."""
         layers, chunks = self._step.layers, []
-        device = layers.like.device
-        size = chunk_rows(self._inputs[0], device)
-        for start in range(0, len(self._inputs[0]), size):
-            inputs = [part[start : start + size].to(device).t() for part in self._inputs]
-            n = inputs[0].shape[1]
+        n_samples, size = len(self._inputs[0]), self._inputs[0].chunk_rows
+        for start in range(0, n_samples, size):
+            n = min(size, n_samples - start)
+            inputs = [part.batch(slice(start, start + n)).t() for part in self._inputs]
             out = layers.new_buffer(layers.n_outputs, n)
             chunks.append(self._step.forward(inputs, n, out).cpu())
         return chunks[0] if len(chunks) == 1 else torch.cat(chunks, 2)

@@ -10,7 +10,10 @@ import torch
 from sklearn_mlp import TorchMLPRegressor
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.data import batches as batches_module
-from sklearn_mlp.data.batches import Batches, _StreamedGather
+from sklearn_mlp.data import dense as dense_module
+from sklearn_mlp.data.batches import Batches
+from sklearn_mlp.data.converted import ConvertedRows
+from sklearn_mlp.data.dense import DenseRows, StreamedGather
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.data.sparse import SparseBatch, SparseRows
 from sklearn_mlp.data.targets import NumberCodec
@@ -40,7 +43,7 @@ CONFIG = TrainingConfig.of(
 def make_data(**changes):
     inputs = torch.arange(22.0).view(11, 2)
     targets = inputs[:, :1] * 10
-    return replace(TrainingData(inputs, targets), **changes)
+    return replace(TrainingData(DenseRows(inputs), targets), **changes)
 
 
 def epochs_of(data, n_epochs=2, **changes):
@@ -69,7 +72,7 @@ def expected():
 def test_every_sample_comes_once_per_epoch_with_its_target(expected):
     for epoch in (expected[:3], expected[3:]):
         rows = [row for inputs, _, _, _ in epoch for row in inputs]
-        assert sorted(rows) == make_data().inputs.tolist()
+        assert sorted(rows) == make_data().inputs.source.tolist()
         assert [size for _, _, size, _ in epoch] == [4, 4, 3]
     for inputs, targets, _, _ in expected:
         assert [[10 * row[0]] for row in inputs] == targets
@@ -77,22 +80,26 @@ def test_every_sample_comes_once_per_epoch_with_its_target(expected):
 
 
 def test_gathering_by_batch_is_gathering_by_epoch(expected, monkeypatch):
-    monkeypatch.setattr(batches_module, "epoch_copy_bytes", lambda device: 0)
+    monkeypatch.setattr(dense_module, "epoch_copy_bytes", lambda device: 0)
     assert epochs_of(make_data()) == expected
 
 
 def test_streaming_is_gathering(expected, monkeypatch):
     # On the CPU the copies are not asynchronous; the order and the two buffers are the same.
-    monkeypatch.setattr(Batches, "_make_gather", lambda self, size: _StreamedGather(self._data, 4))
+    monkeypatch.setattr(DenseRows, "gather", lambda self, *_, is_moved: StreamedGather(self, 4))
     assert epochs_of(make_data()) == expected
 
 
-@pytest.mark.parametrize("is_multiplied_sparse", [False, True])
-def test_sparse_rows_are_the_dense_ones(expected, is_multiplied_sparse):
-    rows = SparseRows(
-        scipy.sparse.csr_array(make_data().inputs.numpy()), torch.float32, torch.device("cpu")
-    )
-    rows.is_multiplied_sparse = is_multiplied_sparse
+@pytest.mark.parametrize("is_dense", [False, True])
+def test_sparse_rows_are_the_dense_ones(expected, is_dense):
+    matrix = scipy.sparse.csr_array(make_data().inputs.source.numpy())
+    rows = SparseRows(matrix, torch.float32, torch.device("cpu"), is_dense)
+    assert epochs_of(make_data(inputs=rows)) == expected
+
+
+def test_converted_rows_are_the_dense_ones(expected):
+    numbers = make_data().inputs.source.numpy().astype(np.int16)
+    rows = ConvertedRows(numbers, torch.float32, torch.device("cpu"))
     assert epochs_of(make_data(inputs=rows)) == expected
 
 

@@ -405,13 +405,13 @@ def test_an_array_of_the_training_type_is_not_copied(
     X, y = digits
     for samples in (X.astype(dtype), layouts(X.astype(dtype))["read-only"]):
         make_classifier(dtype=np.dtype(dtype).name, device="cpu").fit(samples, y)
-        assert np.shares_memory(given_to_training[-1].inputs.numpy(), samples)
+        assert np.shares_memory(given_to_training[-1].inputs.source.numpy(), samples)
 
 
 def test_a_tensor_of_the_training_type_is_not_copied(make_classifier, digits, given_to_training):
     X, y = torch.tensor(digits[0], dtype=torch.float32), torch.tensor(digits[1])
     make_classifier(dtype="float32", device="cpu").fit(X, y)
-    assert given_to_training[-1].inputs.data_ptr() == X.data_ptr()
+    assert given_to_training[-1].inputs.source.data_ptr() == X.data_ptr()
 
 
 def test_as_tensor_shares_memory_where_it_can(digits):

@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_mlp import BatchedGridSearchCV, TorchMLPClassifier
-from sklearn_mlp.data.kinds import take_over
+from sklearn_mlp.data.kinds import rows_to_train_on
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -258,7 +258,7 @@ def test_samples_too_large_for_some_candidates():
 def test_large_is_not_too_large(n_rows, container):
     # Their sum overflows; what is a little larger than float32's largest number is rounded to it.
     values = np.full((n_rows, 2), 3.4028235e38)
-    converted = take_over(container(values), torch.float32, CPU)
+    converted = rows_to_train_on(container(values), torch.float32, CPU).source
     assert converted.sum().isinf()
     assert (converted == torch.finfo(torch.float32).max).all()
 
@@ -266,4 +266,4 @@ def test_large_is_not_too_large(n_rows, container):
 @pytest.mark.parametrize("n_rows", [3, 20_000])
 def test_few_samples_are_laid_out_as_many(n_rows):
     values = np.asfortranarray(np.ones((n_rows, 2)))
-    assert take_over(values, torch.float32, CPU).is_contiguous()
+    assert rows_to_train_on(values, torch.float32, CPU).source.is_contiguous()

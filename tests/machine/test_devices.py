@@ -131,7 +131,7 @@ def test_stacks_without_float64(parameters, diabetes, like_mps):
 def test_sparse_samples_are_made_dense_where_torch_does_not_multiply_them(like_mps):
     X = scipy.sparse.random_array((60, 40), density=0.05, format="csr", rng=0)
     y = np.arange(60) % 3
-    assert not SparseRows(X, torch.float32, torch.device("cpu")).is_multiplied_sparse
+    assert not SparseRows(X, torch.float32, torch.device("cpu")).has_sparse_batches
     sparse, dense = (
         TorchMLPClassifier((8,), random_state=0, max_iter=3).fit(samples, y)
         for samples in (X, X.toarray())

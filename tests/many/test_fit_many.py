@@ -499,7 +499,7 @@ def test_quantiles_that_print_alike_are_trained_apart():
 def test_samples_are_checked_once_and_shared():
     X, y = make_task("multiclass")
     fits = prepare_together([make("multiclass", alpha=a) for a in (0, 1)], X, y, None)
-    assert fits[0].data.inputs.data_ptr() == fits[1].data.inputs.data_ptr()
+    assert fits[0].data.inputs.source.data_ptr() == fits[1].data.inputs.source.data_ptr()
 
 
 def test_on_several_gpus_stacks_go_to_each_in_turn():

@@ -31,7 +31,7 @@ def test_a_row_is_true(row, diabetes, monkeypatch):
     seen = []
 
     def record(fit, step, *others):
-        seen.append((step.can_be_recorded, fit[1].inputs.is_multiplied_sparse))
+        seen.append((step.can_be_recorded, fit[1].inputs.has_sparse_batches))
         return run(fit, step, *others)
 
     run = train.SingleRun
