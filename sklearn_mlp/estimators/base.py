@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
+import torch
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
 from torch import nn
@@ -225,36 +226,17 @@ class BaseTorchMLP(
 
     def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
-        X, targets = checked.X, checked.targets
         architecture = Architecture.of(vars(self), module_parameters_of(self))
         loss = self._choose_loss(checked.codec)
-        n_outputs = self._count_outputs(targets, loss, checked.codec)
-        device = resolve_device(self.device)
-        batch_size = resolve_batch_size(self.batch_size, X.shape[0])
+        n_outputs = self._count_outputs(checked.targets, loss, checked.codec)
         random_state = _own_random_state(self.random_state)
-        network: nn.Module
         if checked.is_first:
-            dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            samples = first_rows(X, dtype, device)
-            network = architecture.build(samples, n_outputs, random_state)
-            state = TrainingState()
-            fit_dtype = checked.dtype
+            state, fit_dtype = TrainingState(), checked.dtype
+            network = self._new_network(checked.X, architecture, n_outputs, random_state)
         else:
-            network, state = self.module_, replace(self._state.own())
-            fit_dtype = self._fit_dtype
             self._check_same_outputs(n_outputs, loss)
-            check_numbers(network, "module_")
-            if self.dtype == "auto":
-                dtype = dtype_to_go_on(network, self.dtype_)
-            else:
-                dtype = resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
-            architecture.go_on(network, self._architecture)
-            samples = first_rows(X, dtype, device)
-
-        network.to(device=device, dtype=dtype)
-        if not checked.is_first or callable(self.weight_init):
-            # Either is given the layers to do with as it likes.
-            check_changed(network, samples, n_outputs)
+            state, fit_dtype = replace(self._state.own()), self._fit_dtype
+            network = self._network_to_go_on(checked.X, architecture, n_outputs)
         learned = self._learned(checked.codec, checked.features)
         view = self._view(network, loss, fit_dtype, n_outputs, learned)
         data = self._training_data(checked, view, random_state)
@@ -274,6 +256,41 @@ class BaseTorchMLP(
             data.validation.rescore.fitted_now = partial(self._as_of, prepared)
         return prepared
 
+    def _new_network(
+        self,
+        X: Any,
+        architecture: Architecture,
+        n_outputs: int,
+        random_state: np.random.RandomState,
+    ) -> nn.Module:
+        """Return a network with initial weights, where and in the type that it is trained in."""
+        device = resolve_device(self.device)
+        dtype = self._dtype_for(X, device)
+        samples = first_rows(X, dtype, device)
+        network = architecture.build(samples, n_outputs, random_state)
+        network.to(device=device, dtype=dtype)
+        if callable(self.weight_init):
+            # It is given the layers to do with as it likes.
+            check_changed(network, samples, n_outputs)
+        return network
+
+    def _network_to_go_on(self, X: Any, architecture: Architecture, n_outputs: int) -> nn.Module:
+        """Return ``module_``, checked, as it is trained in further."""
+        network, device = self.module_, resolve_device(self.device)
+        check_numbers(network, "module_")
+        is_auto = self.dtype == "auto"
+        dtype = dtype_to_go_on(network, self.dtype_) if is_auto else self._dtype_for(X, device)
+        architecture.go_on(network, self._architecture)
+        samples = first_rows(X, dtype, device)
+        network.to(device=device, dtype=dtype)
+        check_changed(network, samples, n_outputs)
+        return network
+
+    def _dtype_for(self, X: Any, device: torch.device) -> torch.dtype:
+        """Return the type that a new network is trained in."""
+        batch_size = resolve_batch_size(self.batch_size, X.shape[0])
+        return resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
+
     def _train(self, prepared: PreparedFit) -> None:
         """Hand everything to the backend."""
         network, data, config, state = prepared.for_backend
@@ -286,7 +303,7 @@ class BaseTorchMLP(
     def _finish(self, prepared: PreparedFit) -> None:
         """Check what training has left, and set the fitted attributes."""
         network = prepared.network
-        check_trained(network, prepared.state, self._plain_parameters())
+        check_trained(network, prepared.state, self._plain_parameters)
         if prepared.config.engine != "closed_form":
             recompute_attributes(network.eval())
         own_memory(network)

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,9 @@ from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.machine.placement import is_stochastic
 
 
-def check_trained(network: nn.Module, state: TrainingState, parameters: Mapping[str, Any]) -> None:
+def check_trained(
+    network: nn.Module, state: TrainingState, parameters: Callable[[], Mapping[str, Any]]
+) -> None:
     """Check that a network's weights are numbers, and warn if the loss that they have is none.
 
     Parameters
@@ -22,8 +24,8 @@ def check_trained(network: nn.Module, state: TrainingState, parameters: Mapping[
         As training has left it.
     state : TrainingState
         The same.
-    parameters : mapping
-        The estimator's, with numbers as Python's own.
+    parameters : callable
+        Returns the estimator's, with numbers as Python's own; asked where something is wrong.
 
     Raises
     ------
@@ -31,8 +33,11 @@ def check_trained(network: nn.Module, state: TrainingState, parameters: Mapping[
         If a weight is NaN or infinite; with scikit-learn's sentence, and the parameters that may
         be why.
     """
-    if not all(parameter.isfinite().all() for parameter in network.parameters()):
-        causes = ", ".join(_likely_causes(parameters))
+    parts = [part.detach() for part in network.parameters() if part.numel()]
+    # NaN among them is NaN here.
+    sizes = [part.abs().max().item() for part in parts]
+    if not all(map(math.isfinite, sizes)):
+        causes = ", ".join(_likely_causes(parameters()))
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may"
             " contain large values and need to be preprocessed."
@@ -43,8 +48,7 @@ def check_trained(network: nn.Module, state: TrainingState, parameters: Mapping[
         if state.n_iter:
             warn_of_loss(state.loss)
         return
-    parts = [part.detach() for part in network.parameters() if part.numel()]
-    largest = max(part.abs().max().item() for part in parts)
+    largest = max(sizes)
     if largest > torch.finfo(parts[0].dtype).max ** 0.5:
         _warn(
             f"The weights have grown to {largest:.3g}, and predictions may not be finite. Lower "
