@@ -43,6 +43,7 @@ TORCH = {
     ("py:class", "torch.optim.Optimizer"): "optim.html#torch.optim.Optimizer",
     ("py:module", "torch.optim"): "optim.html#module-torch.optim",
     ("py:function", "torch.compile"): "generated/torch.compile.html#torch.compile",
+    ("py:function", "torch.onnx.export"): "onnx_export.html#torch.onnx.export",
     ("py:function", "torch.export.export"): "export.html#torch.export.export",
 }
 SKORCH = {

@@ -133,7 +133,7 @@ def test_in_chunks_on_every_kind_of_samples(monkeypatch):
     clf = TorchMLPClassifier(**SMOOTH).fit(X, y)
     whole, best = clf.input_gradients(X), clf.predict_proba(X).argmax(1)
     of_best = clf.input_gradients(X, best)
-    monkeypatch.setattr("sklearn_mlp.steps.input_gradients.chunk_rows", lambda *_: 7)
+    monkeypatch.setattr("sklearn_mlp.data.rows._CPU_CHUNK_ROWS", 7)
     read_only = X.copy()
     read_only.flags.writeable = False
     tensor = torch.from_numpy(X.copy()).requires_grad_()
