@@ -51,11 +51,15 @@ def skip_gpu_tests(config, items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+# The longest come first, so that no process of several has them left over at the end. Interrupts
+# come last: they end joblib's processes, which others share, and new ones import torch again.
+PLACES = {"test_contract.py": 0, "test_ecosystem.py": 0, "test_interrupts.py": 2}
+
+
 def pytest_collection_modifyitems(config, items):
     """Leave out skorch with lbfgs, which it does not have: test_backends.py shows the error."""
     skip_gpu_tests(config, items)
-    # The longest come first, so that no process of several has them left over at the end.
-    items.sort(key=lambda item: item.path.name not in ("test_contract.py", "test_ecosystem.py"))
+    items.sort(key=lambda item: PLACES.get(item.path.name, 1))
     missing = [item for item in items if is_skorch_with_lbfgs(item)]
     if missing:
         config.hook.pytest_deselected(items=missing)
