@@ -204,25 +204,10 @@ def _fit_stacked(
     """Fit estimators, by way of doubles that name the devices."""
     began = time.perf_counter()
     outcomes = [Outcome() for _ in estimators]
-    prepared: dict[int, PreparedFit] = {}
     generators = _states_of_generators(estimators)
-    for key in dict.fromkeys(samples):
-        places = [place for place, one in enumerate(samples) if one == key]
-        ready = prepare_together([doubles[place] for place in places], *sets[key])
-        for place, one in zip(places, ready, strict=True):
-            if isinstance(one, Exception):
-                outcomes[place].error = one
-            else:
-                prepared[place] = one
-    stacks: dict[Hashable, list[int]] = {}
-    for place, fit in prepared.items():
-        # Preprocessing may have made the samples sparse.
-        is_dense = not fit.data.inputs.has_sparse_batches
-        # A callable weight_init may have hooked, frozen or pruned a layer.
-        is_stacked = is_dense and fit.config.engine == "closed_form"
-        stacks.setdefault(stack_key(fit) if is_stacked else place, []).append(place)
+    prepared = _prepared(doubles, samples, sets, outcomes)
     failed: list[int] = []
-    for places in stacks.values():
+    for places in _stacks_of(prepared):
         try:
             _train_together([doubles[place] for place in places], [prepared[p] for p in places])
         except Exception as error:
@@ -245,6 +230,37 @@ def _fit_stacked(
             estimators[place].random_state.set_state(generators[place])
         outcomes[place] = _fit_alone(estimators[place], sets[samples[place]])
     return outcomes
+
+
+def _prepared(
+    doubles: Sequence[BaseTorchMLP],
+    samples: Sequence[Hashable],
+    sets: Mapping[Any, tuple[Any, Any, Any]],
+    outcomes: Sequence[Outcome],
+) -> dict[int, PreparedFit]:
+    """Return by its place each fit that can be trained; the others' outcomes get their errors."""
+    prepared = {}
+    for key in dict.fromkeys(samples):
+        places = [place for place, one in enumerate(samples) if one == key]
+        ready = prepare_together([doubles[place] for place in places], *sets[key])
+        for place, one in zip(places, ready, strict=True):
+            if isinstance(one, Exception):
+                outcomes[place].error = one
+            else:
+                prepared[place] = one
+    return prepared
+
+
+def _stacks_of(prepared: Mapping[int, PreparedFit]) -> list[list[int]]:
+    """Return the places of those that are trained as one, stack by stack."""
+    stacks: dict[Hashable, list[int]] = {}
+    for place, fit in prepared.items():
+        # Preprocessing may have made the samples sparse.
+        is_dense = isinstance(fit.data.inputs, torch.Tensor)
+        # A callable weight_init may have hooked, frozen or pruned a layer.
+        is_stacked = is_dense and fit.config.engine == "closed_form"
+        stacks.setdefault(stack_key(fit) if is_stacked else place, []).append(place)
+    return list(stacks.values())
 
 
 def _short_of_memory(outcomes: Sequence[Outcome], failed: Sequence[int]) -> list[int]:
