@@ -20,6 +20,7 @@ The rooms, from the top downwards; each may import from those below it:
 `network`         the module and its parameters
 `data`            from X and y to batches
 `losses`          the losses, and the scores that early stopping watches
+`callbacks`       a fit's records logged elsewhere: MLflow, TensorBoard
 `machine`         devices, threads, random numbers, private kernels
 """
 
@@ -30,6 +31,7 @@ from sklearn_mlp.estimators.classifier import TorchMLPClassifier
 from sklearn_mlp.estimators.regressor import TorchMLPRegressor
 
 if TYPE_CHECKING:
+    from sklearn_mlp.callbacks import MLflowLogger, TensorBoardLogger
     from sklearn_mlp.estimators.hidden_features import HiddenFeatures
     from sklearn_mlp.estimators.loading import load
     from sklearn_mlp.inspection.displays import (
@@ -54,7 +56,9 @@ __all__ = [
     "HiddenFeatures",
     "LearningRateDisplay",
     "LossCurveDisplay",
+    "MLflowLogger",
     "TabularEncoder",
+    "TensorBoardLogger",
     "TorchMLPClassifier",
     "TorchMLPRegressor",
     "ValidationScoreDisplay",
@@ -72,7 +76,9 @@ _HOMES = {
     "HiddenFeatures": "estimators.hidden_features",
     "LearningRateDisplay": "inspection.displays",
     "LossCurveDisplay": "inspection.displays",
+    "MLflowLogger": "callbacks",
     "TabularEncoder": "tabular.encoder",
+    "TensorBoardLogger": "callbacks",
     "ValidationScoreDisplay": "inspection.displays",
     "WeightsDisplay": "inspection.displays",
     "cross_validate_batched": "search",

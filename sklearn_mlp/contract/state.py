@@ -55,6 +55,11 @@ class History:
         place = self.COLUMNS.index(name)
         return [row[place] for row in self.rows[: self.length]]
 
+    def last_epoch(self) -> dict[str, float]:
+        """Return the number of the last epoch, ``epoch``, and its row."""
+        row = self.rows[self.length - 1]
+        return {"epoch": self.length, **dict(zip(self.COLUMNS, row, strict=True))}
+
     def epochs(self, name: str) -> list[float]:
         """Return a column without iterations of ``lbfgs``, which have no rate."""
         rows = zip(self.column(name), self.column("learning_rate"), strict=True)

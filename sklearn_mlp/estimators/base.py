@@ -171,7 +171,7 @@ class BaseTorchMLP(
         arguments = {"X": X, "y": checked.samples.y, "metadata": metadata}
         reconstruct = partial(self._reconstruction_attributes, prepared)
         max_epochs = 1 if prepared.config.incremental else self.max_iter
-        return [EpochTasks(self, max_epochs, arguments, reconstruct)]
+        return [EpochTasks(self, max_epochs, prepared.state, arguments, reconstruct)]
 
     def _check_fit(
         self,

@@ -1,5 +1,7 @@
 """scikit-learn's callbacks (`sklearn.callback`): a fit is a task, and each epoch a subtask.
 
+An epoch's context has the epoch's row of ``history_`` as its attribute ``record``.
+
 The hooks are called only if callbacks are set, on the estimator or on one that it is a part of.
 """
 
@@ -9,6 +11,7 @@ from typing import Any
 
 from sklearn.callback import CallbackContext, CallbackSupportMixin
 
+from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.kernels import inference_mode
 
@@ -22,6 +25,8 @@ class EpochTasks:
         What is being fitted.
     max_epochs : int
         How many there can be.
+    state : TrainingState
+        Brought up to date before an epoch ends.
     hook_arguments : dict
         ``X``, ``y`` and ``metadata``, as the user passed them to `fit`.
     reconstruct : callable
@@ -38,11 +43,13 @@ class EpochTasks:
         self,
         estimator: CallbackSupportMixin,
         max_epochs: int,
+        state: TrainingState,
         hook_arguments: Mapping[str, Any],
         reconstruct: Callable[[], dict[str, Any]],
     ) -> None:
         self._arguments = {"estimator": estimator, **hook_arguments}
         self._reconstruct = reconstruct
+        self._state = state
         self._fit: CallbackContext | None = None
         self._epoch: CallbackContext | None = None
         self.is_interrupted = False
@@ -56,6 +63,7 @@ class EpochTasks:
         # What a callback makes of the network must not be bound to inference.
         epoch, self._epoch = self._epoch, None
         assert epoch is not None
+        epoch.record = self._state.history.last_epoch()
         with inference_mode(False):
             is_stopping: bool = epoch.call_on_fit_task_end(
                 **self._arguments, reconstruction_attributes=self._reconstruct

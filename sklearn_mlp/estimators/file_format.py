@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklearn_mlp.estimators.own_network import code_network, read_network
 from sklearn_mlp.export.checks import attributes_of, check_plain, check_type, check_types
@@ -26,7 +25,7 @@ _OWN = {
     *(*_MADE, "module_", "device_", "dtype_", "_fit_dtype", "_written_attributes"),
     *("_sklearn_output_config", "engine_", "n_outputs_", "n_features_in_", "feature_names_in_"),
     *("n_iter_", "t_", "loss_", "converged_", "best_loss_", "best_validation_score_"),
-    *("out_activation_", "classes_", "estimator_"),
+    *("out_activation_", "classes_", "estimator_", "_metadata_request"),
 }
 # Their annotations are of what they become.
 _UNLIKE_ANNOTATED = {*_MADE, "module_", "device_", "dtype_", "_fit_dtype"}
@@ -80,9 +79,6 @@ class EstimatorWriter:
         if state.pop("_skl_callbacks", None):
             self._leave(CALLBACKS, "scikit-learn's callbacks are set")
             coded[CALLBACKS] = True
-        request = state.pop("_metadata_request", None)
-        if request is not None:
-            coded["requests"] = _code_requests(request)
         coded["fitted"] = self._code_fitted(estimator, state, prefix)
         return coded
 
@@ -157,12 +153,6 @@ def _is_ours(kind: type) -> bool:
     return hasattr(kind, "get_params") and kind.__module__.partition(".")[0] == package
 
 
-def _code_requests(request: MetadataRequest) -> dict[str, dict[str, Any]]:
-    """Return what has been asked of metadata routing, by method."""
-    methods = {name: getattr(one, "requests", None) for name, one in vars(request).items()}
-    return {name: dict(requests) for name, requests in methods.items() if requests}
-
-
 class EstimatorReader:
     """Makes an estimator of a document.
 
@@ -206,7 +196,7 @@ class EstimatorReader:
     def _read(self, coded: Any) -> Any:
         """Return an estimator, this one or one inside it."""
         needed = {"class", "parameters", "fitted"}
-        _check_keys(coded, needed, needed | {CALLBACKS, "requests"})
+        _check_keys(coded, needed, needed | {CALLBACKS})
         if coded["class"] not in self._kinds:
             raise ValueError(f"there is no estimator {coded['class']!r}")
         kind: Any = self._kinds[coded["class"]]
@@ -229,8 +219,6 @@ class EstimatorReader:
         made.__setstate__(state)
         if coded.get(CALLBACKS):
             made._skl_callbacks = list(self._given[CALLBACKS])
-        if "requests" in coded:
-            made._metadata_request = _read_requests(made, coded["requests"])
         if "module_" in state:
             for name in vars(made).keys() & set(_MADE):
                 check_type(name, vars(made)[name], attributes_of(kind)[name])
@@ -273,15 +261,6 @@ def _check_keys(coded: Any, needed: Collection[str], known: Collection[str]) -> 
         raise ValueError(f"{name!r} is not known")
     for name in sorted(set(needed) - coded.keys()):
         raise ValueError(f"it lacks {name!r}")
-
-
-def _read_requests(owner: Any, coded: Mapping[str, Mapping[str, Any]]) -> MetadataRequest:
-    """Undo `_code_requests`."""
-    request = MetadataRequest(owner=owner)
-    for method, of_method in coded.items():
-        for parameter, alias in of_method.items():
-            getattr(request, method).add_request(param=parameter, alias=alias)
-    return request
 
 
 def _try_to_predict(estimator: Any) -> None:

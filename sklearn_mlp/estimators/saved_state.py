@@ -2,12 +2,14 @@
 
 import inspect
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn import exceptions
+from sklearn.utils.metadata_routing import MetadataRequest
 from torch import Tensor, nn
 
 from sklearn_mlp.contract.state import owned
@@ -17,6 +19,9 @@ from sklearn_mlp.export.plain import KIND, PLAIN_CLASSES, plain, restored
 from sklearn_mlp.steps.choice import choose_engine
 
 _VERSION = "_sklearn_mlp_version"
+
+# What has been asked of scikit-learn's metadata routing.
+_REQUEST = "_metadata_request"
 
 # The fitted attributes that are objects of this package.
 _OURS = ("_architecture", "_codec", "_loss", "_state", "_epochs")
@@ -69,6 +74,10 @@ def save_state(attributes: dict[str, Any]) -> dict[str, Any]:
     Nothing in it changes when training goes on.
     """
     state = {**attributes, _VERSION: present_version()}
+    request = state.get(_REQUEST)
+    if request is not None:
+        # It knows its owner, a circle that skops goes round without end.
+        state[_REQUEST] = plain_requests(request)
     if "module_" not in state:
         return state
     state["module_"] = pack_network(state["module_"])
@@ -110,6 +119,8 @@ def load_state(estimator: Any, state: Any) -> dict[str, Any]:
         )
     version = state.get(_VERSION, "unknown")
     attributes = {key: value for key, value in state.items() if key != _VERSION}
+    if isinstance(attributes.get(_REQUEST), dict):
+        attributes[_REQUEST] = restored_requests(estimator, attributes[_REQUEST])
     defaults = _defaults_of(type(estimator))
     missing = [key for key in defaults if key not in attributes]
     if len(missing) == len(defaults) or _is_of_others(estimator, attributes):
@@ -202,6 +213,21 @@ def _is_of_others(estimator: Any, attributes: dict[str, Any]) -> bool:
     codec = attributes.get("_codec")
     name = codec.get(KIND) if isinstance(codec, dict) else None
     return name in PLAIN_CLASSES and not issubclass(PLAIN_CLASSES[name], kind._codec_type)
+
+
+def plain_requests(request: MetadataRequest) -> dict[str, dict[str, Any]]:
+    """Return what has been asked of metadata routing, by method."""
+    methods = {name: getattr(one, "requests", None) for name, one in vars(request).items()}
+    return {name: dict(requests) for name, requests in methods.items() if requests}
+
+
+def restored_requests(owner: Any, plain: Mapping[str, Mapping[str, Any]]) -> MetadataRequest:
+    """Undo `plain_requests`."""
+    request = MetadataRequest(owner=owner)
+    for method, of_method in plain.items():
+        for parameter, alias in of_method.items():
+            getattr(request, method).add_request(param=parameter, alias=alias)
+    return request
 
 
 def present_version() -> str:

@@ -13,6 +13,7 @@
 `stack`     what a process does with them: preprocess, fit, score
 `scoring`   scikit-learn's scorers, and its default one, faster
 `folds`     the candidates on their folds, and the samples of these
+`saved`     what is pickled of a fitted search
 
 May import all other rooms.
 """

@@ -19,6 +19,7 @@ from sklearn_mlp.machine.sklearn_internals import (
 )
 from sklearn_mlp.many.planning import MAX_MEMORY
 from sklearn_mlp.search.parallel import StackingParallel
+from sklearn_mlp.search.saved import load_search, save_search
 
 
 class _StackingSearch(BaseSearchCV):
@@ -61,6 +62,12 @@ class _StackingSearch(BaseSearchCV):
             self.__dict__ = before
             raise
         return fitted
+
+    def __getstate__(self) -> dict[str, Any]:
+        return save_search(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(load_search(state))
 
     def _run_search(
         self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None
