@@ -256,7 +256,7 @@ def _stacks_of(prepared: Mapping[int, PreparedFit]) -> list[list[int]]:
     stacks: dict[Hashable, list[int]] = {}
     for place, fit in prepared.items():
         # Preprocessing may have made the samples sparse.
-        is_dense = isinstance(fit.data.inputs, torch.Tensor)
+        is_dense = not fit.data.inputs.has_sparse_batches
         # A callable weight_init may have hooked, frozen or pruned a layer.
         is_stacked = is_dense and fit.config.engine == "closed_form"
         stacks.setdefault(stack_key(fit) if is_stacked else place, []).append(place)
