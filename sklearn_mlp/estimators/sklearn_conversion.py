@@ -29,7 +29,7 @@ _OF_EPOCHS = ("loss_curve_", "best_loss_", "validation_scores_", "best_validatio
 class SklearnConversionMixin:
     """What makes a fitted estimator of scikit-learn's, and is made of one."""
 
-    # The name of scikit-learn's class in `sklearn.neural_network`.
+    # The name of scikit-learn's class in ``sklearn.neural_network``.
     _sklearn_name: ClassVar[str]
 
     @abstractmethod
@@ -59,7 +59,7 @@ class SklearnConversionMixin:
         Parameters
         ----------
         fitted : MLPClassifier or MLPRegressor
-            The one of `sklearn.neural_network` that is for the same task. It stays as it is.
+            The one of ``sklearn.neural_network`` that is for the same task. It stays as it is.
         device : str or torch.device, default='auto'
             The parameter ``device``.
         dtype : str, default='auto'
@@ -149,7 +149,7 @@ class SklearnConversionMixin:
         Returns
         -------
         estimator : MLPClassifier or MLPRegressor
-            Of `sklearn.neural_network`; it shares no memory with this one.
+            Of ``sklearn.neural_network``; it shares no memory with this one.
 
         Raises
         ------

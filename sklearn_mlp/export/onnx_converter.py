@@ -26,7 +26,8 @@ def register_onnx() -> None:
     -----
     In a Pipeline a regressor returns its predictions, (n_samples, n_targets), and no standard
     deviations. Columns of labels, networks of the user's own and those that have been changed are
-    an error; ``to_onnx`` of the estimator itself writes them.
+    an error; ``to_onnx`` of the estimator itself writes them. Of a batched search convert its
+    ``best_estimator_``.
 
     Examples
     --------

@@ -102,6 +102,14 @@ def test_options_of_skl2onnx():
     assert_array_equal(found["class_labels"], clf.classes_)
 
 
+def test_what_becomes_scikit_learns_own_is_converted_without_being_registered():
+    X, y = iris()
+    clf = TorchMLPClassifier(**SMALL, dtype="float32").fit(X, WORDS[y])
+    found = run_inputs(convert(clf.to_sklearn(), X), {"X": X})
+    assert_allclose(found["probabilities"], clf.predict_proba(X), atol=1e-6, rtol=0)
+    assert_array_equal(found["label"], clf.predict(X))
+
+
 def test_multilabel():
     X, y = make_multilabel_classification(60, 6, n_classes=3, random_state=3)
     X = scale(X).astype(np.float32)

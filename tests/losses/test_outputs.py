@@ -10,7 +10,17 @@ from sklearn.base import clone
 from test_contract import results_of
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.losses import choose_classifier_loss
+from sklearn_mlp.export.plain import PLAIN_CLASSES
+from sklearn_mlp.losses import (
+    Loss,
+    choose_classifier_loss,
+    classification,
+    custom,
+    errors,
+    labels,
+    regression,
+)
+from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -143,3 +153,45 @@ def test_every_check_passes_with_options(estimator, backend):
     # partial_fit cannot balance classes that it has not seen, and says so, as SGDClassifier does.
     refused = "class_weight 'balanced' is not supported for partial_fit"
     assert {name: text for name, text in not_passed.items() if not text.startswith(refused)} == {}
+
+
+LOSSES = [
+    classification.MulticlassLogLoss(),
+    classification.BinaryLogLoss(),
+    classification.SoftTargetLogLoss(),
+    classification.SoftmaxFocal(2.0),
+    classification.LogisticFocal(2.0),
+    *(
+        labels.LabelLoss(errors.ErrorLoss(errors.MeanSquaredError(), name), is_exclusive, 4, 0.0)
+        for name in OUTPUT_ACTIVATIONS
+        for is_exclusive in (True, False)
+        if is_exclusive or name != "softmax"
+    ),
+    labels.ColumnsLoss([classification.MulticlassLogLoss()] * 2, [2, 2]),
+    errors.ErrorLoss(errors.Huber(1.0), "tanh"),
+    custom.FunctionLoss(lambda output, target: (output - target).abs().sum(1), "exp"),
+    regression.SquaredError(),
+    regression.Poisson(),
+    regression.Gamma(),
+    regression.Quantiles((0.2, 0.8), "exp", True),
+    regression.GaussianNLL(),
+]
+
+
+def name_of(loss):
+    return f"{type(loss).__name__}-{loss.out_activation}-{getattr(loss, 'is_exclusive', '')}"
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=name_of)
+def test_what_autograd_follows_is_what_is_predicted(loss):
+    logits = torch.linspace(-3, 2, 20, dtype=torch.float64).reshape(5, 4).sin().requires_grad_()
+    before = logits.detach().clone()
+    outputs = loss.activate(logits, 1)
+    assert torch.equal(logits.detach(), before)
+    torch.testing.assert_close(outputs.detach(), loss.activate_(before, 1), rtol=1e-14, atol=0)
+    assert torch.autograd.grad(outputs.sum(), logits)[0].isfinite().all()
+
+
+def test_all_losses_are_tried():
+    tried = {type(loss) for loss in LOSSES}
+    assert {kind for kind in PLAIN_CLASSES.values() if issubclass(kind, Loss)} <= tried
