@@ -3,6 +3,8 @@
 ``--gpu-device cpu`` runs all this on the CPU, where it shows that the tests are right.
 """
 
+import importlib.util
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -280,3 +282,19 @@ def test_predictions_of_many_rows_come_in_chunks(digits, gpu_device):
     assert_array_equal(estimator.predict(many), np.tile(expected, len(many) // len(X)))
     estimator.module_.to("cpu")
     assert_array_equal(estimator.predict(X), expected)
+
+
+def test_what_leaves_the_device_and_comes_to_it(digits, gpu_device):
+    X, y = digits
+    mine = TorchMLPClassifier(**SMALL, dtype="float32", device=gpu_device).fit(X, y)
+    theirs = mine.to_sklearn()
+    taken = TorchMLPClassifier.from_sklearn(theirs, device=gpu_device, dtype="float32")
+    assert taken.device_ == mine.device_
+    assert_allclose(taken.predict_proba(X), mine.predict_proba(X), rtol=1e-5, atol=1e-6)
+    assert_allclose(theirs.predict_proba(X), mine.predict_proba(X), rtol=1e-4, atol=1e-5)
+    taken.partial_fit(X, y)
+    assert_allclose(taken.loss_, theirs.partial_fit(X, y).loss_, rtol=1e-3)
+    on_cpu = TorchMLPClassifier.from_sklearn(mine.to_sklearn(), device="cpu", dtype="float32")
+    assert_allclose(mine.input_gradients(X), on_cpu.input_gradients(X), rtol=1e-3, atol=1e-5)
+    if importlib.util.find_spec("onnx"):
+        assert mine.to_onnx() == on_cpu.to_onnx()

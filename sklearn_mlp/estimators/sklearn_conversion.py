@@ -40,6 +40,8 @@ class SklearnConversionMixin:
         # Of the estimator that this is a part of.
         dtype: str
 
+        @classmethod
+        def _get_param_names(cls) -> list[str]: ...
         def _validate_params(self) -> None: ...
         def _check_is_fitted(self) -> None: ...
         def _plain_parameters(self) -> dict[str, Any]: ...
@@ -97,8 +99,11 @@ class SklearnConversionMixin:
                 f"{type(fitted).__name__}."
             )
         check_is_fitted(fitted)
-        given: dict[str, Any] = {"device": device, "dtype": dtype}
-        estimator = cls(**shared_parameters(fitted, kind), **given)
+        given = {**shared_parameters(fitted, kind), "device": device, "dtype": dtype}
+        # The constructor of a subclass may name fewer of them, which are attributes all the same.
+        named = [name for name in cls._get_param_names() if name in given]
+        estimator = cls(**{name: given[name] for name in named})
+        vars(estimator).update(given)
         estimator._validate_params()
         estimator._take_over(fitted)
         return estimator

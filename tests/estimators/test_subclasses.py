@@ -144,6 +144,17 @@ def test_many_whose_fit_takes_no_weights(diabetes, capsys):
         fit_many([first], X, y, sample_weight=np.ones(len(y)))
 
 
+def test_to_scikit_learns_own_and_back(iris):
+    X, y = iris
+    funnel = Funnel(width=8).fit(X, y)
+    theirs = funnel.to_sklearn()
+    assert theirs.hidden_layer_sizes == (8, 4)
+    back = Funnel.from_sklearn(theirs, device="cpu")
+    assert back.max_iter == 5
+    assert_allclose(back.predict_proba(X), funnel.predict_proba(X), rtol=1e-9)
+    assert_allclose(back.predict_proba(X), theirs.predict_proba(X), rtol=1e-9)
+
+
 def test_searches_over_a_fit_of_its_own(diabetes):
     X, y = diabetes[0], diabetes[1] - diabetes[1].min()
     estimator = LogTarget(hidden_layer_sizes=(5,), max_iter=3, random_state=0, dtype="float64")
