@@ -47,7 +47,7 @@ class RecordsCallback(ABC):
         ----------
         estimator : estimator
             What is to be fitted.
-        context : `sklearn.callback.CallbackContext`
+        context : CallbackContext
             Its task.
         """
         self._check_installed()
@@ -59,7 +59,7 @@ class RecordsCallback(ABC):
         ----------
         estimator : estimator
             What is being fitted.
-        context : `sklearn.callback.CallbackContext`
+        context : CallbackContext
             The task that begins.
         """
         if context.task_name == "fit":
@@ -74,7 +74,7 @@ class RecordsCallback(ABC):
         ----------
         estimator : estimator
             What is being fitted.
-        context : `sklearn.callback.CallbackContext`
+        context : CallbackContext
             The task that ends.
         """
         record = getattr(context, "record", None)
@@ -95,7 +95,7 @@ class RecordsCallback(ABC):
         ----------
         estimator : estimator
             What was to be fitted.
-        context : `sklearn.callback.CallbackContext`
+        context : CallbackContext
             Its task.
         """
         self._close(context, is_finished=False)

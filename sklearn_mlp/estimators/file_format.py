@@ -148,9 +148,9 @@ class EstimatorWriter:
 
 
 def _is_ours(kind: type) -> bool:
-    """Tell whether a class is an estimator of this package, and not one derived from it."""
+    """Tell whether a class is one of this package that is saved, and not one derived from it."""
     package = __name__.partition(".")[0]
-    return hasattr(kind, "get_params") and kind.__module__.partition(".")[0] == package
+    return hasattr(kind, "save") and kind.__module__.partition(".")[0] == package
 
 
 class EstimatorReader:

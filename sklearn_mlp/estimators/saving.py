@@ -25,7 +25,7 @@ class SavedInFiles:
     ) -> None:
         """Save the estimator in one file of numbers and text, without code.
 
-        The weights are tensors of `safetensors`, which others read by their names; all else,
+        The weights are tensors of safetensors, which others read by their names; all else,
         parameters, classes, the targets' scale, the features' names and types, the records of
         the epochs and the versions of the libraries, is JSON in its metadata. `sklearn_mlp.load`
         reads it, needs nothing else, and runs no code of it.

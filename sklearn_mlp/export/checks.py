@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from itertools import pairwise
+from numbers import Integral, Real
 from types import UnionType
 from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 from torch import Tensor
 
 from sklearn_mlp.contract.state import History, SavedTensor
@@ -134,7 +136,7 @@ def _fits(value: Any, hint: Any) -> bool:
         )
     if origin is tuple and arguments == (float, ...):
         # Rows of the records, of which there are many.
-        return type(value) is tuple and {*map(type, value)} <= {float}
+        return type(value) is tuple and all(issubclass(one, Real) for one in {*map(type, value)})
     if origin in (list, tuple, Sequence):
         return isinstance(value, list | tuple if origin is Sequence else origin) and all(
             _fits(item, arguments[0]) for item in value
@@ -153,15 +155,14 @@ def _parts_of(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _is_of(value: Any, kind: type) -> bool:
-    """Tell whether a value is of a class; a whole number is a float, too, but no bool is."""
+    """Tell whether a value is of a class, or a number of NumPy's; no bool is a number."""
     if kind is Tensor:
         # It stays as it was saved until training goes on.
         return isinstance(value, SavedTensor | Tensor)
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, kind)
+    if kind in (int, float):
+        of = Integral if kind is int else Real
+        return isinstance(value, of) and not isinstance(value, bool)
+    return isinstance(value, bool | np.bool_ if kind is bool else kind)
 
 
 def check_network(packed: Any) -> None:

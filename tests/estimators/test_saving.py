@@ -243,6 +243,27 @@ def test_an_estimator_before_a_fit_and_one_of_written_weights(path):
     assert_array_equal(sklearn_mlp.load(path).predict(X), written.predict(X))
 
 
+def test_attributes_that_were_written_are_kept(path):
+    estimator = TorchMLPClassifier(**SMALL).fit(X, WORDS)
+    written = {
+        "n_iter_": np.int64(7),
+        "t_": np.int16(9),
+        "converged_": np.bool_(True),
+        "best_loss_": None,
+        "loss_": np.float32(0.5),
+        "loss_curve_": [1, 0.5],
+        "classes_": np.array(["a", "b", "c"]),
+    }
+    for name, value in written.items():
+        setattr(estimator, name, value)
+    estimator.coefs_[0][...] = 1
+    estimator.save(path)
+    loaded = sklearn_mlp.load(path)
+    for name, value in written.items():
+        assert_same(getattr(loaded, name), value)
+    assert_same_predictions(loaded, estimator)
+
+
 def test_hidden_features_are_saved_with_the_estimators_in_them(path):
     features = HiddenFeatures(TorchMLPClassifier(**SMALL), layer=0).fit(X, WORDS)
     features.set_output(transform="pandas")

@@ -284,6 +284,15 @@ def test_documents_that_say_what_is_not(saved, path, damage, match):
     assert str(path) in str(caught.value)
 
 
+def test_what_was_fitted_on_a_gpu_is_loaded_where_there_is_none(saved, path, estimators):
+    document, arrays = saved
+    at(document, *FITTED)["device_"] = "cuda:7"
+    write_container(path, document, arrays)
+    loaded = sklearn_mlp.load(path)
+    assert str(loaded.device_) == "cpu"
+    assert_array_equal(loaded.predict(X), estimators["classifier"].predict(X))
+
+
 ARRAY_DAMAGE = {
     "another shape": (lambda values: values.ravel(), "and not of float64"),
     "another type": (lambda values: values.astype(np.float32), "is of float32"),
