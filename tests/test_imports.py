@@ -32,8 +32,9 @@ def test_an_import_loads_the_estimators_alone(loaded):
     before, modules, _ = loaded
     assert {"skorch", "matplotlib"}.isdisjoint(before)
     ours = {name.split(".")[1] for name in modules if name.startswith("sklearn_mlp.")}
-    assert ours.isdisjoint({"search", "many"})
+    assert ours.isdisjoint({"callbacks", "search", "many"})
     assert "sklearn_mlp.inspection.displays" not in modules
+    assert "sklearn_mlp.export.container" not in modules
     assert "sklearn_mlp.skorch_backend.train" not in modules
     others = {name.split(".")[0] for name in modules} - {"sklearn_mlp", "sklearn"}
     assert others.isdisjoint(

@@ -5,9 +5,7 @@ from collections.abc import Collection
 from functools import cache
 from importlib.metadata import version
 
-from sklearn_mlp.estimators.file_format import CALLBACKS, EstimatorWriter
 from sklearn_mlp.estimators.saved_state import present_version
-from sklearn_mlp.export.container import checked_path, write_container
 
 # Goes up when a file that this package writes cannot be read by those before it.
 FORMAT_VERSION = 1
@@ -77,9 +75,16 @@ class SavedInFiles:
         >>> bool((loaded.predict_proba(X) == model.predict_proba(X)).all())
         True
         """
+        # Not every user saves: the package is imported without.
+        from sklearn_mlp.estimators.file_format import CALLBACKS, EstimatorWriter
+        from sklearn_mlp.export.container import checked_path, write_container
+
         checked = checked_path(path)
-        if isinstance(leave_out, str):
-            raise TypeError(f"leave_out must be a list of names, got the str {leave_out!r}.")
+        if isinstance(leave_out, str) or not isinstance(leave_out, Collection):
+            raise TypeError(
+                f"leave_out must be a list of names, got the {type(leave_out).__name__} "
+                f"{leave_out!r}."
+            )
         writer = EstimatorWriter(frozenset(leave_out), solver_memory)
         try:
             coded = writer.code(self)

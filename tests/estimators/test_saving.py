@@ -464,6 +464,7 @@ def test_parameters_of_a_module_are_saved_or_left_out(path):
         (["los"], ValueError, "leave_out names 'los', but there is no such parameter"),
         (["callbacks"], ValueError, "and no callbacks are set"),
         ("loss", TypeError, "leave_out must be a list of names, got the str 'loss'"),
+        (3, TypeError, "leave_out must be a list of names, got the int 3"),
     ],
 )
 def test_what_cannot_be_left_out(path, leave_out, error, match):
