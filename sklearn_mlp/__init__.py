@@ -46,7 +46,9 @@ if TYPE_CHECKING:
         BatchedRandomizedSearchCV,
         cross_validate_batched,
     )
+    from sklearn_mlp.tabular.classifier import TabularMLPClassifier
     from sklearn_mlp.tabular.encoder import TabularEncoder
+    from sklearn_mlp.tabular.regressor import TabularMLPRegressor
 
 __version__ = "0.1.0.dev0"
 
@@ -58,6 +60,8 @@ __all__ = [
     "LossCurveDisplay",
     "MLflowLogger",
     "TabularEncoder",
+    "TabularMLPClassifier",
+    "TabularMLPRegressor",
     "TensorBoardLogger",
     "TorchMLPClassifier",
     "TorchMLPRegressor",
@@ -78,6 +82,8 @@ _HOMES = {
     "LossCurveDisplay": "inspection.displays",
     "MLflowLogger": "callbacks",
     "TabularEncoder": "tabular.encoder",
+    "TabularMLPClassifier": "tabular.classifier",
+    "TabularMLPRegressor": "tabular.regressor",
     "TensorBoardLogger": "callbacks",
     "ValidationScoreDisplay": "inspection.displays",
     "WeightsDisplay": "inspection.displays",

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sklearn_mlp.machine.devices import KINDS
 
 HAS_FUSED_ADAM = hasattr(torch, "_fused_adam_")
+HAS_FUSED_ADAMW = hasattr(torch, "_fused_adamw_")
 
 HAS_ONEDNN_LINEAR = torch.backends.mkldnn.is_available() and hasattr(
     torch.ops.mkldnn, "_linear_pointwise"
@@ -297,6 +298,46 @@ def adam_update_(
     second.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
     step_size = learning_rate * correction / (1 - beta_1**step)
     values.addcdiv_(first, second.sqrt().add_(epsilon), value=-step_size)
+
+
+def adamw_update_(
+    vectors: AdamVectors,
+    step: int,
+    step_holder: Tensor,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    decay: float = 0.0,
+) -> None:
+    """Take step number ``step`` (from 1) of `torch.optim.AdamW`, in place.
+
+    Its epsilon is inside the bias correction, and its decay shrinks the values by ``decay`` times
+    the learning rate first. ``step_holder`` is as for `adam_update_`.
+    """
+    values, gradient, first, second = vectors
+    if HAS_FUSED_ADAMW:
+        torch._fused_adamw_(
+            [values],
+            [gradient],
+            [first],
+            [second],
+            [],
+            [step_holder],
+            lr=learning_rate,
+            beta1=beta_1,
+            beta2=beta_2,
+            weight_decay=decay,
+            eps=epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
+        return
+    values.mul_(1 - learning_rate * decay)
+    first.lerp_(gradient, 1 - beta_1)
+    second.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
+    root = (second / (1 - beta_2**step)).sqrt_().add_(epsilon)
+    values.addcdiv_(first, root, value=-learning_rate / (1 - beta_1**step))
 
 
 class AdamLists(NamedTuple):

@@ -1,5 +1,18 @@
 """Tables as they come: encoded, learned by networks on folds, and predicted.
 
+A fit goes through `base._fit` from top to bottom: check, encode, split, train two groups of
+networks, each by `training.train_group`, and weigh them by rows that they have not seen.
+
+`classifier`            `TabularMLPClassifier`
+`regressor`             `TabularMLPRegressor`
+`base`                  what they share: `_fit` from top to bottom
+`parameters`            what their parameters may be
+`ensemble`              two groups of networks, trained and asked
+`training`              a group on its folds: steps, cycles, its best moment
+`members`               k networks side by side: forwards, backwards, a step
+`judging`               losses, temperatures and weights by rows not seen
+`folds`                 which rows each network learns from
+`coded_rows`            the code of rows, all at once or batch by batch
 `encoder`               `TabularEncoder`
 `codes`                 how a table is coded, all columns together
 `columns`               a table as the user has it: numbers, dates, words

@@ -1,0 +1,250 @@
+"""What the classifier and the regressor for tables share: `fit` from top to bottom."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mlp.data.target_checks import validate_targets
+from sklearn_mlp.data.tensors import on_host
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.machine.interrupts import end_training
+from sklearn_mlp.machine.isolation import isolated
+from sklearn_mlp.machine.random_numbers import draw_seed
+from sklearn_mlp.machine.shared_memory import tensor_to_read
+from sklearn_mlp.machine.sklearn_internals import check_sample_weight
+from sklearn_mlp.network.architecture import hidden_units
+from sklearn_mlp.tabular.coded_rows import CodedRows, Part
+from sklearn_mlp.tabular.columns import Table, read_table
+from sklearn_mlp.tabular.encoder import TabularEncoder
+from sklearn_mlp.tabular.ensemble import Ensemble, Group, train_groups
+from sklearn_mlp.tabular.folds import Folds, rows_judged, split_rows, warn_of_few_rows
+from sklearn_mlp.tabular.judging import Task, combine, outputs_of
+from sklearn_mlp.tabular.training import WHOLE_ROWS, Settings, TrainedGroup, Watch
+
+
+class BaseTabularMLP(BaseEstimator, ABC):
+    """Base of the estimators; use `TabularMLPClassifier` or `TabularMLPRegressor`."""
+
+    hidden_layer_sizes: Any
+    categorical_features: Any
+    max_iter: int
+    batch_size: int | str
+    learning_rate_init: float | str
+    dropout: float | str
+    cv: Any
+    random_state: Any
+    n_jobs: int | None
+    max_time: float | None
+    dtype: str
+    verbose: bool | int
+
+    # What the two tasks differ in.
+    _parts: ClassVar[tuple[Part, Part]]
+    _default_rate: ClassVar[float]
+    _default_dropout: ClassVar[float]
+    _is_calibrated: bool = False
+
+    _ensemble: Ensemble
+    _codec: Any
+    _held: list[list[np.ndarray]]
+
+    @abstractmethod
+    def _check_targets(self, y: Any) -> np.ndarray:
+        """Check what `validate_targets` has let pass."""
+
+    @abstractmethod
+    def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> Any:
+        """Return what the targets stand for."""
+
+    @abstractmethod
+    def _encode_targets(
+        self, y: np.ndarray, weights: np.ndarray | None, codec: Any
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the targets as the losses take them, and what each row counts."""
+
+    @abstractmethod
+    def _choose_loss(self, codec: Any) -> tuple[Loss, int]:
+        """Return the loss, and how many logits it needs."""
+
+    @abstractmethod
+    def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
+        """Return the class codes that folds are even in, if there are such."""
+
+    @abstractmethod
+    def _judge_all(
+        self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None, judged: np.ndarray
+    ) -> None:
+        """Set what is known of rows by networks that have not learned from them."""
+
+    @isolated
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
+        """Check, encode, train two groups of networks, and weigh them by rows they have not seen.
+
+        The estimator keeps what it had until all is there.
+        """
+        encoder = TabularEncoder(self.categorical_features)
+        table = read_table(encoder, X, reset=True)
+        y = self._check_targets(validate_targets(self, on_host(y)))
+        check_consistent_length(table.source, y, groups)
+        rows = np.empty((table.n_rows, 0))
+        weights = None
+        if sample_weight is not None:
+            weights = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+        random_state = check_random_state(_seed_of(self.random_state))
+        encoder._fit_table(table, weights)
+        codec = self._read_codec(y, weights)
+        targets, weights = self._encode_targets(y, weights, codec)
+        labels = self._stratify(targets)
+        folds = [
+            split_rows(self.cv, table.n_rows, labels, weights, groups, random_state)
+            for _ in self._parts
+        ]
+        warn_of_few_rows(table.n_rows)
+        settings = self._settings(table.n_rows)
+        coded = CodedRows.of(encoder._code, table, settings.dtype, keep=True)
+        task = self._task(targets, weights, codec, settings.dtype)
+        watch = Watch(report=self._report if self.verbose else None)
+        trained = train_groups(
+            coded,
+            self._parts,
+            task,
+            folds,
+            settings,
+            [draw_seed(random_state) for _ in self._parts],
+            watch=watch,
+            max_time=self.max_time,
+            n_threads=min(effective_n_jobs(self.n_jobs), len(self._parts)),
+        )
+        if watch.interrupt is not None:
+            end_training(watch.interrupt)
+        self._finish(encoder, codec, task, trained, folds)
+        judged = rows_judged(folds[: len(trained)], table.n_rows)
+        self._judge_all(self._outputs_of_held(trained), y, weights, judged)
+        return self
+
+    def _settings(self, n_rows: int) -> Settings:
+        """Return the parameters that training takes, the automatic ones settled."""
+        rate, dropout, dtype = self.learning_rate_init, self.dropout, self.dtype
+        if dtype == "auto":
+            dtype = "float64" if n_rows <= WHOLE_ROWS else "float32"
+        return Settings(
+            hidden_units=list(hidden_units(self.hidden_layer_sizes)),
+            learning_rate=self._default_rate if isinstance(rate, str) else float(rate),
+            dropout=self._default_dropout if isinstance(dropout, str) else float(dropout),
+            max_iter=int(self.max_iter),
+            batch_size=None if isinstance(self.batch_size, str) else int(self.batch_size),
+            dtype=getattr(torch, dtype),
+        )
+
+    def _task(
+        self, targets: np.ndarray, weights: np.ndarray | None, codec: Any, dtype: torch.dtype
+    ) -> Task:
+        """Return the targets as tensors, and what outputs are judged by."""
+        loss, n_logits = self._choose_loss(codec)
+        values = torch.from_numpy(np.ascontiguousarray(targets.T))
+        if values.dtype != torch.int64:
+            values = values.to(dtype)
+        counted = None if weights is None else tensor_to_read(weights.astype(np.float64))
+        has_classes = not hasattr(codec, "decode_deviations")
+        return Task(loss, values, counted, n_logits, has_classes, self._is_calibrated)
+
+    def _report(self, row: dict[str, float]) -> bool:
+        """Print how the networks were judged."""
+        error = f", error {row['error']:.4f}" if row["error"] else ""
+        print(f"Iteration {row['n_iter']:.1f}, held-out loss {row['loss']:.6f}{error}")
+        return False
+
+    def _finish(
+        self,
+        encoder: TabularEncoder,
+        codec: Any,
+        task: Task,
+        trained: list[TrainedGroup],
+        folds: list[Folds],
+    ) -> None:
+        """Weigh the groups, and set the fitted attributes."""
+        n_rows = task.targets.shape[1]
+        judged = rows_judged(folds[: len(trained)], n_rows)
+        if task.weights is not None and (judged & (task.weights > 0).numpy()).any():
+            judged &= (task.weights > 0).numpy()
+        rows = torch.from_numpy(np.flatnonzero(judged))
+        mixture = combine(
+            task.of_rows(rows),
+            [group.logits[:, rows] for group in trained],
+            [group.temperature for group in trained],
+            len(folds[0].learned),
+        )
+        groups = [Group(group.members, group.part) for group in trained]
+        self._ensemble = Ensemble(encoder._code, groups, mixture, task.loss)
+        self._codec, self.encoder_ = codec, encoder
+        self._held = [group.held for group in trained]
+        self.n_features_in_ = encoder.n_features_in_
+        if hasattr(encoder, "feature_names_in_"):
+            self.feature_names_in_ = encoder.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.n_members_ = sum(group.members.k for group in groups)
+        self.n_iter_ = max(math.ceil(group.history[-1]["n_iter"]) for group in trained)
+        self._history = [
+            {"group": place, **row} for place, group in enumerate(trained) for row in group.history
+        ]
+
+    def _outputs_of_held(self, trained: list[TrainedGroup]) -> np.ndarray:
+        """Return the outputs of rows by networks that have not seen them, (n_rows, n_outputs)."""
+        ensemble = self._ensemble
+        mixture, loss = ensemble.mixture, ensemble.loss
+        settings = zip(trained, mixture.temperatures, strict=True)
+        outputs = [outputs_of(loss, group.logits, used) for group, used in settings]
+        return mixture.mix(loss, outputs, mixture.temperature_of_two).t().numpy()
+
+    @property
+    def history_(self) -> pd.DataFrame:
+        """How the networks of each group were judged while they were trained.
+
+        A row for each time: ``group``, ``n_iter`` (passes over the rows), ``loss`` and ``error``
+        on rows that the networks have not learned from, ``temperature``, ``loss_0`` and so on of
+        each network on its own rows, ``learning_rate``, ``seconds``.
+        """
+        check_is_fitted(self)
+        front = ["group", "n_iter", "loss", "error"]
+        frame = pd.DataFrame(self._history)
+        return frame[front + [name for name in frame.columns if name not in front]]
+
+    def _table(self, X: Any) -> Table:
+        """Check what is to be predicted."""
+        check_is_fitted(self)
+        return read_table(self, X, reset=False)
+
+    @isolated
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return the mean outputs of all networks, (n_rows, n_outputs), in float64."""
+        table = self._table(X)
+        return self._ensemble.outputs(table)
+
+    @isolated
+    def _member_outputs(self, X: Any) -> list[np.ndarray]:
+        """Return the outputs of each group's networks, (k, n_rows, n_outputs)."""
+        table = self._table(X)
+        found = self._ensemble.member_outputs(table)
+        return [each.transpose(1, 2).numpy() for each in found if each is not None]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _seed_of(random_state: Any) -> Any:
+    """Return a generator of its own where none is given: no global one is read or changed."""
+    return np.random.RandomState() if random_state is None else random_state

@@ -1,0 +1,138 @@
+"""Two groups of networks: trained one after the other or side by side, and what they say."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.machine.kernels import inference_mode
+from sklearn_mlp.machine.threads import shared_threads
+from sklearn_mlp.tabular.coded_rows import CHUNK, CodedRows, Part
+from sklearn_mlp.tabular.codes import TableCode
+from sklearn_mlp.tabular.columns import Table
+from sklearn_mlp.tabular.folds import Folds
+from sklearn_mlp.tabular.judging import Mixture, Task, outputs_of
+from sklearn_mlp.tabular.members import FrozenMembers
+from sklearn_mlp.tabular.training import Settings, TrainedGroup, Watch, train_group
+
+_SECONDS_OF_WAITING = 0.2
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of fitted networks, and the part of the code that they take."""
+
+    members: FrozenMembers
+    part: Part
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """All fitted networks.
+
+    Attributes
+    ----------
+    code : TableCode
+        How a table is coded.
+    groups : list of Group
+        The networks.
+    mixture : Mixture
+        How their outputs become one.
+    loss : Loss
+        Makes outputs of logits.
+    """
+
+    code: TableCode
+    groups: list[Group]
+    mixture: Mixture
+    loss: Loss
+
+    def member_outputs(self, table: Table, *, skip: bool = False) -> list[Tensor | None]:
+        """Return the outputs of each group's networks, (k, n_outputs, n_rows), in float64.
+
+        With ``skip``, those of a group that counts nothing are None.
+        """
+        dtype = self.groups[0].members.dtype
+        work = sum(weight[0].size for weight in self.groups[0].members.weights) * CHUNK
+        with shared_threads(float(work)), inference_mode():
+            coded = CodedRows.of(self.code, table, dtype, keep=False)
+            found: list[Tensor | None] = []
+            settings = zip(
+                self.groups, self.mixture.weights, self.mixture.temperatures, strict=True
+            )
+            for group, weight, temperature in settings:
+                if skip and not weight:
+                    found.append(None)
+                    continue
+                chunks = [
+                    group.members.logits(coded.chunk(slice(start, start + CHUNK), group.part))
+                    for start in range(0, coded.n_rows, CHUNK)
+                ]
+                found.append(outputs_of(self.loss, torch.cat(chunks, -1), temperature))
+        return found
+
+    def outputs(self, table: Table) -> np.ndarray:
+        """Return the mean outputs, (n_rows, n_outputs)."""
+        found = self.member_outputs(table, skip=True)
+        means = [each.mean(0) for each in found if each is not None]
+        counted = [weight for weight in self.mixture.weights if weight]
+        mixture = Mixture(tuple(counted), (), self.mixture.temperature)
+        return mixture.mix(self.loss, means, mixture.temperature).t().numpy()
+
+
+def train_groups(
+    coded: CodedRows,
+    parts: Sequence[Part],
+    task: Task,
+    folds: Sequence[Folds],
+    settings: Settings,
+    seeds: Sequence[int],
+    *,
+    watch: Watch,
+    max_time: float | None,
+    n_threads: int,
+) -> list[TrainedGroup]:
+    """Train groups of networks; one after the other, or each on a thread.
+
+    After an interrupt, or the end of ``max_time`` seconds, those that have begun are as good as
+    they have become; the first one is always there.
+    """
+    began = time.monotonic()
+
+    def train(place: int) -> TrainedGroup:
+        return train_group(coded, parts[place], task, folds[place], settings, seeds[place], watch)
+
+    if n_threads > 1:
+        watch.deadline = None if max_time is None else began + max_time
+        return _train_side_by_side(train, len(parts), watch)
+    trained: list[TrainedGroup] = []
+    for place in range(len(parts)):
+        if max_time is not None:
+            watch.deadline = began + max_time * (place + 1) / len(parts)
+        if not trained or not watch.is_ending.is_set():
+            trained.append(train(place))
+    return trained
+
+
+def _train_side_by_side(
+    train: Callable[[int], TrainedGroup], n_groups: int, watch: Watch
+) -> list[TrainedGroup]:
+    """Train each group on a thread; an interrupt, which comes to this one, ends them all."""
+    with ThreadPoolExecutor(n_groups) as pool:
+        futures = [pool.submit(train, place) for place in range(n_groups)]
+        while True:
+            try:
+                # Not for ever: only between two waits can the signal of an interrupt be handled.
+                if not wait(futures, timeout=_SECONDS_OF_WAITING).not_done:
+                    return [future.result() for future in futures]
+            except KeyboardInterrupt as interrupt:
+                watch.interrupt = interrupt
+                watch.is_ending.set()
+            except BaseException:
+                watch.is_ending.set()
+                raise

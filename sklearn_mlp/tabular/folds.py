@@ -1,0 +1,135 @@
+"""Which rows each network learns from, and which it is judged on."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
+
+# Rows below which what is estimated on them says little.
+_FEW_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The rows of each of k networks.
+
+    Attributes
+    ----------
+    learned : list of ndarray of int
+        What each learns from; rows without weight are left out.
+    held : list of ndarray of int
+        What it is judged on.
+    """
+
+    learned: list[np.ndarray]
+    held: list[np.ndarray]
+
+
+def split_rows(
+    cv: Any,
+    n_rows: int,
+    labels: np.ndarray | None,
+    weights: np.ndarray | None,
+    groups: Any,
+    random_state: np.random.RandomState,
+) -> Folds:
+    """Split rows for one group of networks.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable
+        The parameter. An integer holds out each row once, classes spread evenly, and the rows of
+        one of ``groups`` together; other splits are as they come.
+    n_rows : int
+        How many rows there are.
+    labels : ndarray of shape (n_rows,) or None
+        Class codes, if there are such.
+    weights : ndarray of shape (n_rows,) or None
+        What each row counts.
+    groups : array-like of shape (n_rows,) or None
+        Which rows belong together.
+    random_state : RandomState
+        Draws the split.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows, or a fold leaves a network nothing to learn.
+    """
+    if isinstance(cv, Integral):
+        n_splits = min(int(cv), n_rows)
+        if n_splits < 2:
+            raise ValueError(
+                f"at least 2 rows are needed, to learn from one and look at another: "
+                f"n_samples={n_rows}."
+            )
+        if groups is None:
+            splits = _even_splits(n_splits, n_rows, labels, random_state)
+        else:
+            splits = _splits_of_groups(n_splits, labels, groups, n_rows, random_state)
+    else:
+        splitter = check_cv(cv, labels, classifier=labels is not None)
+        y = np.zeros(n_rows) if labels is None else labels
+        splits = list(splitter.split(np.zeros((n_rows, 1)), y, groups))
+    learned, held = ([np.arange(n_rows)[split[part]] for split in splits] for part in range(2))
+    if weights is not None:
+        learned = [rows[weights[rows] > 0] for rows in learned]
+    if not learned or not all(map(len, learned)) or not any(map(len, held)):
+        raise ValueError(
+            f"cv={cv!r} leaves a network no rows to learn from, or none to be judged on, of "
+            f"{n_rows} rows."
+        )
+    return Folds(learned, held)
+
+
+def warn_of_few_rows(n_rows: int) -> None:
+    """Say where what is estimated on held-out rows is worth little."""
+    if n_rows < _FEW_ROWS:
+        warnings.warn(
+            f"{n_rows} rows are too few to choose and to judge networks by: scores, intervals "
+            "and probabilities of this fit say little.",
+            stacklevel=5,
+        )
+
+
+def _even_splits(
+    n_splits: int, n_rows: int, labels: np.ndarray | None, random_state: np.random.RandomState
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Hold out every row once, those of a class spread evenly over the folds."""
+    order = random_state.permutation(n_rows)
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
+    held = [np.sort(order[place::n_splits]) for place in range(n_splits)]
+    return [(np.setdiff1d(order, rows, assume_unique=True), rows) for rows in held]
+
+
+def _splits_of_groups(
+    n_splits: int,
+    labels: np.ndarray | None,
+    groups: Any,
+    n_rows: int,
+    random_state: np.random.RandomState,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Hold out every group once."""
+    n_splits = min(n_splits, len(np.unique(np.asarray(groups))))
+    if n_splits < 2:
+        raise ValueError("groups must have at least 2 different values, got 1.")
+    kind = GroupKFold if labels is None else StratifiedGroupKFold
+    splitter = kind(n_splits, shuffle=True, random_state=random_state)
+    y = np.zeros(n_rows) if labels is None else labels
+    return list(splitter.split(np.zeros((n_rows, 1)), y, groups))
+
+
+def rows_judged(groups: Sequence[Folds], n_rows: int) -> np.ndarray:
+    """Return which rows are held out in every group of networks, (n_rows,)."""
+    judged = np.ones(n_rows, dtype=bool)
+    for folds in groups:
+        own = np.zeros(n_rows, dtype=bool)
+        for rows in folds.held:
+            own[rows] = True
+        judged &= own
+    return judged

@@ -1,0 +1,36 @@
+"""The parameters of the estimators for tables: what each may be."""
+
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn_mlp.machine.sklearn_internals import HasMethods, Interval, StrOptions
+
+PARAMETERS: dict[str, list[Any]] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
+    "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"]), "array-like"],
+    "random_state": ["random_state"],
+    "n_jobs": [Integral, None],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
+    "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "verbose": ["verbose"],
+}
+
+CLASSIFIER_PARAMETERS: dict[str, list[Any]] = {
+    **PARAMETERS,
+    "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    "calibrate": ["boolean"],
+}
+
+LOSSES = ("squared_error", "absolute_error", "quantile", "poisson", "gamma")
+
+REGRESSOR_PARAMETERS: dict[str, list[Any]] = {
+    **PARAMETERS,
+    "loss": [StrOptions(set(LOSSES))],
+    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "clip": ["boolean"],
+}

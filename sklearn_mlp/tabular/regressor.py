@@ -1,0 +1,284 @@
+"""The regressor for tables."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from sklearn_mlp.data.target_checks import as_column, as_numbers, check_range
+from sklearn_mlp.data.targets import NumberCodec
+from sklearn_mlp.losses import Loss, choose_regressor_loss
+from sklearn_mlp.machine.sklearn_internals import fit_context
+from sklearn_mlp.tabular.base import BaseTabularMLP
+from sklearn_mlp.tabular.coded_rows import Part
+from sklearn_mlp.tabular.parameters import REGRESSOR_PARAMETERS
+
+
+class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
+    """Regressor for tables as they come: networks on folds, averaged.
+
+    Takes a table of numbers, categories and dates with missing values, see `TabularEncoder`, and
+    needs no preprocessing and no tuning; targets are standardised inside. Two groups of networks,
+    which see the table in two codes, learn on folds of the rows. What each says of the rows that
+    it has not seen decides when training was best and how the groups are weighed.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(128, 128, 128)
+        Units of each hidden layer of each network.
+    categorical_features : 'from_dtype', array-like of str, int or bool, or None, \
+default='from_dtype'
+        Which columns hold categories: by their types (categorical, strings, and objects that are
+        no numbers), by name, by number, or as a mask; None for no column.
+    max_iter : int, default=30
+        Passes of each network over its rows; more take longer, and are better where there is
+        little noise. Training ends sooner where nothing is gained, and never takes more than 4
+        million rows a network, so that of many rows there are fewer passes.
+    batch_size : int or 'auto', default='auto'
+        Rows of a batch. ``'auto'`` is a power of 2 between 16 and 128 (256 for more than 50,000
+        rows) that makes some 32 steps a pass, or all rows of a network, eight times a pass, if the
+        table has at most 200.
+    learning_rate_init : float or 'auto', default='auto'
+        The highest learning rate of each of the four cycles, for weights scaled by the root of
+        their number; ``'auto'`` is 0.1.
+    dropout : float or 'auto', default='auto'
+        The share of hidden values that a step leaves out, in [0, 1), falling to 0 in the second
+        half of training; ``'auto'`` is 0.
+    loss : {'squared_error', 'absolute_error', 'quantile', 'poisson', 'gamma'}, \
+default='squared_error'
+        What is minimised. ``'poisson'``, for counts, and ``'gamma'``, for positive numbers, are
+        half the deviances with a log link.
+    quantile : float, default=0.5
+        The level of ``loss='quantile'``, between 0 and 1.
+    clip : bool, default=True
+        Whether predictions stay within the targets of training.
+    cv : int, splitter or iterable of splits, default=4
+        The folds: for each there are two networks, one in each group. An integer holds out each
+        row once, ``groups`` kept together; for rows in the order of time pass
+        `sklearn.model_selection.TimeSeriesSplit`.
+    random_state : int, RandomState instance or None, default=None
+        Settles folds, weights, batches and dropout.
+    n_jobs : int or None, default=None
+        With 2 or more, or -1, the two groups are trained side by side, each on a thread; the
+        results are the same.
+    max_time : float or None, default=None
+        Seconds after which training ends, with the best networks so far.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        The type of training; ``'auto'`` is float32, or float64 for at most 200 rows.
+    verbose : bool or int, default=False
+        Whether to print how the networks do on rows held out.
+
+    Attributes
+    ----------
+    oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
+        Predictions of the training rows by networks that have not learned from them, one of each
+        group; NaN for rows that no fold holds out.
+    oof_score_ : float
+        R² of these: what to expect of new rows, or a little less, since all networks together are
+        better than two.
+    history_ : pandas.DataFrame
+        How the networks did while they were trained.
+    encoder_ : TabularEncoder
+        The fitted encoder.
+    n_members_ : int
+        Networks.
+    n_iter_ : int
+        Passes of the group that was trained for longer.
+    n_features_in_ : int
+        Columns of the table.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where all are strings.
+
+    See Also
+    --------
+    TabularMLPClassifier : The same for labels.
+    TorchMLPRegressor : One network, which takes the place of scikit-learn's.
+
+    References
+    ----------
+    Holzmüller, Grinsztajn and Steinwart (2024), "Better by default: Strong pre-tuned MLPs and
+    boosted trees on tabular data", :arxiv:`2407.04491`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_mlp import TabularMLPRegressor
+    >>> table = pd.DataFrame({"x": range(60), "kind": ["a", "b", None] * 20})
+    >>> y = table["x"] + 100 * (table["kind"] == "a")
+    >>> reg = TabularMLPRegressor(random_state=0).fit(table, y)
+    >>> reg.oof_score_ > 0.99
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = REGRESSOR_PARAMETERS
+    _parts = (Part(has_waves=False, has_bins=True), Part(has_waves=True, has_bins=False))
+    _default_rate = 0.1
+    _default_dropout = 0.0
+
+    loss: str
+    _codec: NumberCodec
+    _range: tuple[np.ndarray, np.ndarray]
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (128, 128, 128),
+        *,
+        categorical_features: Any = "from_dtype",
+        max_iter: int = 30,
+        batch_size: int | str = "auto",
+        learning_rate_init: float | str = "auto",
+        dropout: float | str = "auto",
+        loss: str = "squared_error",
+        quantile: float = 0.5,
+        clip: bool = True,
+        cv: Any = 4,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        max_time: float | None = None,
+        dtype: str = "auto",
+        verbose: bool | int = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.categorical_features = categorical_features
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.dropout = dropout
+        self.loss = loss
+        self.quantile = quantile
+        self.clip = clip
+        self.cv = cv
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.max_time = max_time
+        self.dtype = dtype
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Fit the networks.
+
+        Parameters
+        ----------
+        X : DataFrame of pandas or polars, Table of pyarrow, or array-like of shape \
+                (n_samples, n_features)
+            The table.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts, in training and in all that is decided by rows held out.
+        groups : array-like of shape (n_samples,), default=None
+            Rows that belong together, and are held out together.
+
+        Returns
+        -------
+        self : TabularMLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is unusable; a column is named.
+        """
+        return self._fit(X, y, sample_weight, groups)
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Predict numbers.
+
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_features)
+            As in `fit`.
+        return_std : bool, default=False
+            Whether to return how far the networks disagree, too. It says how unusual a row is,
+            not how noisy the targets are.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            The predictions.
+        std : ndarray of the same shape
+            The standard deviation of the networks' predictions, with ``return_std``.
+        """
+        if not return_std:
+            outputs = self._outputs(X)
+            return self._decode(outputs)
+        groups = self._member_outputs(X)
+        mean, spread = self._moments([self._decode(each, clip=False) for each in groups])
+        return (np.clip(mean, *self._range) if self.clip else mean), spread
+
+    def _moments(self, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation over networks that count as their groups do."""
+        weights = np.concatenate(
+            [
+                np.full(len(each), weight / len(each))
+                for each, weight in zip(groups, self._ensemble.mixture.weights, strict=True)
+            ]
+        )
+        members = np.concatenate(groups)
+        mean = np.tensordot(weights, members, 1)
+        return mean, np.sqrt(np.tensordot(weights, (members - mean) ** 2, 1))
+
+    def predict_members(self, X: Any) -> np.ndarray:
+        """Predict the numbers of each network by itself.
+
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_features)
+            As in `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_members, n_samples) or (n_members, n_samples, n_targets)
+            Those of the first group of networks, then of the second, in the order of the folds.
+        """
+        return self._decode(np.concatenate(self._member_outputs(X)))
+
+    def _decode(self, outputs: np.ndarray, *, clip: bool | None = None) -> np.ndarray:
+        """Return numbers in the user's unit, of outputs (..., n_rows, n_targets)."""
+        flat = self._codec.decode(outputs.reshape(-1, outputs.shape[-1]))
+        n_targets = outputs.shape[-1]
+        shape = outputs.shape[:-1] if n_targets == 1 else outputs.shape
+        numbers = flat.reshape(shape)
+        return np.clip(numbers, *self._range) if (self.clip if clip is None else clip) else numbers
+
+    def _check_targets(self, y: Any) -> np.ndarray:
+        y = as_numbers(y)
+        check_range(y, self.loss)
+        return as_column(y).astype(np.float64, copy=False)
+
+    def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> NumberCodec:
+        columns = y.reshape(len(y), -1)
+        if self._has_log_link():
+            # The outputs begin at 0, which stands for the mean.
+            mean = np.average(columns, axis=0, weights=weights)
+            return NumberCodec(np.zeros_like(mean), np.where(mean > 0, mean, 1.0))
+        return NumberCodec.from_targets(columns, weights)
+
+    def _has_log_link(self) -> bool:
+        return self.loss in ("poisson", "gamma")
+
+    def _encode_targets(
+        self, y: np.ndarray, weights: np.ndarray | None, codec: NumberCodec
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        return codec.encode(y), weights
+
+    def _choose_loss(self, codec: NumberCodec) -> tuple[Loss, int]:
+        loss = choose_regressor_loss(self.loss, "auto", 1.0, float(self.quantile))
+        assert codec.scale is not None
+        return loss, len(codec.scale)
+
+    def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
+        return None
+
+    def _judge_all(
+        self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None, judged: np.ndarray
+    ) -> None:
+        counted = y if weights is None else y[weights > 0]
+        self._range = counted.min(axis=0), counted.max(axis=0)
+        self.oof_prediction_ = self._decode(outputs)
+        own_weights = None if weights is None else weights[judged]
+        self.oof_score_ = float(
+            r2_score(y[judged], self.oof_prediction_[judged], sample_weight=own_weights)
+        )

@@ -1,0 +1,429 @@
+"""How a group of k networks is trained, each on its fold, and when it was best.
+
+`train_group` from top to bottom: plan the steps, make the networks, step through the epochs, and
+at the ends of the learning rate's cycles (and between them) judge all k by the rows that each
+has not seen; the weights of all at the best of these moments are kept.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_mlp.machine.kernels import inference_mode
+from sklearn_mlp.machine.threads import shared_threads
+from sklearn_mlp.tabular.coded_rows import CHUNK, CodedRows, Part
+from sklearn_mlp.tabular.folds import Folds
+from sklearn_mlp.tabular.judging import Task
+from sklearn_mlp.tabular.members import FrozenMembers, Members
+
+# The learning rate goes through four cycles, each twice as long as the one before.
+_CYCLE_ENDS = (1, 3, 7, 15)
+_N_PARTS = 15
+
+# Training has no more to give if the cycle that ends here has not bettered the first ones.
+_PART_TO_STOP, _BEST_BEFORE = 7, 0.3
+
+# Up to so many rows one batch holds all of a network's, and there are so many steps an epoch.
+WHOLE_ROWS = 200
+_WHOLE_STEPS = 8
+
+# Else batches are such that an epoch has about so many steps, within these sizes.
+_STEPS_AN_EPOCH = 32
+_LEAST_BATCH, _MOST_BATCH, _MOST_BATCH_OF_MANY = 16, 128, 256
+_MANY_ROWS = 50_000
+
+# Rows that a network learns from in all; many rows are gone through less often.
+_MOST_ROWS_LEARNED = 4_000_000
+
+# What keeps a group on one thread: its products are too small to be worth more.
+_SMALL_WORK = 1_000_000.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters that training takes, resolved."""
+
+    hidden_units: list[int]
+    learning_rate: float
+    dropout: float
+    max_iter: int
+    batch_size: int | None
+    dtype: torch.dtype
+
+
+@dataclass
+class Watch:
+    """What may end training early: a limit of time, or the user.
+
+    Attributes
+    ----------
+    deadline : float or None
+        When to stop, by `time.monotonic`.
+    is_ending : threading.Event
+        Set when all groups are to stop.
+    interrupt : KeyboardInterrupt or None
+        The user's, if it has come.
+    report : callable or None
+        Is given each row of the history, and returns whether to stop.
+    """
+
+    deadline: float | None = None
+    is_ending: threading.Event = field(default_factory=threading.Event)
+    interrupt: KeyboardInterrupt | None = None
+    report: Callable[[dict[str, float]], bool] | None = None
+
+    def has_ended(self) -> bool:
+        """Tell whether training is to stop."""
+        is_late = self.deadline is not None and time.monotonic() > self.deadline
+        return is_late or self.is_ending.is_set()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps, batches, and when networks are judged.
+
+    Attributes
+    ----------
+    batch_size : int
+        Rows of a batch of each network.
+    n_steps : int
+        All steps.
+    steps_an_epoch : int
+        After so many the rows come in a new order.
+    judged_after : list of int
+        Numbers of steps.
+    is_whole : bool
+        Whether a batch holds all rows of a network.
+    """
+
+    batch_size: int
+    n_steps: int
+    steps_an_epoch: int
+    judged_after: list[int]
+    is_whole: bool
+
+    @classmethod
+    def of(cls, n_rows: int, folds: Folds, settings: Settings) -> "Plan":
+        """Plan for so many rows, of which the networks learn from those of their folds."""
+        size = max(map(len, folds.learned))
+        is_whole = n_rows <= WHOLE_ROWS and settings.batch_size is None
+        if is_whole:
+            batch, steps = size, _WHOLE_STEPS
+        else:
+            batch = min(settings.batch_size or _batch_size(size), size)
+            steps = size // batch
+        most = max(1, _MOST_ROWS_LEARNED // (steps * batch))
+        n_epochs = settings.max_iter if is_whole else min(settings.max_iter, most)
+        n_steps = steps * n_epochs
+        parts = range(1, _N_PARTS + 1) if n_epochs >= _N_PARTS else _CYCLE_ENDS
+        judged_after = sorted({max(1, round(part * n_steps / _N_PARTS)) for part in parts})
+        return cls(batch, n_steps, steps, judged_after, is_whole)
+
+    def share(self, step: int) -> float:
+        """Return how much of training is done after so many steps."""
+        return step / self.n_steps
+
+
+def _batch_size(size: int) -> int:
+    """Return a power of 2, by the rows that a network learns from."""
+    most = _MOST_BATCH if size < _MANY_ROWS else _MOST_BATCH_OF_MANY
+    wished = 2 ** round(math.log2(max(size / _STEPS_AN_EPOCH, 1)))
+    return int(min(max(wished, _LEAST_BATCH), most))
+
+
+def rate_factor(share: float) -> float:
+    """Return the factor of the learning rate: four cycles, to 0 at 1, 3, 7 and 15 fifteenths.
+
+    RealMLP's schedule "coslog4".
+    """
+    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * share)))
+
+
+def dropout_at(dropout: float, share: float) -> float:
+    """Return the share that is dropped: constant for one half, then to 0 on half a cosine."""
+    return dropout if share < 0.5 else dropout * 0.5 * (1 + math.cos(math.pi * (2 * share - 1)))
+
+
+@dataclass(frozen=True)
+class TrainedGroup:
+    """What training a group leaves.
+
+    Attributes
+    ----------
+    members : FrozenMembers
+        The networks.
+    part : Part
+        Of the code, that they take.
+    held : list of ndarray of int
+        The rows that each was judged on.
+    temperature : float
+        What their logits are divided by.
+    logits : Tensor of shape (n_logits, n_rows)
+        Of each row, by networks that have not learned from it; NaN where there are none.
+    history : list of dict
+        A row for each time that they were judged.
+    """
+
+    members: FrozenMembers
+    part: Part
+    held: list[np.ndarray]
+    temperature: float
+    logits: Tensor
+    history: list[dict[str, float]]
+
+
+def train_group(
+    coded: CodedRows,
+    part: Part,
+    task: Task,
+    folds: Folds,
+    settings: Settings,
+    seed: int,
+    watch: Watch,
+) -> TrainedGroup:
+    """Train k networks on their folds, on one thread.
+
+    An interrupt, or the end of the time, leaves the best networks so far.
+    """
+    with shared_threads(_SMALL_WORK), inference_mode():
+        training = _Training(coded, part, task, folds, settings, seed)
+        try:
+            training.run(watch)
+        except KeyboardInterrupt as interrupt:
+            watch.interrupt = interrupt
+            watch.is_ending.set()
+        return training.finish()
+
+
+class _Training:
+    """A group being trained; see `train_group`."""
+
+    def __init__(
+        self,
+        coded: CodedRows,
+        part: Part,
+        task: Task,
+        folds: Folds,
+        settings: Settings,
+        seed: int,
+    ) -> None:
+        self.coded, self.part, self.task, self.folds = coded, part, task, folds
+        self.settings, self.plan = settings, Plan.of(coded.n_rows, folds, settings)
+        self.generator = torch.Generator().manual_seed(seed)
+        units = [coded.n_columns(part), *settings.hidden_units, task.n_logits]
+        k = len(folds.learned)
+        self.members = Members(k, units, settings.dtype, self.generator)
+        self.judge = _Judge(coded, part, task, folds, settings.dtype)
+        self.weights = self._relative_weights()
+        self.step = 0
+        self.began = time.monotonic()
+
+    def run(self, watch: Watch) -> None:
+        """Step, and judge when it is time."""
+        judged_after = set(self.plan.judged_after)
+        for inputs, targets, weights in self._batches():
+            self._take_step(inputs, targets, weights)
+            if self.step in judged_after and self._judge_now(watch):
+                return
+            if watch.has_ended():
+                return
+
+    def finish(self) -> TrainedGroup:
+        """Return the networks at their best."""
+        if self.judge.best is None:
+            # Ended before they were judged for the first time.
+            self._judge_now(Watch())
+        best = self.judge.best
+        assert best is not None
+        frozen = self.members.frozen(best.values)
+        held = self.folds.held
+        return TrainedGroup(
+            frozen, self.part, held, best.temperature, best.logits, self.judge.history
+        )
+
+    def _take_step(self, inputs: Tensor, targets: Tensor, weights: Tensor | None) -> None:
+        """Take one step of all k networks."""
+        share = self.plan.share(self.step)
+        masks = self._masks(share, inputs.shape[-1])
+        logits = self.members.forward(inputs, masks)
+        delta = self.task.loss.gradient(logits, targets, torch.empty_like(logits))
+        if weights is None:
+            delta.div_(inputs.shape[-1])
+        else:
+            delta.mul_(weights)
+        self.members.backward(delta, masks)
+        self.members.update(self.settings.learning_rate * rate_factor(share))
+        self.step += 1
+
+    def _judge_now(self, watch: Watch) -> bool:
+        """Judge the networks; return whether training is to end."""
+        share = self.plan.share(self.step)
+        row = self.judge.judge(self.members, share)
+        row["n_iter"] = self.step / self.plan.steps_an_epoch
+        row["learning_rate"] = self.settings.learning_rate * rate_factor(
+            self.plan.share(self.step - 1)
+        )
+        row["seconds"] = time.monotonic() - self.began
+        if watch.report is not None and watch.report(row):
+            return True
+        best = self.judge.best
+        assert best is not None
+        is_over = share > _PART_TO_STOP / _N_PARTS - 1e-9
+        return is_over and best.share < _BEST_BEFORE
+
+    def _masks(self, share: float, n_rows: int) -> list[Tensor] | None:
+        """Draw what the hidden values are multiplied by, one mask a layer for all networks.
+
+        One that holds all rows drops a unit for all of them: it does not depend on how many
+        there are.
+        """
+        dropped = round(128 * dropout_at(self.settings.dropout, share))
+        if not dropped:
+            return None
+        n_rows = 1 if self.plan.is_whole else n_rows
+        sizes = [units * n_rows for units in self.settings.hidden_units]
+        # Seven bits a number: eight numbers of one draw of 64 bits.
+        drawn = torch.empty(-(-sum(sizes) // 8), dtype=torch.int64)
+        drawn.random_(generator=self.generator)
+        kept = drawn.view(torch.uint8)[: sum(sizes)].bitwise_and_(127).ge(dropped)
+        factors = kept.to(self.settings.dtype).div_(1 - dropped / 128)
+        return [mask.view(-1, n_rows) for mask in factors.split(sizes)]
+
+    def _relative_weights(self) -> Tensor | None:
+        """Return what each row counts, of a mean of 1."""
+        weights = self.task.weights
+        return None if weights is None else (weights / weights[weights > 0].mean())
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """Go through the batches of all steps: inputs, targets, weights over the batch's size."""
+        return self._whole_batches() if self.plan.is_whole else self._drawn_batches()
+
+    def _drawn_batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """Draw batches, for each network from its own rows."""
+        size, steps = self.plan.batch_size, self.plan.steps_an_epoch
+        learned = [torch.from_numpy(rows) for rows in self.folds.learned]
+        k = len(learned)
+        weights = None
+        if self.weights is not None:
+            weights = self.weights.to(self.settings.dtype) / size
+        for step in range(self.plan.n_steps):
+            place = step % steps
+            if not place:
+                order = torch.stack([self._order(rows, steps * size) for rows in learned])
+            rows = order[:, place * size : (place + 1) * size]
+            picked = rows.reshape(-1)
+            inputs = self.coded.pick(picked, self.part).view(k, size, -1).transpose(1, 2)
+            targets = self.task.targets[:, rows].transpose(0, 1)
+            yield inputs, targets, None if weights is None else weights[rows].unsqueeze(1)
+
+    def _order(self, rows: Tensor, n_rows: int) -> Tensor:
+        """Return so many rows in random order, all of them before one comes again."""
+        orders = [
+            rows[torch.randperm(len(rows), generator=self.generator)]
+            for _ in range(-(-n_rows // len(rows)))
+        ]
+        return torch.cat(orders)[:n_rows]
+
+    def _whole_batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """Return the same batch of all rows again and again; what a fold lacks counts nothing."""
+        k, size = len(self.folds.learned), self.plan.batch_size
+        rows, weights = torch.zeros(k, size, dtype=torch.int64), torch.zeros(k, 1, size)
+        weights = weights.double()
+        for member, learned in enumerate(map(torch.from_numpy, self.folds.learned)):
+            rows[member, : len(learned)] = learned
+            own = None if self.weights is None else self.weights[learned]
+            weights[member, 0, : len(learned)] = 1 if own is None else own
+        weights = (weights / weights.sum(-1, keepdim=True)).to(self.settings.dtype)
+        inputs = self.coded.pick(rows.reshape(-1), self.part).view(k, size, -1).transpose(1, 2)
+        targets = self.task.targets[:, rows].transpose(0, 1)
+        for _ in range(self.plan.n_steps):
+            yield inputs, targets, weights
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The networks when they were best, and what they said of rows they had not seen."""
+
+    share: float
+    values: Tensor
+    temperature: float
+    logits: Tensor
+
+
+class _Judge:
+    """Judges networks by the rows that each has not seen, and keeps the best."""
+
+    def __init__(
+        self, coded: CodedRows, part: Part, task: Task, folds: Folds, dtype: torch.dtype
+    ) -> None:
+        self.coded, self.part, self.held = coded, part, folds.held
+        self.history: list[dict[str, float]] = []
+        self.best: _Best | None = None
+        self._dtype = dtype
+        seen = np.zeros(coded.n_rows)
+        for rows in folds.held:
+            np.add.at(seen, rows, 1)
+        self._n_seen = torch.from_numpy(seen)
+        counted = self._n_seen > 0
+        if task.weights is not None:
+            counted &= task.weights > 0
+        if not counted.any():
+            counted = self._n_seen > 0
+        self._counted = counted.nonzero()[:, 0]
+        self._task = task
+        self._task_of_counted = task.of_rows(self._counted)
+
+    def judge(self, members: Members, share: float) -> dict[str, float]:
+        """Judge networks, and keep a copy of them if they are the best so far."""
+        frozen = members.frozen()
+        total = torch.zeros(members.units[-1], self.coded.n_rows, dtype=self._dtype)
+        losses = {}
+        for member, held in enumerate(self.held):
+            logits = self._logits(frozen, member, held)
+            total[:, held] += logits
+            if len(held):
+                losses[f"loss_{member}"] = self._task.of_rows(torch.from_numpy(held)).loss_of(
+                    logits
+                )
+        logits = total / self._n_seen.to(self._dtype)
+        task, counted = self._task_of_counted, logits[:, self._counted]
+        temperature = task.temperature_of(counted)
+        row = {
+            "loss": task.loss_of(counted / temperature),
+            "error": task.error_of(counted),
+            "temperature": temperature,
+            **losses,
+        }
+        self.history.append(row)
+        if self.best is None or self._is_best():
+            self.best = _Best(share, members.values.clone(), temperature, logits)
+            self._place_of_best = len(self.history) - 1
+        return row
+
+    def _is_best(self) -> bool:
+        """Tell whether the last row of the history is no worse than the best one.
+
+        Loss and error both count, each beside its lowest so far.
+        """
+        least_loss = min(row["loss"] for row in self.history)
+        least_error = min(row["error"] for row in self.history)
+
+        def score(row: dict[str, float]) -> float:
+            error = (row["error"] + 0.01) / (least_error + 0.01)
+            return row["loss"] / max(least_loss, 1e-12) + error
+
+        return score(self.history[-1]) <= score(self.history[self._place_of_best])
+
+    def _logits(self, frozen: FrozenMembers, member: int, rows: np.ndarray) -> Tensor:
+        """Return one network's logits of rows, (n_logits, n_rows)."""
+        parts = [torch.empty(frozen.weights[-1].shape[1], 0, dtype=self._dtype)]
+        for start in range(0, len(rows), CHUNK):
+            chunk = torch.from_numpy(rows[start : start + CHUNK])
+            parts.append(frozen.logits(self.coded.pick(chunk, self.part), member)[0])
+        return torch.cat(parts, dim=1)
