@@ -39,6 +39,13 @@ def rows_to_predict(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:
     return ConvertedRows(X, dtype, device)
 
 
+def copied_features(X: Any) -> int:
+    """Return how many numbers of a sample an epoch may hold a copy of; of sparse ones none."""
+    if scipy.sparse.issparse(X):
+        return 0
+    return int(X.shape[1]) if len(X.shape) > 1 else 1
+
+
 def first_rows(X: Any, dtype: torch.dtype, device: torch.device, n_rows: int = 2) -> Tensor:
     """Return the first of some checked samples as a dense tensor."""
     first: Tensor = rows_to_train_on(X[:n_rows], dtype, device).made_dense().batch(slice(None))

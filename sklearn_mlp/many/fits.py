@@ -7,13 +7,12 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 import torch
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mlp.contract.fit import CheckedSamples, PreparedFit
-from sklearn_mlp.data.tensors import as_finite_tensor
+from sklearn_mlp.data.kinds import copied_features, rows_to_train_on
 from sklearn_mlp.estimators.backends import BACKENDS
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.machine.devices import resolve_device
@@ -110,7 +109,7 @@ def fit_many(
     X = with_shape(X)
     check_lengths(X.shape[0], y, sample_weight)
     index_sets, samples = number_index_sets(indices, len(estimators), X.shape[0])
-    reasons = _why_alone(estimators, X)
+    reasons = _why_alone(estimators)
     if verbose:
         for place, reason in enumerate(reasons):
             if reason is not None:
@@ -255,10 +254,8 @@ def _stacks_of(prepared: Mapping[int, PreparedFit]) -> list[list[int]]:
     """Return the places of those that are trained as one, stack by stack."""
     stacks: dict[Hashable, list[int]] = {}
     for place, fit in prepared.items():
-        # Preprocessing may have made the samples sparse.
-        is_dense = not fit.data.inputs.has_sparse_batches
         # A callable weight_init may have hooked, frozen or pruned a layer.
-        is_stacked = is_dense and fit.config.engine == "closed_form"
+        is_stacked = fit.config.engine == "closed_form"
         stacks.setdefault(stack_key(fit) if is_stacked else place, []).append(place)
     return list(stacks.values())
 
@@ -312,7 +309,7 @@ def prepare_together(
 ) -> list[PreparedFit | Exception]:
     """Prepare estimators that are fitted on the same samples, which are checked once."""
     checked: dict[Hashable, CheckedSamples] = {}
-    tensors: dict[torch.dtype, torch.Tensor] = {}
+    converted: dict[torch.dtype, Any] = {}
     valid: set[Hashable] = set()
     ready: list[PreparedFit | Exception] = []
     for estimator in estimators:
@@ -325,7 +322,7 @@ def prepare_together(
                 estimator._check_settings()
             else:
                 checked[key] = estimator._check_fit(X, y, sample_weight, incremental=False)
-            samples = _with_tensor(estimator, checked[key], tensors)
+            samples = _in_training_type(estimator, checked[key], converted)
             ready.append(estimator._prepare(samples, incremental=False))
         except Exception as error:
             ready.append(error)
@@ -348,12 +345,12 @@ def _validate_parameters(estimator: BaseTorchMLP, valid: set[Hashable]) -> None:
     valid.update((f"{kind}.{name}", value_key(value)) for name, value in values.items())
 
 
-def _with_tensor(
-    estimator: BaseTorchMLP, samples: CheckedSamples, tensors: dict[torch.dtype, torch.Tensor]
+def _in_training_type(
+    estimator: BaseTorchMLP, samples: CheckedSamples, converted: dict[torch.dtype, Any]
 ) -> CheckedSamples:
     """Convert the samples into the type to train in, once for all that train in it."""
     # A scorer of the user's gets held-out samples as they came.
-    if scipy.sparse.issparse(samples.X) or estimator.scoring not in (None, "loss"):
+    if estimator.scoring not in (None, "loss"):
         return samples
     n_samples = samples.X.shape[0]
     dtype = resolve_dtype(
@@ -363,9 +360,9 @@ def _with_tensor(
         n_samples,
         resolve_batch_size(estimator.batch_size, n_samples),
     )
-    if dtype not in tensors:
-        tensors[dtype] = as_finite_tensor(samples.X, dtype, torch.device("cpu"), "X")
-    return replace(samples, samples=replace(samples.samples, X=tensors[dtype]))
+    if dtype not in converted:
+        converted[dtype] = rows_to_train_on(samples.X, dtype, torch.device("cpu")).source
+    return replace(samples, samples=replace(samples.samples, X=converted[dtype]))
 
 
 def take_samples(X: Any, y: Any, sample_weight: Any, rows: Any) -> tuple[Any, Any, Any]:
@@ -378,14 +375,12 @@ def take_samples(X: Any, y: Any, sample_weight: Any, rows: Any) -> tuple[Any, An
     return safe_indexing(X, rows), safe_indexing(y, rows), weight
 
 
-def _why_alone(estimators: Sequence[BaseTorchMLP], X: Any) -> list[str | None]:
+def _why_alone(estimators: Sequence[BaseTorchMLP]) -> list[str | None]:
     """Say for each estimator why it cannot be stacked, if it cannot."""
     generators = [id(estimator.random_state) for estimator in estimators]
     reasons = []
     for estimator, generator in zip(estimators, generators, strict=True):
         reason = why_not_stacked(estimator)
-        if reason is None and scipy.sparse.issparse(X):
-            reason = "sparse samples are trained one by one"
         # Fits that draw from one generator have to follow each other.
         is_generator = isinstance(estimator.random_state, np.random.RandomState)
         if reason is None and is_generator and generators.count(generator) > 1:
@@ -413,6 +408,7 @@ def _plan_jobs(
             X.shape[0] if (rows := index_sets[samples[place]]) is None else len(rows),
             X.shape[1] if len(X.shape) > 1 else 1,
             count_outputs(y),
+            copied_features(X),
         )
         for place in stacked
     ]

@@ -93,6 +93,8 @@ class FitRequest:
         Which of the sets of samples it is fitted on.
     n_samples, n_features, n_outputs : int
         How many there are; the last may be an estimate.
+    n_copied : int
+        Of how many of a sample's numbers an epoch holds a copy.
     """
 
     estimator: BaseTorchMLP
@@ -100,6 +102,7 @@ class FitRequest:
     n_samples: int
     n_features: int
     n_outputs: int
+    n_copied: int
 
     @property
     def key(self) -> Hashable:
@@ -119,7 +122,7 @@ class FitRequest:
         step = 4 * n_parameters + 2 * sum(units[1:]) * batch
         # The network's own parameters, before and after; an epoch's logits and what the loss
         # makes of them; an epoch's samples, if no other network shares them.
-        rest = 4 * n_parameters + 4 * n_samples * self.n_outputs + n_samples * self.n_features
+        rest = 4 * n_parameters + 4 * n_samples * self.n_outputs + n_samples * self.n_copied
         return step * dtype.itemsize, (step + rest) * dtype.itemsize
 
 

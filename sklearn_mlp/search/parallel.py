@@ -6,12 +6,12 @@ from typing import Any, Self
 
 import joblib
 import numpy as np
-import scipy.sparse
 from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklearn_mlp.data.kinds import copied_features
 from sklearn_mlp.machine.sklearn_internals import (
     has_callbacks,
     is_fit_and_score,
@@ -136,6 +136,7 @@ class StackingParallel:
                 len(fit.train) if fit.train.dtype != bool else int(fit.train.sum()),
                 X.shape[1],
                 n_outputs,
+                copied_features(X),
             )
             for fit in fits.values()
         ]
@@ -183,8 +184,6 @@ def _why_not(estimator: Any, X: Any, y: Any, options: Mapping[str, Any]) -> str 
             return "transform_input of a Pipeline"
         if estimator.verbose:
             return "verbose=True of a Pipeline prints one fit after the other"
-    elif scipy.sparse.issparse(X):
-        return "sparse samples are trained one by one"
     reason = why_not_stacked(network)
     if reason is not None:
         return reason

@@ -115,3 +115,76 @@ class StackedLayers(Layers):
     def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
         """Refuse: only ``lbfgs`` adds gradients, whose networks are not stacked."""
         raise NotImplementedError("lbfgs does not run in stacks")
+
+
+@final
+class SparseStackedLayers(Layers):
+    """The layers of k networks, the first of which are given sparse samples.
+
+    A stream's sparse product is with the transposed weights of all its networks, copied side by
+    side in every step: next to what a solver does with as many weights that is little.
+
+    Parameters
+    ----------
+    parameters, gradient, counts, n_samples
+        As `StackedLayers` takes them.
+    """
+
+    def __init__(
+        self,
+        parameters: StackedParameters,
+        gradient: StackedParameters,
+        counts: Sequence[int],
+        n_samples: int,
+    ) -> None:
+        # From the second layer on nothing is sparse.
+        self._dense = dense = StackedLayers(parameters, gradient, counts, n_samples)
+        self.like, self.weights = dense.like, dense.weights
+        self.widths, self.n_outputs = dense.widths, dense.n_outputs
+        width = self.widths[0]
+        bounds = [width * start for start in accumulate(counts, initial=0)]
+        self._rows = [slice(start, stop) for start, stop in pairwise(bounds)]
+        values, changes = (
+            one.weights[0].view(-1, parameters.units[0]) for one in (parameters, gradient)
+        )
+        self._weights_t = [values[rows].t() for rows in self._rows]
+        self._gradients_t = [changes[rows].t() for rows in self._rows]
+        self._bias = parameters.biases[0].view(-1, 1)
+        self._bias_gradient = gradient.biases[0].view(-1)
+
+    def new_buffer(self, width: int, size: int) -> Tensor:
+        """Return uninitialised memory for a layer's values of all networks."""
+        return self._dense.new_buffer(width, size)
+
+    def masked(self, mask: Tensor, inputs: Any) -> Tensor:
+        """Refuse: a mask on sparse samples would be as large as dense ones."""
+        raise NotImplementedError("masked samples are made dense before training")
+
+    def forward(self, layer: int, inputs: Any, out: Tensor) -> Tensor:
+        """Return ``weight @ inputs + bias``; the first inputs are a `SparseBatch` per stream."""
+        if layer:
+            return self._dense.forward(layer, inputs, out)
+        wide = out.view(-1, out.shape[2])
+        for rows, weight_t, samples in zip(self._rows, self._weights_t, inputs, strict=True):
+            product = samples.times(weight_t.contiguous())
+            torch.add(product.t(), self._bias[rows], out=wide[rows])
+        return out
+
+    def backward(self, layer: int, delta: Tensor, out: Tensor) -> Tensor:
+        """Return the gradient with respect to a layer's inputs: (k, n_out, n) to (k, n_in, n)."""
+        return self._dense.backward(layer, delta, out)
+
+    def gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
+        """Write the gradients of a layer's weights and biases; see `Layers.gradients`."""
+        if layer:
+            self._dense.gradients(layer, delta, inputs_t, ones)
+            return
+        wide = delta.view(-1, delta.shape[2])
+        for rows, gradient_t, samples in zip(self._rows, self._gradients_t, inputs_t, strict=True):
+            product = torch.empty_like(gradient_t, memory_format=torch.contiguous_format)
+            gradient_t.copy_(samples.add_transposed_times(wide[rows].t(), product, beta=0))
+        torch.mv(wide, ones, out=self._bias_gradient)
+
+    def add_gradients(self, layer: int, delta: Tensor, inputs_t: Any, ones: Tensor) -> None:
+        """Refuse: only ``lbfgs`` adds gradients, whose networks are not stacked."""
+        raise NotImplementedError("lbfgs does not run in stacks")

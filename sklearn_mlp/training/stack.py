@@ -24,7 +24,8 @@ from sklearn_mlp.network.stacked_parameters import StackedParameters
 from sklearn_mlp.solvers.stacked import make_stacked_solver
 from sklearn_mlp.solvers.stacked_averaging import MemberAverage, StackedAverage
 from sklearn_mlp.steps.general import HiddenForm, make_step
-from sklearn_mlp.steps.stacked_layers import StackedLayers
+from sklearn_mlp.steps.layers import Layers
+from sklearn_mlp.steps.stacked_layers import SparseStackedLayers, StackedLayers
 from sklearn_mlp.training.carried_memory import go_on_with
 from sklearn_mlp.training.loop import EpochLoss, Run, run_epochs, take_steps
 from sklearn_mlp.training.monitor import EpochMonitor
@@ -52,6 +53,7 @@ def stack_key(fit: PreparedFit) -> tuple[object, ...]:
         None if data.validation is None else len(data.validation.targets),
         parameter.dtype,
         parameter.device,
+        data.inputs.has_sparse_batches,
         weight is None,
         # A batch without weight is skipped, by all networks or by none.
         None if weight is None or weight.all() else stream_key(fit),
@@ -109,9 +111,24 @@ def train_stack(fits: Sequence[PreparedFit]) -> None:
         As a backend gets them; their states are brought up to date.
     """
     # Outside inference mode, so that the networks stay trainable by autograd.
-    members = _side_by_side([Member(fit) for fit in fits])
+    members = _side_by_side([Member(fit) for fit in _with_equal_batches(fits)])
     with inference_mode():
         run_epochs(Stack(members))
+
+
+def _with_equal_batches(fits: Sequence[PreparedFit]) -> list[PreparedFit]:
+    """Make the samples of all dense where those of one network, or its mask, have to be."""
+    takes_sparse = all(
+        isinstance(fit.network, MLP)
+        and not fit.network.input_dropout
+        and fit.data.inputs.has_sparse_batches
+        for fit in fits
+    )
+    if takes_sparse:
+        return list(fits)
+    return [
+        replace(fit, data=replace(fit.data, inputs=fit.data.inputs.made_dense())) for fit in fits
+    ]
 
 
 def _side_by_side(members: Sequence["Member"]) -> list["Member"]:
@@ -277,11 +294,8 @@ class Stack(Run):
 
     def _assemble(self) -> None:
         """Make what depends on which networks are left."""
-        config = self._config
         self.batches = StackedBatches(self._streams)
-        layers = StackedLayers(
-            self._parameters, self._gradient, self.batches.counts, config.batch_size
-        )
+        layers = self._layers(is_sparse=self.members[0].fit.data.inputs.has_sparse_batches)
         features, *hidden = (
             rates if any(rates) else 0.0
             for rates in zip(*(member.dropout for member in self.members), strict=True)
@@ -309,12 +323,18 @@ class Stack(Run):
             for first, stream in zip(bounds, self._streams, strict=False)
             if (validation := self.members[first].fit.data.validation) is not None
         ]
-        without = replace(form, dropout=[0.0] * len(hidden), input_dropout=0.0)
-        self._validator = (
-            StackedValidator(make_step(layers, without, loss), validations, losses)
-            if validations
-            else None
-        )
+        self._validator: StackedValidator | None = None
+        if validations:
+            is_sparse = all(one.inputs.has_sparse_batches for one, _ in validations)
+            without = replace(form, dropout=[0.0] * len(hidden), input_dropout=0.0)
+            step = make_step(self._layers(is_sparse=is_sparse), without, loss)
+            self._validator = StackedValidator(step, validations, losses, is_sparse=is_sparse)
+
+    def _layers(self, *, is_sparse: bool) -> Layers:
+        """Return the affine maps of the networks that are left."""
+        layers_type: Callable[..., Layers] = SparseStackedLayers if is_sparse else StackedLayers
+        counts, batch_size = [stream.count for stream in self._streams], self._config.batch_size
+        return layers_type(self._parameters, self._gradient, counts, batch_size)
 
     def _validate_of(self, member: Member) -> Callable[[], tuple[float, float]] | None:
         """Return what a network's monitor asks for loss and score, if it is validated."""

@@ -23,6 +23,8 @@ class StackedValidator:
         A validation set, all of one size, and how many neighbours share it, for each stream.
     losses : sequence of Loss
         Those of each stream's networks.
+    is_sparse : bool
+        Whether the step takes sparse batches, as all of the sets then have them.
     """
 
     def __init__(
@@ -30,11 +32,14 @@ class StackedValidator:
         step: ClosedFormStep[Any],
         validations: Sequence[tuple[ValidationData, int]],
         losses: Sequence[Loss],
+        *,
+        is_sparse: bool,
     ) -> None:
         self._step = step
         self._losses = losses
         self._validations = validations
-        self._inputs = [validation.inputs for validation, _ in validations]
+        inputs = [validation.inputs for validation, _ in validations]
+        self._inputs = inputs if is_sparse else [rows.made_dense() for rows in inputs]
 
     def evaluate(self) -> list[tuple[float, float]]:
         """Return loss and score of each network; NaN for a score that a scorer has to find."""

@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -19,6 +20,8 @@ from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
 from sklearn_mlp.many.fits import device_of_stack, prepare_together
 from sklearn_mlp.many.planning import FitRequest, plan_stacks, why_not_stacked
 from sklearn_mlp.solvers.choice import OWN_SOLVERS
+from sklearn_mlp.training import native
+from sklearn_mlp.training.stack import train_stack
 
 RTOL = 1e-9
 
@@ -457,7 +460,7 @@ def test_indices_may_be_a_mask_or_count_from_the_end():
 
 def test_stacks_are_bounded_and_shared_out_evenly():
     estimators = [make("binary", alpha=alpha) for alpha in range(12)]
-    requests = [FitRequest(one, fold, 150, 64, 1) for fold in range(5) for one in estimators]
+    requests = [FitRequest(one, fold, 150, 64, 1, 64) for fold in range(5) for one in estimators]
     stacks = plan_stacks(requests, 1, 0.5)
     assert sorted(place for stack in stacks for place in stack) == list(range(60))
     # Two processes get as many networks each.
@@ -483,9 +486,9 @@ def test_stacks_are_bounded_and_shared_out_evenly():
 )
 def test_settings_are_compared_by_value(one, other):
     estimators = [make("regression", loss="quantile", quantile=value) for value in (one, other)]
-    keys = [FitRequest(each, 0, 100, 5, 1).key for each in estimators]
+    keys = [FitRequest(each, 0, 100, 5, 1, 5).key for each in estimators]
     assert keys[0] != keys[1]
-    assert keys[0] == FitRequest(clone(estimators[0]), 0, 100, 5, 1).key
+    assert keys[0] == FitRequest(clone(estimators[0]), 0, 100, 5, 1, 5).key
 
 
 def test_quantiles_that_print_alike_are_trained_apart():
@@ -496,10 +499,66 @@ def test_quantiles_that_print_alike_are_trained_apart():
         assert_as_alone([make("regression", loss="quantile", quantile=q) for q in levels], X, y)
 
 
+@pytest.fixture
+def stacks(monkeypatch):
+    """Return the sizes of the stacks that are trained."""
+    sizes = []
+
+    def record(fits):
+        sizes.append(len(fits))
+        train_stack(fits)
+
+    monkeypatch.setattr(native, "train_stack", record)
+    return sizes
+
+
+@pytest.mark.parametrize("density", [0.05, 0.3])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"early_stopping": True, "solver": "sgd", "max_iter": 12},
+        {"dropout": 0.2, "residual": True, "hidden_layer_sizes": (6, 6), "activation": "gelu"},
+        {"input_dropout": 0.1},
+        {"hidden_layer_sizes": ()},
+    ],
+    ids=["adam", "early_stopping", "dropout", "input_dropout", "linear"],
+)
+def test_sparse_samples_are_stacked(options, density, stacks):
+    random_state = np.random.RandomState(1)
+    X = scipy.sparse.random_array((120, 40), density=density, random_state=2, format="csr")
+    y = X @ random_state.normal(size=40) + 0.1 * random_state.normal(size=120)
+    # Some see the same samples in the same order, some do not.
+    estimators = [
+        make("regression", alpha=alpha, random_state=seed, **options)
+        for seed in (0, 1)
+        for alpha in (1e-4, 0.1)
+    ]
+    rows = [np.arange(100), np.arange(20, 120)]
+    assert_as_alone(estimators, X, y, [rows[place // 3] for place in range(4)])
+    assert stacks == [4]
+
+
+def test_sparse_and_dense_batches_are_trained_apart(stacks):
+    # One set of samples has just fewer numbers than sparse products pay for, the other just more.
+    numbers = np.eye(20).repeat(4, axis=0)
+    numbers[:40, 3:5] = 0.5
+    X = scipy.sparse.csr_array(numbers)
+    y = X @ np.arange(20.0)
+    estimators = [make("regression", random_state=seed) for seed in range(4)]
+    rows = [np.arange(40), np.arange(40), np.arange(40, 80), np.arange(40, 80)]
+    assert_as_alone(estimators, X, y, rows)
+    assert stacks == [2, 2]
+
+
 def test_samples_are_checked_once_and_shared():
     X, y = make_task("multiclass")
     fits = prepare_together([make("multiclass", alpha=a) for a in (0, 1)], X, y, None)
     assert fits[0].data.inputs.source.data_ptr() == fits[1].data.inputs.source.data_ptr()
+    X = scipy.sparse.csr_array(X)
+    estimators = [make("multiclass", alpha=a, dtype="float32") for a in (0, 1)]
+    fits = prepare_together(estimators, X, y, None)
+    assert fits[0].data.inputs.identity == fits[1].data.inputs.identity
 
 
 def test_on_several_gpus_stacks_go_to_each_in_turn():
