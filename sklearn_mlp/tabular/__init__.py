@@ -11,6 +11,8 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `training`              a group on its folds: steps, cycles, its best moment
 `members`               k networks side by side: forwards, backwards, a step
 `judging`               losses, temperatures and weights by rows not seen
+`intervals`             quantiles by the errors at rows not seen
+`importances`           what a column is worth, by rows not seen
 `folds`                 which rows each network learns from
 `coded_rows`            the code of rows, all at once or batch by batch
 `encoder`               `TabularEncoder`

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags, check_consistent_length, check_random_state
+from sklearn.utils import Bunch, Tags, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mlp.data.target_checks import validate_targets
@@ -26,6 +26,7 @@ from sklearn_mlp.tabular.columns import Table, read_table
 from sklearn_mlp.tabular.encoder import TabularEncoder
 from sklearn_mlp.tabular.ensemble import Ensemble, Group, train_groups
 from sklearn_mlp.tabular.folds import Folds, rows_judged, split_rows, warn_of_few_rows
+from sklearn_mlp.tabular.importances import permuted_scores
 from sklearn_mlp.tabular.judging import Task, combine, outputs_of
 from sklearn_mlp.tabular.training import WHOLE_ROWS, Settings, TrainedGroup, Watch
 
@@ -83,6 +84,10 @@ class BaseTabularMLP(BaseEstimator, ABC):
         self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None, judged: np.ndarray
     ) -> None:
         """Set what is known of rows by networks that have not learned from them."""
+
+    @abstractmethod
+    def _score_outputs(self, outputs: np.ndarray, y: np.ndarray, weights: Any) -> float:
+        """Return the score of outputs, (n_rows, n_outputs): accuracy, or R²."""
 
     @isolated
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
@@ -217,6 +222,73 @@ class BaseTabularMLP(BaseEstimator, ABC):
         front = ["group", "n_iter", "loss", "error"]
         frame = pd.DataFrame(self._history)
         return frame[front + [name for name in frame.columns if name not in front]]
+
+    @isolated
+    def feature_importances(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        n_repeats: int = 5,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> Bunch:
+        """Tell what each column is worth, by permuting it among the rows of training.
+
+        Rows are predicted by networks that have not learned from them, so that what was learned
+        by heart counts for nothing.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            What was passed to `fit`, in the same order.
+        n_repeats : int, default=5
+            Permutations of each column.
+        random_state : int, RandomState instance or None, default=None
+            Draws them.
+        verbose : bool, default=False
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        result : Bunch
+            ``importances``, (n_features, n_repeats), how much lower the score is, accuracy or R²;
+            ``importances_mean`` and ``importances_std``, (n_features,).
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer rows than in `fit`.
+        """
+        table = self._table(X)
+        y = self._check_targets(validate_targets(self, on_host(y)))
+        if len(y) != table.n_rows or table.n_rows != len(self.oof_prediction_):
+            raise ValueError(
+                f"X and y must be what was passed to fit, {len(self.oof_prediction_)} rows, got "
+                f"{table.n_rows} and {len(y)}."
+            )
+        judged = np.isfinite(self.oof_prediction_.reshape(len(y), -1)).all(axis=1)
+        weights = None if sample_weight is None else np.asarray(sample_weight)[judged]
+        scores = permuted_scores(
+            self._ensemble,
+            table,
+            self._held,
+            lambda outputs: self._score_outputs(outputs[judged], y[judged], weights),
+            n_repeats,
+            check_random_state(_seed_of(random_state)),
+        )
+        _, best = next(scores)
+        if verbose:
+            from tqdm.auto import tqdm
+
+            scores = tqdm(scores, total=table.n_columns * n_repeats, desc="permutations")
+        losses = np.array([best - score for _, score in scores]).reshape(-1, n_repeats)
+        return Bunch(
+            importances=losses,
+            importances_mean=losses.mean(axis=1),
+            importances_std=losses.std(axis=1),
+        )
 
     def _table(self, X: Any) -> Table:
         """Check what is to be predicted."""

@@ -310,7 +310,10 @@ default='from_dtype'
         self.classes_ = self._codec.classes
         self.oof_prediction_ = outputs
         counted = None if weights is None else weights[judged]
-        self.oof_score_ = self._accuracy(self._codec.decode(outputs[judged]), y[judged], counted)
+        self.oof_score_ = self._score_outputs(outputs[judged], y[judged], counted)
+
+    def _score_outputs(self, outputs: np.ndarray, y: np.ndarray, weights: Any) -> float:
+        return self._accuracy(self._codec.decode(outputs), y, weights)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -1,0 +1,105 @@
+"""What the rows that networks have not learned from tell: intervals, quantiles, importances."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_mlp import TabularMLPClassifier, TabularMLPRegressor
+from sklearn_mlp.tabular.intervals import HeldResiduals
+
+SMALL = {"hidden_layer_sizes": (16, 16), "max_iter": 15, "random_state": 0}
+
+
+def noisy(n_rows, seed=0):
+    """Return a table and a number with noise of deviation 0.5."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({"x": rng.uniform(-2, 2, n_rows), "kind": rng.choice(["a", "b"], n_rows)})
+    signal = np.sin(table["x"]) + (table["kind"] == "a")
+    return table, signal.to_numpy() + rng.normal(scale=0.5, size=n_rows)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A regressor that has learned from noisy numbers."""
+    return TabularMLPRegressor(**SMALL).fit(*noisy(600))
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95])
+def test_intervals_hold_as_many_new_targets_as_they_say(model, coverage):
+    table, y = noisy(3000, seed=1)
+    lower, upper = model.predict_interval(table, coverage).T
+    held = np.mean((lower <= y) & (y <= upper))
+    # Twice the error of a share among 600 residuals.
+    assert held == pytest.approx(coverage, abs=2 * np.sqrt(coverage * (1 - coverage) / 600))
+
+
+def test_quantiles_rise_and_have_the_shares_that_they_say(model):
+    table, y = noisy(3000, seed=1)
+    levels = [0.1, 0.5, 0.9]
+    found = model.predict_quantiles(table, levels)
+    assert found.shape == (3000, 3)
+    assert (np.diff(found) > 0).all()
+    np.testing.assert_allclose((y[:, None] <= found).mean(axis=0), levels, atol=0.05)
+    np.testing.assert_array_equal(model.predict_quantiles(table, 0.9), found[:, 2])
+
+
+@pytest.mark.parametrize("alpha", [0, 1.0, [0.5, 2], [], [[0.5]], "x"])
+def test_levels_that_are_none_are_refused(model, alpha):
+    with pytest.raises(ValueError, match=r"alpha must be|could not convert"):
+        model.predict_quantiles(noisy(2)[0], alpha)
+
+
+def test_coverage_has_to_be_a_share(model):
+    with pytest.raises(ValueError, match="coverage must be a number between 0 and 1, got 90"):
+        model.predict_interval(noisy(2)[0], 90)
+
+
+def test_sums_by_hand():
+    residuals = np.array([[1.0], [-2.0], [3.0], [np.nan]])
+    held = [[np.array([0, 1]), np.array([2, 3])], [np.array([0, 2]), np.array([1, 3])]]
+    kept = HeldResiduals.of(residuals, None, held)
+    first, second = np.array([[[10.0]], [[20.0]]]), np.array([[[0.0]], [[100.0]]])
+    # Half of each group, by the networks that have not seen the row.
+    sums = np.array([5.0 + 1, 5 + 50 - 2, 10 + 3])
+    found = kept.quantiles([first, second], [0.5, 0.5], [0.25, 0.5, 0.75])
+    np.testing.assert_allclose(found[0, 0], np.sort(sums))
+
+
+def test_weights_are_residuals_repeated():
+    rng = np.random.default_rng(0)
+    residuals, counts = rng.normal(size=(30, 1)), rng.integers(0, 4, 30)
+    values = [np.zeros((1, 5, 1))]
+    weighted = HeldResiduals.of(residuals, counts.astype(float), [[np.arange(30)]])
+    again = residuals.repeat(counts, axis=0)
+    repeated = HeldResiduals.of(again, np.ones(len(again)), [[np.arange(len(again))]])
+    levels = [0.1, 0.5, 0.9]
+    np.testing.assert_allclose(
+        weighted.quantiles(values, [1.0], levels), repeated.quantiles(values, [1.0], levels)
+    )
+
+
+def test_intervals_of_several_targets():
+    table, y = noisy(300)
+    both = TabularMLPRegressor(**SMALL).fit(table, np.column_stack([y, 100 * y]))
+    interval = both.predict_interval(table)
+    assert interval.shape == (300, 2, 2)
+    width = np.diff(interval)[..., 0].mean(axis=0)
+    assert width[1] / width[0] == pytest.approx(100, rel=0.2)
+    assert both.predict_quantiles(table, 0.5).shape == (300, 2)
+
+
+@pytest.mark.parametrize("Estimator", [TabularMLPClassifier, TabularMLPRegressor])
+def test_columns_that_matter_are_told_from_those_that_do_not(Estimator, capsys):
+    table, y = noisy(400)
+    table = table.assign(noise=np.random.default_rng(5).normal(size=400), constant=1.0)
+    table.insert(0, "day", pd.date_range("2024-01-01", periods=400))
+    y = y > 0.5 if Estimator is TabularMLPClassifier else y
+    fitted = Estimator(**SMALL).fit(table, y)
+    result = fitted.feature_importances(table, y, n_repeats=3, random_state=0, verbose=True)
+    assert result.importances.shape == (5, 3)
+    means = dict(zip(table.columns, result.importances_mean, strict=True))
+    assert min(means["x"], means["kind"]) > 0.05 > 0.03 > max(means["noise"], means["day"])
+    assert means["constant"] == 0
+    assert "permutations" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="must be what was passed to fit, 400 rows, got 10"):
+        fitted.feature_importances(table[:10], y[:10])
