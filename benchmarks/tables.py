@@ -187,25 +187,26 @@ def _boosting(has_classes: bool, seed: int) -> Any:
 
 
 class _Categorical:
-    """Boosting on strings as categories of at most 255 levels, which it asks for."""
+    """Boosting on strings as categories, without the columns that are all missing: as it asks."""
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> "_Categorical":
+        self.columns = [name for name, column in X.items() if column.notna().any()]
         self.dtypes = {
-            name: pd.CategoricalDtype(column.dropna().unique())
-            for name, column in X.items()
-            if column.dtype.kind not in "fiub"
+            name: pd.CategoricalDtype(X[name].dropna().unique())
+            for name in self.columns
+            if X[name].dtype.kind not in "fiub"
         }
-        self.estimator.fit(X.astype(self.dtypes), y)
+        self.estimator.fit(X[self.columns].astype(self.dtypes), y)
         return self
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.estimator, name)
         if not name.startswith("predict"):
             return attribute
-        return lambda X: attribute(X.astype(self.dtypes))
+        return lambda X: attribute(X[self.columns].astype(self.dtypes))
 
 
 def _ours(has_classes: bool, seed: int, **parameters: Any) -> Any:
