@@ -83,6 +83,6 @@ class CodedRows:
     def _columns(self, part: Part) -> slice:
         """Return where a part is: waves come first, bins last."""
         n_base = self.scaled.shape[1] + self.others.shape[1]
-        n_waves = 2 * self.code.waves.n_octaves * self.scaled.shape[1]
+        n_waves = self.code.waves.n_columns
         stop = n_waves + n_base + (len(self.code.bins.column) if part.has_bins else 0)
         return slice(0 if part.has_waves else n_waves, stop)

@@ -60,7 +60,8 @@ class TableCode:
         numbers = read_numbers(table, kinds)
         scale = Scale.fit(numbers, weights)
         bins = Bins.fit(scale.apply(numbers), weights, n_bins)
-        return cls(kinds, scale, levels, Waves(n_octaves), bins)
+        waves = Waves(n_octaves, np.flatnonzero(~scale.is_two_valued))
+        return cls(kinds, scale, levels, waves, bins)
 
     def base(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """Return scaled numbers, and indicators and categories, each (n_rows, ...), float32."""
@@ -81,7 +82,7 @@ class TableCode:
             f"{name}_{wave}{octave + 1}"
             for octave in range(self.waves.n_octaves)
             for wave in ("sin", "cos")
-            for name in kept
+            for name in (kept[place] for place in self.waves.columns)
         ]
         first = np.searchsorted(self.bins.column, self.bins.column)
         number = np.arange(len(first)) - first + 1

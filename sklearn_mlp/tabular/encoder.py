@@ -33,7 +33,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
       ``z / sqrt(1 + (z / 3)**2)``. Infinities become -3 and 3, a missing number 0; where there
       were missing ones in `fit`, a column of 0 and 1 tells them apart.
     - Beside it stand its piecewise linear code, ``n_bins`` numbers that tell how far it has come
-      through each bin between its quantiles, and ``n_octaves`` sines and cosines.
+      through each bin between its quantiles, and ``n_octaves`` sines and cosines; not for numbers
+      of two values, which have nothing to gain.
     - A category has a column of 0 and 1 for each of its levels, or a single one of 1 and -1 if
       there are two. Missing is a level. Of more than ``max_levels`` the most frequent are kept,
       of those that come at least twice; the others, and those that are new, are all 0.

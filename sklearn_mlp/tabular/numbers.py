@@ -61,33 +61,39 @@ class Scale:
         Which had missing values in fit, though not only such.
     center, factor : ndarray of shape (n_kept,)
         What is subtracted, and then multiplied by.
+    is_two_valued : ndarray of shape (n_kept,), of bool
+        Which of the kept columns have no third value.
     """
 
     kept: np.ndarray
     has_missing: np.ndarray
     center: np.ndarray
     factor: np.ndarray
+    is_two_valued: np.ndarray
 
     @classmethod
     def fit(cls, numbers: np.ndarray, weights: np.ndarray | None) -> "Scale":
         """Read the scale off numbers of shape (n_rows, n_columns), NaN where one is missing."""
         n_columns = numbers.shape[1]
         kept, has_missing = np.zeros(n_columns, bool), np.zeros(n_columns, bool)
-        center, factor = [], []
+        center, factor, is_two_valued = [], [], []
         levels = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
         for place in range(n_columns):
             values = numbers[:, place]
             is_finite = np.isfinite(values)
+            finite = values[is_finite]
             if not is_finite.any():
                 continue
             has_missing[place] = np.isnan(values).any()
             own_weights = None if weights is None else weights[is_finite]
-            least, low, median, high, most = quantiles(values[is_finite], own_weights, levels)
+            least, low, median, high, most = quantiles(finite, own_weights, levels)
             kept[place] = most > least
             if kept[place]:
                 center.append(median)
                 factor.append(_factor(most - least, high - low))
-        return cls(kept, has_missing, np.array(center), np.array(factor))
+                is_two_valued.append(bool(((finite == least) | (finite == most)).all()))
+        two_valued = np.array(is_two_valued, dtype=bool)
+        return cls(kept, has_missing, np.array(center), np.array(factor), two_valued)
 
     def apply(self, numbers: np.ndarray) -> np.ndarray:
         """Return the kept columns as float32, between -3 and 3; a missing number is the median.
@@ -119,21 +125,29 @@ def _factor(span: float, middle: float) -> float:
 
 @dataclass(frozen=True)
 class Waves:
-    """Sines and cosines of each number, of wavelengths 4, 2, 1, and so on.
+    """Sines and cosines of numbers, of wavelengths 4, 2, 1, and so on.
 
     Attributes
     ----------
     n_octaves : int
         How many wavelengths there are.
+    columns : ndarray of shape (n_waved,), of int64
+        Which columns have them: of two values they would say what the number says.
     """
 
     n_octaves: int
+    columns: np.ndarray
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns the code has."""
+        return 2 * self.n_octaves * len(self.columns)
 
     def apply(self, scaled: Tensor) -> Tensor:
-        """Return (n_rows, 2 * n_octaves * n_columns), a block of columns for each function."""
+        """Return (n_rows, n_columns), a block for each function."""
         if not self.n_octaves:
             return scaled[:, :0]
-        angle = scaled * (math.pi / 2)
+        angle = scaled.index_select(1, torch.from_numpy(self.columns)) * (math.pi / 2)
         sine, cosine = torch.sin(angle), torch.cos(angle)
         blocks = [sine, cosine]
         for _ in range(1, self.n_octaves):

@@ -83,6 +83,13 @@ def test_waves_are_sines_and_cosines_of_halved_lengths():
         np.testing.assert_allclose(code[:, 2 * octave + 1], np.cos(angle) / 2, atol=1e-6)
 
 
+def test_numbers_of_two_values_stay_alone():
+    table = pd.DataFrame({"two": [0, 1, 1, 0], "more": [1, 2, 3, 4], "yes": [True, False] * 2})
+    names = TabularEncoder().fit(table).get_feature_names_out()
+    assert {name.split("_")[0] for name in names if "_" in name} == {"more"}
+    assert {"two", "yes"} <= set(names)
+
+
 def test_levels_have_a_column_each_and_two_share_one():
     np.testing.assert_array_equal(coded(["a", "b", "a"]), [[1], [-1], [1]])
     encoder = plain().fit(pd.DataFrame({"x": ["a", "b", "c", "c", None]}))
