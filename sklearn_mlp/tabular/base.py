@@ -25,7 +25,7 @@ from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.columns import Table, read_table
 from sklearn_mlp.tabular.encoder import TabularEncoder
 from sklearn_mlp.tabular.ensemble import Ensemble, Group, train_groups
-from sklearn_mlp.tabular.folds import Folds, rows_judged, split_rows, warn_of_few_rows
+from sklearn_mlp.tabular.folds import Folds, rows_judged, split_for_groups, warn_of_few_rows
 from sklearn_mlp.tabular.importances import permuted_scores
 from sklearn_mlp.tabular.judging import Task, combine, outputs_of
 from sklearn_mlp.tabular.training import WHOLE_ROWS, Settings, TrainedGroup, Watch
@@ -107,11 +107,10 @@ class BaseTabularMLP(BaseEstimator, ABC):
         encoder._fit_table(table, weights)
         codec = self._read_codec(y, weights)
         targets, weights = self._encode_targets(y, weights, codec)
-        labels = self._stratify(targets)
-        folds = [
-            split_rows(self.cv, table.n_rows, labels, weights, groups, random_state)
-            for _ in self._parts
-        ]
+        labels, n_groups = self._stratify(targets), len(self._parts)
+        folds = split_for_groups(
+            n_groups, self.cv, table.n_rows, labels, weights, groups, random_state
+        )
         warn_of_few_rows(table.n_rows)
         settings = self._settings(table.n_rows)
         coded = CodedRows.of(encoder._code, table, settings.dtype, keep=True)
@@ -126,7 +125,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
             [draw_seed(random_state) for _ in self._parts],
             watch=watch,
             max_time=self.max_time,
-            n_threads=min(effective_n_jobs(self.n_jobs), len(self._parts)),
+            n_threads=min(effective_n_jobs(self.n_jobs), n_groups),
         )
         if watch.interrupt is not None:
             end_training(watch.interrupt)

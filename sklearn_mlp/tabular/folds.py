@@ -29,6 +29,16 @@ class Folds:
     held: list[np.ndarray]
 
 
+def split_for_groups(n_groups: int, cv: Any, *args: Any) -> list[Folds]:
+    """Split rows for each group of networks by itself; splits of the user's are all groups'.
+
+    ``args`` are those of `split_rows` after ``cv``.
+    """
+    if isinstance(cv, Integral):
+        return [split_rows(cv, *args) for _ in range(n_groups)]
+    return [split_rows(cv, *args)] * n_groups
+
+
 def split_rows(
     cv: Any,
     n_rows: int,

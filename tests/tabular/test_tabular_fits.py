@@ -13,7 +13,7 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GroupKFold, TimeSeriesSplit
+from sklearn.model_selection import GroupKFold, ShuffleSplit, TimeSeriesSplit
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from sklearn_mlp import TabularMLPClassifier, TabularMLPRegressor
@@ -180,6 +180,16 @@ def test_rows_of_a_group_are_held_out_together(cv):
         assert sorted(np.concatenate(held)) == list(range(300))
         for rows in held:
             assert not set(groups[rows]) & set(groups[np.setdiff1d(np.arange(300), rows)])
+
+
+def test_one_random_split_is_both_groups(recwarn):
+    X = np.random.default_rng(0).normal(size=(240, 3))
+    model = TabularMLPRegressor(cv=ShuffleSplit(1, test_size=0.2), **SMALL).fit(X, X[:, 0])
+    assert model.n_members_ == 2
+    assert np.isfinite(model.oof_prediction_).sum() == 48
+    assert model.oof_score_ > 0.8
+    assert model.predict_interval(X).shape == (240, 2)
+    assert not recwarn.list
 
 
 def test_the_order_of_time_is_kept():
