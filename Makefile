@@ -25,7 +25,7 @@ help:
 	@echo "bench and the tests (make test ARGS='-k parity')."
 
 # The environment. Its stamp is written last, so an interrupted install is done again.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt setup.py $(wildcard sklearn_mlp/compiled/*.?pp)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Python >= 3.11 is \
 	needed, $(PYTHON) is %d.%d; name another: make PYTHON=python3.12 ..." % v[:2])'
 	@echo "==> environment in $(VENV): sklearn_mlp (editable) and its tools, as in constraints.txt"
@@ -85,5 +85,6 @@ wheel: $(READY)
 	@ls dist
 
 clean:
+	rm -f sklearn_mlp/compiled/_steps*.so
 	rm -rf $(VENV) build dist docs/_build docs/gallery docs/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,6 +14,7 @@ The rooms, from the top downwards; each may import from those below it:
 `training`        the native backend: epochs, stopping, records
 `steps`           the gradient of one batch, in closed form or by autograd
 `solvers`         how a gradient changes the weights
+`compiled`        an epoch's steps as one compiled function
 `inspection`      a fitted network looked at
 `export`          a fitted network as plain values
 `contract`        what a backend is given, and what it leaves

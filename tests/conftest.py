@@ -94,6 +94,12 @@ def backend(request):
 
 
 @pytest.fixture
+def by_torch(monkeypatch):
+    """Train plain networks by torch: those that are compiled are not trained in stacks."""
+    monkeypatch.setenv("SKLEARN_MLP_COMPILED", "0")
+
+
+@pytest.fixture
 def make_classifier(backend):
     """Make a small classifier; any parameter can be given."""
     return partial(TorchMLPClassifier, backend=backend, **SMALL)

@@ -4,15 +4,28 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
+from sklearn_mlp.compiled.library import why_not_here
 from sklearn_mlp.estimators import base
+
+# What trains a plain network on the CPU: where there was a compiler, what it has made.
+PLAIN = "closed_form" if why_not_here() else "compiled"
 
 EXACT = {"dtype": "float64", "device": "cpu"}
 
 
 def fit_on_every_engine(estimator, X, y, **fit_params):
-    """Fit clones in closed form, by autograd and by skorch; lbfgs only on the first two."""
+    """Fit clones in each way there is.
+
+    Compiled where that can be done, in closed form, by autograd and, but for lbfgs, by skorch.
+    """
     estimator = clone(estimator).set_params(**EXACT)
-    fitted = {"closed_form": clone(estimator).fit(X, y, **fit_params)}
+    fitted = {}
+    compiled = clone(estimator).fit(X, y, **fit_params)
+    if compiled.engine_ == "compiled":
+        fitted["compiled"] = compiled
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKLEARN_MLP_COMPILED", "0")
+        fitted["closed_form"] = clone(estimator).fit(X, y, **fit_params)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base, "choose_engine", lambda *_: "autograd")
         fitted["autograd"] = clone(estimator).fit(X, y, **fit_params)

@@ -18,7 +18,7 @@ STOREYS = [
     {"data"},
     {"network"},
     {"contract"},
-    {"export", "inspection"},
+    {"compiled", "export", "inspection"},
     {"solvers", "steps"},
     {"training"},
     {"skorch_backend"},

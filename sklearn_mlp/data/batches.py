@@ -59,9 +59,14 @@ class Batches:
         The most samples of a batch.
     shuffle : bool
         Whether each epoch has an order of its own.
+    is_gathered : bool
+        Whether samples and targets are brought into the epoch's order here; else whoever trains
+        on them gathers those of ``rows``, and there is nothing to iterate over.
 
     Attributes
     ----------
+    rows : ndarray of shape (n_samples,)
+        Which samples the present epoch is made of, in order.
     bounds : list of int
         Where the batches begin in an epoch's order, and where the last one ends.
     sizes : list of int
@@ -75,6 +80,7 @@ class Batches:
         *,
         batch_size: int,
         shuffle: bool,
+        is_gathered: bool = True,
     ) -> None:
         self.n_samples = data.n_train
         self.bounds = [*range(0, self.n_samples, batch_size), self.n_samples]
@@ -87,7 +93,7 @@ class Batches:
         # Within a single batch the order changes nothing but the rounding.
         self._is_single = len(self.bounds) == 2
         is_moved = data.rows is not None or (self.shuffle and not self._is_single)
-        is_moved = is_moved or data.is_copied
+        is_moved = is_gathered and (is_moved or data.is_copied)
         self._targets = data.targets
         self._ordered = _OrderedTargets(data) if is_moved else None
         if self._ordered is not None:
@@ -117,7 +123,7 @@ class Batches:
         """Draw the epoch's order and bring the samples into it."""
         if self.shuffle:
             self._order = self._inputs.shuffle(self._order, self._random_state)
-        rows = self._rows if self._is_single else self._order
+        self.rows = rows = self._rows if self._is_single else self._order
         places = torch.from_numpy(rows).to(self._targets.device)
         if self._ordered is not None:
             self._ordered.begin_epoch(places)

@@ -12,6 +12,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
 from torch import nn
 
+from sklearn_mlp.compiled.forms import why_not_compiled
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.fit import CheckedSamples, PreparedFit
 from sklearn_mlp.contract.state import TrainingState
@@ -241,14 +242,19 @@ class BaseTorchMLP(
         view = self._view(network, loss, fit_dtype, n_outputs, learned)
         data = self._training_data(checked, view, random_state)
         is_in_batches = is_stochastic(self.solver)
+        parameters = self._plain_parameters()
         config = TrainingConfig.of(
-            self._plain_parameters(),
+            parameters,
             batch_size=resolve_batch_size(self.batch_size, data.n_train, warn=is_in_batches),
             incremental=incremental,
             loss=loss,
             random_state=random_state,
             codec=checked.codec,
-            engine=choose_engine(network, self.backend),
+            engine=choose_engine(
+                network,
+                self.backend,
+                partial(why_not_compiled, loss=loss, parameters=parameters, inputs=data.inputs),
+            ),
             n_outputs=n_outputs,
         )
         prepared = PreparedFit(network, data, config, state, fit_dtype, architecture, learned)
@@ -304,7 +310,7 @@ class BaseTorchMLP(
         """Check what training has left, and set the fitted attributes."""
         network = prepared.network
         check_trained(network, prepared.state, self._plain_parameters)
-        if prepared.config.engine != "closed_form":
+        if prepared.config.engine not in ("compiled", "closed_form"):
             recompute_attributes(network.eval())
         own_memory(network)
         self._set_fitted(prepared)

@@ -257,9 +257,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
         The network, in eval mode. It returns, for a tensor in ``dtype_`` of shape
         (n_samples, n_features), the values before the output activation: their softmax (three
         classes or more) or logistic function (two classes, multilabel) are the probabilities.
-    engine_ : {'closed_form', 'autograd', 'skorch'}
-        What computed the gradients: this package's own formulas, autograd where there are none
-        for the network, or skorch.
+    engine_ : {'compiled', 'closed_form', 'autograd', 'skorch'}
+        What computed the gradients: this package's own formulas, in compiled code where they are
+        and else by torch, autograd where there are none for the network, or skorch.
     device_ : torch.device
         Where it is.
     dtype_ : torch.dtype

@@ -251,9 +251,9 @@ or a subclass of torch.optim.Optimizer, default='adam'
         activation, in the scaled units if ``scale_target`` is set. For ``'poisson'`` and
         ``'gamma'`` these are logarithms; for ``'gaussian_nll'`` means, then logarithms of
         variances; for ``'quantile'`` each target's quantiles, next to each other, not sorted.
-    engine_ : {'closed_form', 'autograd', 'skorch'}
-        What computed the gradients: this package's own formulas, autograd where there are none
-        for the network, or skorch.
+    engine_ : {'compiled', 'closed_form', 'autograd', 'skorch'}
+        What computed the gradients: this package's own formulas, in compiled code where they are
+        and else by torch, autograd where there are none for the network, or skorch.
     device_ : torch.device
         Where it is.
     dtype_ : torch.dtype

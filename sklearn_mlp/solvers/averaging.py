@@ -67,6 +67,21 @@ class WeightAverage(Average):
         count = state.count.add_(1)
         self._take((1 - self._decay) / (1 - self._decay**count))
 
+    def count_steps(self, n_steps: int) -> None:
+        """Count steps whose weights are in the average already."""
+        self._state.count.add_(n_steps)
+        self._state.is_begun = self._state.is_begun or n_steps > 0
+
+    @property
+    def values(self) -> Tensor:
+        """The average, (n_parameters + n_buffers,)."""
+        return self._state.values
+
+    @property
+    def n_averaged(self) -> int:
+        """How many weights it is of; the host waits for the device."""
+        return int(self._state.count)
+
     def epoch_ended(self, n_epochs: int) -> None:
         """Take the weights after so many epochs into the average, if its time has come."""
         if not self.is_stepwise and n_epochs > self._begins_after:

@@ -1,4 +1,4 @@
-"""What computes a network's gradients: the closed form, autograd, or skorch.
+"""What computes a network's gradients: the closed form, compiled or not, autograd, or skorch.
 
 `choose_engine` decides, once per fit. `ROWS` says what comes of it for each option, as
 ``docs/what-runs-where.md`` shows it; a test holds every row against fits.
@@ -6,7 +6,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -26,7 +26,11 @@ def reason_for_autograd(network: nn.Module) -> str | None:
     return altered_training(network)
 
 
-def choose_engine(network: nn.Module, backend: str) -> str:
+def choose_engine(
+    network: nn.Module,
+    backend: str,
+    why_not_compiled: Callable[[MLP], str | None] | None = None,
+) -> str:
     """Choose what trains a network, once per fit.
 
     Parameters
@@ -35,15 +39,21 @@ def choose_engine(network: nn.Module, backend: str) -> str:
         The network to train.
     backend : {'torch', 'skorch'}
         The parameter.
+    why_not_compiled : callable or None
+        Says of a network whose gradients are written out why its epochs are not compiled, or
+        returns None; without it they are not.
 
     Returns
     -------
-    engine : {'closed_form', 'autograd', 'skorch'}
+    engine : {'compiled', 'closed_form', 'autograd', 'skorch'}
         What the fitted attribute ``engine_`` says.
     """
     if backend == "skorch":
         return "skorch"
-    return "closed_form" if reason_for_autograd(network) is None else "autograd"
+    if reason_for_autograd(network) is not None:
+        return "autograd"
+    is_compiled = why_not_compiled is not None and why_not_compiled(cast(MLP, network)) is None
+    return "compiled" if is_compiled else "closed_form"
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,9 @@ class Row:
     parameters : mapping
         An estimator with the option switched on, and two hidden layers.
     engine : {'closed_form', 'autograd'}
-        With ``backend="torch"``.
+        With ``backend="torch"``, where the epochs are not compiled.
+    is_compiled : bool
+        Whether they are on a CPU, of dense samples, by ``sgd``, ``adam`` or ``adamw``.
     has_skorch : bool
         Whether ``backend="skorch"`` has it.
     has_lbfgs : bool
@@ -73,6 +85,7 @@ class Row:
     option: str
     parameters: Mapping[str, Any]
     engine: str = "closed_form"
+    is_compiled: bool = True
     has_skorch: bool = True
     has_lbfgs: bool = True
     keeps_sparse: bool = True
@@ -82,7 +95,15 @@ class Row:
     @classmethod
     def by_autograd(cls, option: str, parameters: Mapping[str, Any], **others: bool) -> "Row":
         """Return the row of an option that autograd carries."""
-        return cls(option, parameters, "autograd", keeps_sparse=False, has_graph=False, **others)
+        return cls(
+            option,
+            parameters,
+            "autograd",
+            is_compiled=False,
+            keeps_sparse=False,
+            has_graph=False,
+            **others,
+        )
 
 
 def _linear(n_features_in: int, n_outputs: int) -> nn.Module:
@@ -108,12 +129,13 @@ ROWS: list[Row] = [
     ),
     Row.by_autograd("`normalization`: batch", {"normalization": "batch"}),
     Row.by_autograd("`normalization`: layer", {"normalization": "layer"}),
-    Row("`residual`", {"residual": True}, is_stacked=True),
+    Row("`residual`", {"residual": True}, is_compiled=False, is_stacked=True),
     Row("`weight_init`, a name or a callable", {"weight_init": "kaiming"}, is_stacked=True),
     Row.by_autograd("`module`", {"module": _linear}),
 ]
 
 _COLUMNS: dict[str, Callable[[Row], bool]] = {
+    "compiled": lambda row: row.is_compiled,
     '`backend="skorch"`': lambda row: row.has_skorch,
     '`solver="lbfgs"`': lambda row: row.has_lbfgs,
     "sparse as it is": lambda row: row.keeps_sparse,

@@ -5,6 +5,7 @@
 `stack`              k networks of one form as one
 `lbfgs`              SciPy's L-BFGS-B, instead of epochs
 `graphs`             an epoch's steps as one CUDA graph
+`compiled_epochs`    an epoch's steps in compiled code
 `monitor`            the end of an epoch: records, stopping, best weights
 `validator`          what a validation set says
 `stacked_validator`  the same of k networks
@@ -15,5 +16,5 @@
 `checkpoint`         what a fit that fails puts back
 `divergence`         what training may not leave
 
-May import `solvers`, `steps`, and what lies below them.
+May import `solvers`, `steps`, `compiled`, and what lies below them.
 """

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor
@@ -24,6 +24,22 @@ from sklearn_mlp.training.monitor import EpochMonitor
 _Stream = tuple[slice | EllipsisType, Tensor, Tensor | None]
 
 
+class LossOfEpoch(Protocol):
+    """What tells the losses of an epoch, however its steps are run.
+
+    Attributes
+    ----------
+    largest : float
+        What rates and penalties are cut to: a solver may make more of them, which must still be
+        in the range of the weights' type.
+    """
+
+    largest: float
+
+    def values(self) -> list[float]:
+        """Return the losses, one per network: the batches', averaged by their sizes."""
+
+
 class Run(ABC):
     """Fits that are trained as one, until none is left.
 
@@ -33,13 +49,13 @@ class Run(ABC):
         One per network that is still being trained.
     batches : Batches or StackedBatches
         An epoch's samples.
-    epoch_loss : EpochLoss
-        What an epoch's steps leave behind.
+    epoch_loss : LossOfEpoch
+        Tells the loss of the epoch whose steps have been taken.
     """
 
     monitors: list[EpochMonitor]
     batches: Batches | StackedBatches
-    epoch_loss: "EpochLoss"
+    epoch_loss: LossOfEpoch
 
     @abstractmethod
     def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:

@@ -13,6 +13,7 @@ from sklearn_mlp.contract.fit import PreparedFit
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.batches import Batches
 from sklearn_mlp.data.samples import TrainingData
+from sklearn_mlp.machine.threads import single_blas
 from sklearn_mlp.network.mlp import MLP, ParameterVector
 from sklearn_mlp.network.normalization import settle_statistics
 from sklearn_mlp.solvers.averaging import make_average
@@ -24,6 +25,7 @@ from sklearn_mlp.steps.general import HiddenForm, make_step
 from sklearn_mlp.steps.layers import FlatLayers, Layers, SparseInputLayers
 from sklearn_mlp.steps.mixed_layers import MixedLayers
 from sklearn_mlp.training.carried_memory import go_on_with
+from sklearn_mlp.training.compiled_epochs import CompiledEpochs
 from sklearn_mlp.training.graphs import EpochGraph, can_capture
 from sklearn_mlp.training.lbfgs import run_lbfgs
 from sklearn_mlp.training.loop import EpochLoss, Run, run_epochs, take_steps
@@ -42,7 +44,8 @@ def train(fits: Sequence[PreparedFit]) -> None:
         train
           run_epochs                     loop.py               until the monitor says stop
             Run.epoch                    loop.py               an epoch
-              take_steps                 loop.py               batches (on CUDA: graphs.py), with
+              take_steps                 loop.py               batches (on CUDA: graphs.py; where
+                                                               it can: compiled_epochs.py), with
                 ClosedFormStep.gradient  steps/closed_form.py  forward, loss gradient, backward
                   FlatLayers.*           steps/layers.py       the products
                 AutogradStep.gradient    steps/autograd.py     instead, for engine="autograd"
@@ -100,6 +103,9 @@ def _train_one(
             return
         stack.enter_context(input_major(state, parameters.layout))
         stack.enter_context(step.quiet())
+        if config.engine == "compiled":
+            # Each product is one thread's: those of a BLAS would wait for one another.
+            stack.enter_context(single_blas())
         run_epochs(SingleRun((network, data, config, state), step, parameters, gradient))
 
 
@@ -144,18 +150,31 @@ class SingleRun(Run):
         network, data, config, state = fit
         average = make_average(parameters.memory, config, state)
         self._solver = make_solver(parameters, gradient, config, state, average)
+        is_compiled = config.engine == "compiled"
         self.batches = Batches(
-            data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
+            data,
+            config.random_state,
+            batch_size=config.batch_size,
+            shuffle=config.shuffle,
+            is_gathered=not is_compiled,
         )
         self.monitors = [
             EpochMonitor(
                 config, state, network, parameters.memory, data.validation, average=average
             )
         ]
-        self.epoch_loss = EpochLoss(
+        self._take_steps: Callable[[Sequence[float]], None]
+        if is_compiled:
+            assert isinstance(network, MLP)
+            memory = self._solver.state
+            self._take_steps = self.epoch_loss = CompiledEpochs(
+                network, parameters, data, self.batches, config, memory, average
+            )
+            return
+        self.epoch_loss = epoch_loss = EpochLoss(
             parameters, step.n_outputs, self.batches, [config.penalty], [step.loss]
         )
-        parts = (step, self._solver, self.batches, self.epoch_loss)
+        parts = (step, self._solver, self.batches, epoch_loss)
         device = parameters.values.device
         is_graph = step.can_be_recorded and can_capture(self.batches, self._solver, device)
         self._take_steps = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)

@@ -194,6 +194,8 @@ class Stack(Run):
         Those that share a stream of samples side by side.
     """
 
+    epoch_loss: EpochLoss
+
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = list(members)
         self._config = members[0].config

@@ -130,6 +130,7 @@ def test_an_indicator_matrix_stays_multilabel(make_classifier):
     assert clf.predict_proba(X).shape == (20, 2)
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_many_at_once(columns):
     X, y = columns
     settings = {"hidden_layer_sizes": 5, "max_iter": 3, "dtype": "float64"}

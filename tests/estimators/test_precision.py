@@ -175,6 +175,7 @@ def test_every_epoch_can_be_scored_by_them(make_classifier, kind):
     assert_allclose(clf.validation_scores_[-1], expected, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("by_torch")
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_every_candidate_can_be_scored_by_them(kind):
     X, y = make_task(kind)
@@ -244,6 +245,7 @@ def test_targets_too_large_for_float32(make_regressor):
     assert 0.1e39 < fitted.target_mean_ < 0.9e39
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_samples_too_large_for_some_candidates():
     X, y = make_task("multiclass", spread=1e39)
     search = BatchedGridSearchCV(

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from engines import PLAIN
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import d2_pinball_score, mean_gamma_deviance
@@ -324,7 +325,8 @@ def test_autograd_finds_what_the_closed_form_does(loss, diabetes, backend):
     }
     module = TorchMLPRegressor(loss, module=TwoLayers, backend=backend, **settings).fit(X, y)
     plain = TorchMLPRegressor(loss, (5,), **settings, warm_start=True).fit(X, y)
-    assert (plain.engine_, plain.n_outputs_) == ("closed_form", module.n_outputs_)
+    assert plain.engine_ in (PLAIN, "closed_form")
+    assert plain.n_outputs_ == module.n_outputs_
     start = TwoLayers(10, plain.n_outputs_)
     plain.coefs_ = [layer.weight.detach().numpy().T for layer in start.layers]
     plain.intercepts_ = [layer.bias.detach().numpy() for layer in start.layers]

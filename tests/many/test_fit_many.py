@@ -25,7 +25,10 @@ from sklearn_mlp.training.stack import train_stack
 
 RTOL = 1e-9
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("by_torch"),
+]
 
 
 def make(task, **parameters):

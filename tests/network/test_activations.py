@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from engines import assert_same_fits, fit_on_every_engine
+from engines import PLAIN, assert_same_fits, fit_on_every_engine
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.estimator_checks import check_estimator
@@ -104,7 +104,7 @@ def test_another_activation_counts_from_the_next_call(backend):
     ).fit(X, y)
     for activation in ("gelu", ["elu", "mish"], torch.tanh, "relu"):
         estimator.set_params(activation=activation).partial_fit(X, y)
-        expected = "autograd" if callable(activation) else "closed_form"
+        expected = "autograd" if callable(activation) else PLAIN
         assert estimator.engine_ == (expected if backend == "torch" else "skorch")
         inputs = torch.tensor(X, dtype=estimator.dtype_)
         with torch.no_grad():

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from engines import PLAIN
 from numpy.testing import assert_allclose
 from torch import nn
 from torch.nn.utils import prune
@@ -144,7 +145,7 @@ def test_a_hook_on_all_modules_counts(backend):
     finally:
         hook.remove()
     estimator.partial_fit(X, y)
-    assert estimator.engine_ == {"torch": "closed_form"}.get(backend, backend)
+    assert estimator.engine_ == {"torch": PLAIN}.get(backend, backend)
 
 
 @pytest.mark.parametrize("task", [TorchMLPClassifier, TorchMLPRegressor])

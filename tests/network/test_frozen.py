@@ -213,6 +213,7 @@ def test_freezer_with_sparse_samples(early_stopping):
 # Where networks are made.
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_initial_weights_may_freeze_a_layer(backend):
     X, y = make_samples()
 

@@ -108,6 +108,7 @@ def test_a_prediction_on_a_full_device(held, monkeypatch):
     assert [reference() for reference in tensors] == [None]
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_a_stack_on_a_full_device_is_fitted_one_by_one(held):
     seeds = [
         TorchMLPClassifier((5,), max_iter=5, tol=9, n_iter_no_change=1, random_state=seed)
@@ -121,6 +122,7 @@ def test_a_stack_on_a_full_device_is_fitted_one_by_one(held):
         assert_array_equal(one.predict_proba(X), expected.predict_proba(X))
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_nobody_is_fitted_on_a_full_device(held):
     ours = TorchMLPClassifier((5,), max_iter=5, random_state=0)
     held(base, "first_rows", FULL[0])

@@ -210,6 +210,7 @@ def test_a_callable_draws_from_random_state_alone(backend):
     assert_allclose(results[0][1][0], 0.5)
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_a_stack_begins_and_ends_where_fits_one_by_one_do():
     X, y = make_task("multiclass")
     forms = [("orthogonal", 0), ("kaiming", 1), ("auto", 2)]

@@ -31,7 +31,10 @@ from sklearn_mlp import (
     cross_validate_batched,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("by_torch"),
+]
 
 EXACT = {**SMALL, "dtype": "float64", "device": "cpu"}
 GRID = {"alpha": [1e-4, 0.3], "learning_rate_init": [0.003, 0.03]}

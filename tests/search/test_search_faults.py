@@ -38,6 +38,8 @@ X = RNG.normal(size=(60, 3))
 CODES = np.arange(60) % 3
 NUMBERS = X @ [1.0, -2.0, 0.5]
 
+pytestmark = pytest.mark.usefixtures("by_torch")
+
 
 def classifier(**parameters):
     return TorchMLPClassifier(**{**EXACT, **parameters})

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 
 from sklearn_mlp import TorchMLPRegressor
+from sklearn_mlp.compiled.library import why_not_here
 from sklearn_mlp.many.planning import why_not_stacked
 from sklearn_mlp.network.mlp import MLP
 from sklearn_mlp.steps.choice import ROWS, choose_engine, reason_for_autograd, table
@@ -42,6 +43,10 @@ def test_a_row_is_true(row, diabetes, monkeypatch):
     assert seen == [(row.has_graph, row.keeps_sparse)]
     assert sparse.engine_ == row.engine
     assert_allclose(sparse.predict(few), sparse.predict(few.toarray()), rtol=1e-9, atol=1e-12)
+
+    if why_not_here() is None:
+        compiled = make_estimator(row).fit(X, y)
+        assert compiled.engine_ == ("compiled" if row.is_compiled else row.engine)
 
     by_skorch = make_estimator(row).set_params(backend="skorch")
     assert row.has_skorch

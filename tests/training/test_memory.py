@@ -236,6 +236,7 @@ def test_each_parameter_has_memory_of_its_own(backend, is_sparse):
     assert not network.layers[0].weight.any()
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_networks_of_a_stack_have_memory_of_their_own():
     estimators = [make(alpha=alpha) for alpha in (0.1, 1.0, 10.0)]
     fit_many(estimators, X, Y)

@@ -67,6 +67,7 @@ def test_networks_of_ours_leave_the_global_generator_alone(settings):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.usefixtures("by_torch")
 @pytest.mark.usefixtures("never_seeded")
 def test_many_fits_leave_it_alone():
     state = torch.get_rng_state()

@@ -1,0 +1,11 @@
+"""An epoch's steps as one compiled function, for plain networks on a CPU.
+
+`library`  whether it was built, for which processor, and what multiplies
+`forms`    what it can run, told from a fit's parts; where the answer is no, why
+`plan`     the compiled plan of a fit, and its epochs
+
+``module.cpp`` is the binding; ``steps.hpp`` the steps, built by ``steps_*.cpp`` for each kind of
+processor from ``losses.hpp`` and ``elementary.hpp``; ``forms.hpp`` is what they agree on.
+
+May import `machine`, `losses`, `data`, `network`, `contract`.
+"""

@@ -1,0 +1,44 @@
+// Builds the steps for one kind of processor: BUILD names it, TARGET has what it must offer.
+//
+// The standard headers come first: what they define is built for any processor, and only what
+// follows for this one. It may not call their templates beyond what is surely inlined, since the
+// linker keeps a single copy of each.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "forms.hpp"
+
+#ifdef TARGET
+#define PRAGMA_OF(text) _Pragma(#text)
+#if defined(__clang__)
+#define BEGIN_TARGET(what) PRAGMA_OF(clang attribute push(__attribute__((target(what))), apply_to = function))
+BEGIN_TARGET(TARGET)
+#else
+#define BEGIN_TARGET(what) PRAGMA_OF(GCC target(what))
+BEGIN_TARGET(TARGET)
+#endif
+#endif
+
+namespace sklearn_mlp {
+namespace BUILD {
+
+#include "steps.hpp"
+
+double work_float(Plan<float> &plan, const Epoch<float> &epoch, Barrier &barrier, int thread) {
+    return work(plan, epoch, barrier, thread);
+}
+
+double work_double(Plan<double> &plan, const Epoch<double> &epoch, Barrier &barrier, int thread) {
+    return work(plan, epoch, barrier, thread);
+}
+
+} // namespace BUILD
+} // namespace sklearn_mlp
+
+#if defined(TARGET) && defined(__clang__)
+#pragma clang attribute pop
+#endif

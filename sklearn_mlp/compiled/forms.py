@@ -1,0 +1,150 @@
+"""What the compiled steps can run, told from a fit's parts; where they cannot, why.
+
+The numbers are those of the enumerations in ``forms.hpp``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from sklearn_mlp.compiled.library import why_not_here
+from sklearn_mlp.data.dense import DenseRows
+from sklearn_mlp.data.rows import Rows
+from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss, Poisson, SquaredError
+from sklearn_mlp.losses.classification import SoftTargetLogLoss
+from sklearn_mlp.losses.errors import AbsoluteError, ErrorLoss, Huber, MeanSquaredError
+from sklearn_mlp.losses.labels import LabelLoss
+from sklearn_mlp.losses.regression import Gamma
+from sklearn_mlp.network.mlp import MLP
+
+ACTIVATIONS = (
+    "identity",
+    "logistic",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "mish",
+    "softplus",
+)
+SOLVERS = ("sgd", "nesterov", "adam", "adamw")
+_LOSSES = (
+    "softmax_codes",
+    "softmax_values",
+    "logistic",
+    "squared",
+    "mean_squared",
+    "absolute",
+    "huber",
+    "poisson",
+    "gamma",
+)
+
+# Those that compare outputs with a number for each, and of which nothing else is asked.
+_OF_NUMBERS: dict[type[Loss], str] = {
+    SoftTargetLogLoss: "softmax_values",
+    BinaryLogLoss: "logistic",
+    SquaredError: "squared",
+    Poisson: "poisson",
+    Gamma: "gamma",
+}
+_ERRORS = {MeanSquaredError: "mean_squared", AbsoluteError: "absolute", Huber: "huber"}
+
+
+class LossForm(NamedTuple):
+    """A loss in numbers.
+
+    Attributes
+    ----------
+    kind : int
+        Which one.
+    number : float
+        Huber's delta.
+    are_codes : bool
+        Whether targets are class codes.
+    off, on : float
+        What 0 and 1, or another class and its own, become before they are compared.
+    """
+
+    kind: int
+    number: float = 0.0
+    are_codes: bool = False
+    off: float = 0.0
+    on: float = 1.0
+
+
+def form_of_loss(loss: Loss) -> LossForm | None:
+    """Return a loss in numbers; None if it is not compiled."""
+    if isinstance(loss, MulticlassLogLoss):
+        return LossForm(_LOSSES.index("softmax_codes"), are_codes=True)
+    if isinstance(loss, LabelLoss):
+        inner = form_of_loss(loss.inner)
+        if inner is None or not isinstance(loss.off, float) or not isinstance(loss.on, float):
+            return None
+        return inner._replace(are_codes=loss.is_exclusive, off=loss.off, on=loss.on)
+    if isinstance(loss, ErrorLoss):
+        name = _ERRORS.get(type(loss.error))
+        if name is None or loss.out_activation != "identity":
+            return None
+        return LossForm(_LOSSES.index(name), getattr(loss.error, "delta", 0.0))
+    name = _OF_NUMBERS.get(type(loss))
+    return None if name is None else LossForm(_LOSSES.index(name))
+
+
+def why_not_compiled(
+    network: MLP, loss: Loss, parameters: Mapping[str, Any], inputs: Rows
+) -> str | None:
+    """Say why a network's epochs are not compiled; None if they are.
+
+    Parameters
+    ----------
+    network : MLP
+        One whose gradients are written out, on the device and in the type to train in.
+    loss : Loss
+        Of the output.
+    parameters : mapping
+        The estimator's.
+    inputs : Rows
+        What it is to be trained on.
+    """
+    return (
+        _why_not_by_solver(parameters)
+        or _why_not_on(network, inputs, parameters["dtype"])
+        or _why_not_of(network, loss)
+        or why_not_here()
+    )
+
+
+def _why_not_by_solver(parameters: Mapping[str, Any]) -> str | None:
+    """Say which of the parameters of training stands against it."""
+    solver = parameters["solver"]
+    if solver not in ("sgd", "adam", "adamw") or parameters["solver_params"]:
+        return f"solver={solver!r} is not compiled"
+    return None
+
+
+def _why_not_on(network: MLP, inputs: Rows, dtype: str) -> str | None:
+    """Say what about device, type or samples stands against it."""
+    weight = network.linear_layers[0].weight
+    if weight.device.type != "cpu":
+        return f"the device is {weight.device}"
+    if dtype == "bfloat16" or weight.dtype not in (torch.float32, torch.float64):
+        return f"dtype={dtype!r} is not compiled"
+    if not isinstance(inputs, DenseRows):
+        return "the samples are not one dense array in the type to train in"
+    return None
+
+
+def _why_not_of(network: MLP, loss: Loss) -> str | None:
+    """Say what about the network or its loss stands against it."""
+    if any(network.is_skipped):
+        return "residual=True is not compiled"
+    if not all(name in ACTIVATIONS for name in network.activations):
+        return "an activation is not compiled"
+    if form_of_loss(loss) is None:
+        return f"the loss {type(loss).__name__} is not compiled"
+    return None

@@ -1,0 +1,162 @@
+"""The compiled plan of a fit, and its epochs: numbers and addresses, checked here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_mlp.compiled.forms import ACTIVATIONS, SOLVERS, form_of_loss
+from sklearn_mlp.compiled.library import compiled_steps, gemm_of, instruction_set
+from sklearn_mlp.contract.config import TrainingConfig
+from sklearn_mlp.network.mlp import MLP, ParameterVector
+
+
+class EpochMemory:
+    """The samples of a fit, and how the batches of an epoch count, in the same memory always.
+
+    Parameters
+    ----------
+    inputs : Tensor of shape (n_all, n_features)
+        All samples, in whatever order they lie.
+    targets : Tensor of shape (n_all, 1) or (n_all, n_outputs)
+        Class codes in int64, or values; contiguous.
+    shares : Tensor of shape (n_samples,) or None
+        What each sample counts in its batch, in the epoch's order.
+    n_batches : int
+        Of an epoch.
+
+    Attributes
+    ----------
+    weight_sums, rates, penalties : ndarray of shape (n_batches,)
+        Of each batch; float64, to be filled.
+    addresses : tuple of int
+        Where everything lies, and the strides of the inputs.
+    """
+
+    def __init__(
+        self, inputs: Tensor, targets: Tensor, shares: Tensor | None, n_batches: int
+    ) -> None:
+        assert targets.is_contiguous()
+        self.weight_sums, self.rates, self.penalties = np.zeros((3, n_batches))
+        # Kept alive, since what is handed over are their addresses.
+        self._tensors = inputs, targets, shares
+        self.addresses = (
+            inputs.data_ptr(),
+            *inputs.stride(),
+            targets.data_ptr(),
+            0 if shares is None else shares.data_ptr(),
+            self.weight_sums.ctypes.data,
+            self.rates.ctypes.data,
+            self.penalties.ctypes.data,
+        )
+
+
+class CompiledPlan:
+    """A network, its loss and its solver, ready to take steps without returning to Python.
+
+    Parameters
+    ----------
+    network : MLP
+        What it is made of.
+    parameters : ParameterVector
+        Its parameters; changed by the steps.
+    moments : sequence of Tensor of shape (n_parameters,)
+        The solver's memory; changed by the steps.
+    config : TrainingConfig
+        The loss, and the solver's numbers.
+    average : Tensor of shape (n_parameters,) or None
+        The exponential average of the steps; changed by them.
+    """
+
+    def __init__(
+        self,
+        network: MLP,
+        parameters: ParameterVector,
+        moments: Sequence[Tensor],
+        config: TrainingConfig,
+        average: Tensor | None = None,
+    ) -> None:
+        values = parameters.values
+        # Kept, since what is handed over are their addresses.
+        self._memory = (values, *moments, *([] if average is None else [average]))
+        assert all(one.is_contiguous() and one.dtype == values.dtype for one in self._memory)
+        self._steps = compiled_steps()
+        loss = form_of_loss(config.loss)
+        assert loss is not None
+        self._plan = self._steps.plan(
+            instruction_set(),
+            "float64" if values.dtype == torch.float64 else "float32",
+            gemm_of(values.dtype),
+            network.units,
+            [ACTIVATIONS.index(str(name)) for name in network.activations],
+            [bool(rate) for rate in (network.input_dropout, *network.dropout)],
+            config.batch_size,
+            *loss,
+            *_solver_numbers(config),
+            values.data_ptr(),
+            moments[0].data_ptr(),
+            moments[-1].data_ptr(),
+            0 if average is None else average.data_ptr(),
+        )
+
+    def run(
+        self,
+        memory: EpochMemory,
+        rows: np.ndarray,
+        batches: tuple[int, int],
+        *,
+        step: int,
+        averaged: int,
+        masks: Tensor | None,
+        n_threads: int,
+    ) -> float:
+        """Take the steps of some batches; return the sum of their samples' losses.
+
+        Parameters
+        ----------
+        memory : EpochMemory
+            The samples, with how the epoch's batches count.
+        rows : ndarray of shape (n_samples,)
+            Which samples the epoch is made of, in order; int64, contiguous.
+        batches : tuple of int
+            The first to take, and the first not to.
+        step, averaged : int
+            How many steps the solver has taken before, and how many the average is of.
+        masks : Tensor or None
+            Of the dropout of these batches, in the order in which they are drawn.
+        n_threads : int
+            How many share the work.
+        """
+        total: float = self._steps.run(
+            self._plan,
+            *memory.addresses,
+            rows.ctypes.data,
+            0 if masks is None else masks.data_ptr(),
+            len(rows),
+            step,
+            averaged,
+            *batches,
+            n_threads,
+        )
+        return total
+
+
+def _solver_numbers(config: TrainingConfig) -> tuple[Any, ...]:
+    """Return the solver in numbers: which, betas or momentum, epsilon, decay, longest gradient."""
+    longest = config.gradient_clip or 0.0
+    if config.solver == "sgd":
+        kind = "nesterov" if config.nesterovs_momentum else "sgd"
+        return SOLVERS.index(kind), config.momentum, 0.0, 0.0, 0.0, longest, config.ema_decay
+    decay = config.alpha if config.solver == "adamw" else 0.0
+    kind = str(config.solver)
+    return (
+        SOLVERS.index(kind),
+        config.beta_1,
+        config.beta_2,
+        config.epsilon,
+        decay,
+        longest,
+        config.ema_decay,
+    )

@@ -1,0 +1,3 @@
+// The steps for any processor.
+#define BUILD baseline
+#include "build.hpp"

@@ -1,0 +1,171 @@
+"""An epoch's steps in compiled code, for the networks that `sklearn_mlp.compiled` can run."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_mlp.compiled.plan import CompiledPlan, EpochMemory
+from sklearn_mlp.contract.config import TrainingConfig
+from sklearn_mlp.contract.state import OptimizerState
+from sklearn_mlp.data.batches import Batches
+from sklearn_mlp.data.dense import DenseRows
+from sklearn_mlp.data.samples import TrainingData
+from sklearn_mlp.network.dropout import MaskSource
+from sklearn_mlp.network.mlp import MLP, ParameterVector
+from sklearn_mlp.solvers.averaging import WeightAverage
+
+# Multiply-adds between two looks for an interrupt, some hundredths of a second, and bytes of
+# masks that are drawn at a time.
+_UNINTERRUPTED_WORK = 500_000_000
+_MASK_BYTES = 4 << 20
+
+
+class CompiledEpochs:
+    """Runs the epochs of a fit; what the steps leave behind is the epoch's loss.
+
+    Parameters
+    ----------
+    network : MLP
+        The network.
+    parameters : ParameterVector
+        Its parameters.
+    data : TrainingData
+        The samples.
+    batches : Batches
+        Their order, of an epoch that has begun; they are gathered by the steps.
+    config : TrainingConfig
+        The loss and the solver.
+    state : OptimizerState
+        The solver's memory; changed in place.
+    average : WeightAverage or None
+        Of the weights, if any.
+
+    Attributes
+    ----------
+    largest : float
+        What rates and penalties are cut to, as in `EpochLoss`.
+    """
+
+    def __init__(
+        self,
+        network: MLP,
+        parameters: ParameterVector,
+        data: TrainingData,
+        batches: Batches,
+        config: TrainingConfig,
+        state: OptimizerState,
+        average: WeightAverage | None,
+    ) -> None:
+        assert isinstance(data.inputs, DenseRows)
+        self.largest = torch.finfo(parameters.values.dtype).max ** 0.75
+        self._alpha = min(config.penalty, self.largest)
+        self._batches = batches
+        self._state = state
+        self._average = average if average is not None and average.is_stepwise else None
+        self._plan = CompiledPlan(
+            network,
+            parameters,
+            list(state.moments.values()),
+            config,
+            None if self._average is None else self._average.values,
+        )
+        targets = data.targets.contiguous()
+        samples, shares = data.inputs.source, batches.epoch_shares()
+        self._memory = EpochMemory(samples, targets, shares, len(batches))
+        self._memory.weight_sums[:] = batches.sizes
+        self._memory.penalties[:] = self._alpha / self._memory.weight_sums
+        self._masks = _Masks.of(network, parameters.values)
+        largest_batch = max(batches.sizes)
+        work = 3 * parameters.layout.n_weights * largest_batch
+        at_once = max(1, _UNINTERRUPTED_WORK // work)
+        if self._masks is not None:
+            at_once = self._masks.at_most(at_once, largest_batch)
+        self._parts = list(pairwise([*range(0, len(batches), at_once), len(batches)]))
+        self._total = 0.0
+
+    def __call__(self, rates: Sequence[float]) -> None:
+        """Take the steps of one epoch, each at its learning rate."""
+        batches, memory = self._batches, self._memory
+        memory.rates[:] = rates
+        if batches.is_weighted:
+            self._weigh(np.array(batches.weight_sums))
+        rows = np.ascontiguousarray(batches.rows, dtype=np.int64)
+        n_threads = torch.get_num_threads()
+        self._total = 0.0
+        for first, last in self._parts:
+            sizes = self._sizes_of_steps(first, last)
+            self._total += self._plan.run(
+                memory,
+                rows,
+                (first, last),
+                step=self._state.step,
+                averaged=0 if self._average is None else self._average.n_averaged,
+                masks=None if self._masks is None else self._masks.draw(sizes),
+                n_threads=n_threads,
+            )
+            self._state.step += len(sizes)
+            if self._average is not None:
+                self._average.count_steps(len(sizes))
+
+    def _weigh(self, weight_sums: np.ndarray) -> None:
+        """Take the sums of the samples' weights in each batch of an epoch."""
+        self._memory.weight_sums[:] = weight_sums
+        self._memory.penalties[:] = self._alpha / np.where(weight_sums == 0, 1.0, weight_sums)
+
+    def _sizes_of_steps(self, first: int, last: int) -> list[int]:
+        """Return the sizes of the batches that a step is taken on: their weights are not all 0."""
+        sizes = self._batches.sizes[first:last]
+        if not self._batches.is_weighted:
+            return sizes
+        weight_sums = self._memory.weight_sums[first:last]
+        return [size for size, weight in zip(sizes, weight_sums, strict=True) if weight]
+
+    def values(self) -> list[float]:
+        """Return the epoch's loss: the batches' losses, averaged by their sizes."""
+        return [self._total / self._batches.n_samples]
+
+
+class _Masks:
+    """Draws the masks of some steps, as the steps in torch would draw them.
+
+    Parameters
+    ----------
+    source : MaskSource
+        Of the network.
+    places : list of tuple of int, float
+        The units, and the rate, of the features and of each hidden layer that have one.
+    like : Tensor
+        Of their type.
+    """
+
+    def __init__(self, source: MaskSource, places: list[tuple[int, float]], like: Tensor) -> None:
+        self._source = source
+        self._places = places
+        self._like = like
+        self._units = sum(units for units, _ in places)
+
+    @classmethod
+    def of(cls, network: MLP, like: Tensor) -> "_Masks | None":
+        """Return what draws a network's masks; None if it has none."""
+        rates = (network.input_dropout, *network.dropout)
+        places = [(units, rate) for units, rate in zip(network.units, rates, strict=False) if rate]
+        return cls(network.masks, places, like) if places else None
+
+    def at_most(self, n_steps: int, size: int) -> int:
+        """Return for how many steps, and not more than so many, masks are drawn at a time."""
+        n_bytes = self._units * size * self._like.itemsize
+        return max(1, min(n_steps, _MASK_BYTES // n_bytes))
+
+    def draw(self, sizes: Sequence[int]) -> Tensor:
+        """Return the masks of batches of such sizes, one behind the other."""
+        masks = self._like.new_empty(self._units * sum(sizes))
+        start = 0
+        for size in sizes:
+            for units, rate in self._places:
+                mask = masks[start : start + units * size].view(units, size)
+                self._source.fill(mask, rate)
+                start += units * size
+        return masks
