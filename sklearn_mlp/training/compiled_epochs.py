@@ -97,18 +97,29 @@ class CompiledEpochs:
         self._total = 0.0
         for first, last in self._parts:
             sizes = self._sizes_of_steps(first, last)
+            masks = None if self._masks is None else self._masks.draw(sizes)
+            step, averaged = self._count(len(sizes))
             self._total += self._plan.run(
                 memory,
                 rows,
                 (first, last),
-                step=self._state.step,
-                averaged=0 if self._average is None else self._average.n_averaged,
-                masks=None if self._masks is None else self._masks.draw(sizes),
+                step=step,
+                averaged=averaged,
+                masks=masks,
                 n_threads=n_threads,
             )
-            self._state.step += len(sizes)
-            if self._average is not None:
-                self._average.count_steps(len(sizes))
+
+    def _count(self, n_steps: int) -> tuple[int, int]:
+        """Count steps that are about to be taken; return how many there were before.
+
+        An interrupt during the steps is raised when they have been taken.
+        """
+        step, averaged = self._state.step, 0
+        self._state.step += n_steps
+        if self._average is not None:
+            averaged = self._average.n_averaged
+            self._average.count_steps(n_steps)
+        return step, averaged
 
     def _weigh(self, weight_sums: np.ndarray) -> None:
         """Take the sums of the samples' weights in each batch of an epoch."""
