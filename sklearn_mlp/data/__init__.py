@@ -14,6 +14,8 @@
 `dense`            one tensor, and the ways to bring it into an epoch's order
 `sparse`           sparse rows, multiplied as they are or made dense by batch
 `converted`        arrays of any type, converted a block at a time
+`stored`           arrays in files, and which of them are read some rows at a time
+`streamed`         rows of these, the next block read while the last is computed
 `kinds`            which kind of rows checked samples become
 `batches`          the batches of one fit, in scikit-learn's order
 `stacked_batches`  those of k networks, side by side

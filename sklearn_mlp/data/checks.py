@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from sklearn_mlp.data.readable import readable_array, readable_tensor
+from sklearn_mlp.data.stored import StoredArray, is_read_by_block, name_of
 from sklearn_mlp.data.target_checks import naming_conversions, validate_targets
 from sklearn_mlp.data.tensors import on_host
 
@@ -29,15 +30,17 @@ def validate_training_data(
 
     Returns
     -------
-    X : ndarray, CSR or CSC matrix, or Tensor
+    X : ndarray, CSR or CSC matrix, Tensor or StoredArray
         Integers stay integers: they are converted once, straight into the training type.
     y : ndarray or CSR matrix
         The targets.
     """
-    X = readable_array(X, "X")
     if isinstance(X, Tensor):
         X = _validate_tensor(estimator, X, reset=reset)
+    elif is_read_by_block(X):
+        X = _validate_stored(estimator, X, reset=reset)
     else:
+        X = readable_array(X, "X")
         with naming_conversions("X"):
             X = validate_data(
                 estimator,
@@ -68,6 +71,8 @@ def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
         checked = check_array(X, input_name="X", estimator=estimator)
         if checked.shape[1] == estimator.n_features_in_:
             return checked
+    if is_read_by_block(X):
+        return _validate_stored(estimator, X, reset=False)
     X = readable_array(X, "X")
     with naming_conversions("X"):
         return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
@@ -82,6 +87,28 @@ def _accepted_dtypes(X: Any) -> Any:
     if isinstance(X, np.ndarray) and kind in ("b", "i", "u"):
         return None
     return (np.float64, np.float32)
+
+
+def _validate_stored(estimator: BaseEstimator, X: Any, *, reset: bool) -> StoredArray:
+    """Check an array in a file, which is gone through once, block by block."""
+    if isinstance(X, StoredArray):
+        # A part of one that was checked.
+        return validate_data(estimator, X, skip_check_array=True, reset=reset)
+    if np.dtype(X.dtype).kind not in "fiub":
+        raise ValueError(
+            f"X must be an array of real numbers, got {X.dtype} in {name_of(X)}; only arrays of "
+            "numbers are read from a file some rows at a time."
+        )
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"Expected 2D array, got {len(X.shape)}D array instead: {name_of(X)} has the shape "
+            f"{X.shape}, and must have one of (n_samples, n_features)."
+        )
+    stored = StoredArray(X)
+    # What differs in its features is told before all of it is read.
+    checked = validate_data(estimator, stored, skip_check_array=True, reset=reset)
+    stored.check()
+    return checked
 
 
 def _validate_tensor(estimator: BaseEstimator, X: Tensor, *, reset: bool) -> Tensor:

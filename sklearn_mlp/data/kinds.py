@@ -10,6 +10,8 @@ from sklearn_mlp.data.converted import ConvertedRows
 from sklearn_mlp.data.dense import DenseRows
 from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.data.sparse import SparseRows
+from sklearn_mlp.data.stored import StoredArray, is_read_by_block
+from sklearn_mlp.data.streamed import StreamedRows
 
 
 def rows_to_train_on(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:
@@ -22,6 +24,8 @@ def rows_to_train_on(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:
     ValueError
         If a number is too large for the type.
     """
+    if isinstance(X, StoredArray):
+        return StreamedRows.of(X, dtype, device)
     kind = SparseRows if scipy.sparse.issparse(X) else DenseRows
     return kind.of(X, dtype, device)
 
@@ -36,12 +40,14 @@ def rows_to_predict(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:
     """
     if scipy.sparse.issparse(X):
         return SparseRows.of(X, dtype, device)
+    if isinstance(X, StoredArray):
+        return StreamedRows.of(X, dtype, device)
     return ConvertedRows(X, dtype, device)
 
 
 def copied_features(X: Any) -> int:
     """Return how many numbers of a sample an epoch may hold a copy of; of sparse ones none."""
-    if scipy.sparse.issparse(X):
+    if scipy.sparse.issparse(X) or is_read_by_block(X):
         return 0
     return int(X.shape[1]) if len(X.shape) > 1 else 1
 

@@ -9,6 +9,7 @@ kind
 `DenseRows`         a tensor in the type to compute in
 `SparseRows`        a CSR matrix, multiplied as it is or made dense by batch
 `ConvertedRows`     an array or a tensor of any type, converted a block at a time
+`StreamedRows`      a `StoredArray`: numbers in a file, the next block read ahead
 ==================  =============================================================================
 
 A kind that has random access (a mapped file, say) says what `Rows.batch` is, and `GatherByBatch`

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sklearn_mlp.data.kinds import rows_to_train_on
 from sklearn_mlp.data.rows import Rows
+from sklearn_mlp.data.stored import StoredArray
 from sklearn_mlp.data.tensors import as_finite_tensor, check_squares
 from sklearn_mlp.losses import Loss
 
@@ -41,7 +42,7 @@ class Samples:
 
     Attributes
     ----------
-    X : ndarray, CSR or CSC matrix, or Tensor of shape (n_samples, n_features)
+    X : ndarray, CSR or CSC matrix, Tensor or StoredArray of shape (n_samples, n_features)
         The samples.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Labels or numbers, as the user has them.
@@ -58,7 +59,11 @@ class Samples:
 
     def take(self, rows: np.ndarray) -> "Samples":
         """Return some of the samples."""
-        X = self.X[torch.from_numpy(rows)] if isinstance(self.X, Tensor) else self.X[rows]
+        X: Any
+        if isinstance(self.X, StoredArray):
+            X = self.X.take(rows)
+        else:
+            X = self.X[torch.from_numpy(rows)] if isinstance(self.X, Tensor) else self.X[rows]
         weights = None if self.sample_weight is None else self.sample_weight[rows]
         return Samples(X, self.y[rows], self.targets[rows], weights)
 

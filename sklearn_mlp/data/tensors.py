@@ -16,7 +16,8 @@ _FEW_NUMBERS = 32768
 # Types that torch reads straight into a floating type; the rest goes through float64.
 _READABLE = frozenset("?bBhHiIlLqQfde")
 
-_NUMPY_TYPES = {
+# The types that NumPy has, too.
+NUMPY_TYPES = {
     torch.float32: np.float32,
     torch.float64: np.float64,
     torch.int64: np.int64,
@@ -77,11 +78,11 @@ def convert(array: Any, dtype: torch.dtype, device: torch.device) -> tuple[Tenso
     if not is_floating or kind.itemsize <= dtype.itemsize:
         return as_tensor(array, dtype, device), False
     is_few = isinstance(array, np.ndarray) and array.size < _FEW_NUMBERS
-    if is_few and dtype in _NUMPY_TYPES:
+    if is_few and dtype in NUMPY_TYPES:
         # NumPy notices an overflow at no cost, but has no threads.
         try:
             with np.errstate(over="raise"):
-                converted = torch.from_numpy(array.astype(_NUMPY_TYPES[dtype], "C"))
+                converted = torch.from_numpy(array.astype(NUMPY_TYPES[dtype], "C"))
             return converted.to(device=device, dtype=dtype), False
         except FloatingPointError:
             pass
@@ -102,11 +103,11 @@ def as_tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     if not flags.c_contiguous and any(stride < 0 for stride in array.strides):
         array = np.ascontiguousarray(array)
     shared = tensor_to_read(array)
-    if shared.dtype == dtype or dtype not in _NUMPY_TYPES or device.type != "cpu":
+    if shared.dtype == dtype or dtype not in NUMPY_TYPES or device.type != "cpu":
         return shared.to(device=device, dtype=dtype)
     # A copy is made anyway: one whose rows are contiguous, which is what batches are gathered by,
     # in memory of NumPy's, which comes in large pages and so in a third of the time.
-    return torch.from_numpy(np.empty(array.shape, _NUMPY_TYPES[dtype])).copy_(shared)
+    return torch.from_numpy(np.empty(array.shape, NUMPY_TYPES[dtype])).copy_(shared)
 
 
 def check_overflow(values: Any, dtype: torch.dtype, name: str) -> None:

@@ -13,6 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mlp.contract.fit import CheckedSamples, PreparedFit
 from sklearn_mlp.data.kinds import copied_features, rows_to_train_on
+from sklearn_mlp.data.stored import StoredArray
 from sklearn_mlp.estimators.backends import BACKENDS
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.machine.devices import resolve_device
@@ -350,8 +351,8 @@ def _in_training_type(
     estimator: BaseTorchMLP, samples: CheckedSamples, converted: dict[torch.dtype, Any]
 ) -> CheckedSamples:
     """Convert the samples into the type to train in, once for all that train in it."""
-    # A scorer of the user's gets held-out samples as they came.
-    if estimator.scoring not in (None, "loss"):
+    # A scorer of the user's gets held-out samples as they came; what is in a file stays there.
+    if estimator.scoring not in (None, "loss") or isinstance(samples.X, StoredArray):
         return samples
     n_samples = samples.X.shape[0]
     dtype = resolve_dtype(
