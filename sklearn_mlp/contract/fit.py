@@ -1,7 +1,7 @@
-"""What a fit has ready before it trains: the samples checked, and what a backend is given.
+"""What a fit has ready before it trains: parameters and samples checked, and a backend's share.
 
-A single fit goes from one to the other and on to the backend; many fits at once share the
-former and train the latter together.
+A single fit goes from the former to the latter and on to the backend; many fits at once share
+the samples, and train what is prepared together.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from sklearn_mlp.contract.config import TrainingConfig
@@ -16,7 +17,27 @@ from sklearn_mlp.contract.observers import Observer
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.samples import Samples, TrainingData
 from sklearn_mlp.data.targets import TargetCodec
+from sklearn_mlp.machine.placement import Placement
 from sklearn_mlp.network.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class CheckedParameters:
+    """What the parameters of a fit ask for, together and of this machine, checked.
+
+    Attributes
+    ----------
+    plain : dict
+        The parameters by name, with numbers as Python's own.
+    architecture : Architecture
+        The network that they ask for.
+    device : torch.device
+        Where it is trained.
+    """
+
+    plain: Mapping[str, Any]
+    architecture: Architecture
+    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,8 @@ class CheckedSamples:
     features : dict
         What scikit-learn's checks know of the features: ``n_features_in_``, and
         ``feature_names_in_`` if they have names.
+    placement : Placement
+        What a first fit on so many samples runs in.
     """
 
     samples: Samples
@@ -46,6 +69,7 @@ class CheckedSamples:
     is_first: bool
     codec: TargetCodec
     features: Mapping[str, Any]
+    placement: Placement
 
     @property
     def X(self) -> Any:

@@ -7,14 +7,13 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_mlp.compiled.forms import why_not_compiled
 from sklearn_mlp.contract.config import TrainingConfig
-from sklearn_mlp.contract.fit import CheckedSamples, PreparedFit
+from sklearn_mlp.contract.fit import CheckedParameters, CheckedSamples, PreparedFit
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.checks import features_of
 from sklearn_mlp.data.kinds import first_rows
@@ -44,7 +43,7 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.devices import resolve_device
 from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.machine.kernels import recompute_attributes
-from sklearn_mlp.machine.placement import is_stochastic, resolve_batch_size, resolve_dtype
+from sklearn_mlp.machine.placement import Placement, is_stochastic, warn_if_clipped
 from sklearn_mlp.machine.plain_numbers import plain_parameters
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 from sklearn_mlp.machine.sklearn_internals import check_sample_weight, has_callbacks
@@ -52,7 +51,7 @@ from sklearn_mlp.machine.threads import shared_threads
 from sklearn_mlp.network.alterations import may_write_to_inputs
 from sklearn_mlp.network.architecture import Architecture
 from sklearn_mlp.network.memory import less_to_fit, naming_device_memory, naming_memory
-from sklearn_mlp.network.mlp import count_parameters, own_memory
+from sklearn_mlp.network.mlp import count_parameters, own_memory, place_of
 from sklearn_mlp.network.module_parameters import module_parameters_of
 from sklearn_mlp.network.user_module import check_changed, check_numbers, dtype_to_go_on
 from sklearn_mlp.solvers.choice import check_solver
@@ -135,18 +134,19 @@ class BaseTorchMLP(
         incremental: bool,
         codec: TargetCodec | None = None,
     ) -> Self:
-        """Fit, or with ``incremental`` go on for one epoch; ``codec`` is as in `_check_fit`.
+        """Fit, or with ``incremental`` go on for one epoch; ``codec`` is as in `_check_samples`.
 
         The estimator stays as it was up to `_finish`, which sets all attributes at once; only a
         network that training goes on with changes before, and is put back if the fit fails.
         """
-        checked = self._check_fit(
-            X, y, sample_weight, validation_set, incremental=incremental, codec=codec
+        parameters = self._check_parameters()
+        checked = self._check_samples(
+            parameters, X, y, sample_weight, validation_set, incremental=incremental, codec=codec
         )
         earlier = None if checked.is_first else Checkpoint(self.module_, self._state)
         prepared = None
         try:
-            prepared = self._prepare(checked, incremental=incremental)
+            prepared = self._prepare(parameters, checked, incremental=incremental)
             tasks = self._begin_tasks(X, sample_weight, checked, prepared)
             if any(task.is_interrupted for task in tasks):
                 prepared.state.n_iter = 0
@@ -174,8 +174,9 @@ class BaseTorchMLP(
         max_epochs = 1 if prepared.config.incremental else self.max_iter
         return [EpochTasks(self, max_epochs, prepared.state, arguments, reconstruct)]
 
-    def _check_fit(
+    def _check_samples(
         self,
+        parameters: CheckedParameters,
         X: Any,
         y: Any,
         sample_weight: Any,
@@ -184,12 +185,11 @@ class BaseTorchMLP(
         incremental: bool,
         codec: TargetCodec | None = None,
     ) -> CheckedSamples:
-        """Check parameters and samples; encode the targets.
+        """Check the samples; encode the targets.
 
         What is learned on the way is returned: none of it may stay if the fit fails later on.
         ``codec`` is what the user has said of the targets, if a first fit is not to read them.
         """
-        self._check_settings()
         is_watched = check_given(*validation_set)
         if incremental and self.early_stopping and not is_watched:
             raise ValueError(
@@ -214,38 +214,42 @@ class BaseTorchMLP(
             n_columns = samples.targets.shape[1]
             watched = double._check_validation_set(*validation_set, codec, n_columns)
         features = features_of(double)
-        return CheckedSamples(samples, watched, fitted_dtype(X), is_first, codec, features)
+        placement = Placement.of(parameters.plain, parameters.device, X.shape[0])
+        dtype = fitted_dtype(X)
+        return CheckedSamples(samples, watched, dtype, is_first, codec, features, placement)
 
-    def _check_settings(self) -> None:
+    def _check_parameters(self) -> CheckedParameters:
         """Check what the parameters ask for together, and of this machine."""
-        Architecture.of(vars(self), module_parameters_of(self))
-        resolve_device(self.device)
+        architecture = Architecture.of(vars(self), module_parameters_of(self))
+        device = resolve_device(self.device)
         check_backend(self.backend, self.solver, self.backend_params)
         parameters = self._plain_parameters()
         check_solver(parameters)
         check_schedule(parameters)
+        return CheckedParameters(parameters, architecture, device)
 
-    def _prepare(self, checked: CheckedSamples, *, incremental: bool) -> PreparedFit:
+    def _prepare(
+        self, parameters: CheckedParameters, checked: CheckedSamples, *, incremental: bool
+    ) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
-        architecture = Architecture.of(vars(self), module_parameters_of(self))
+        architecture, plain = parameters.architecture, parameters.plain
         loss = self._choose_loss(checked.codec)
         n_outputs = self._count_outputs(checked.targets, loss, checked.codec)
         random_state = _own_random_state(self.random_state)
         if checked.is_first:
             state, fit_dtype = TrainingState(), checked.dtype
-            network = self._new_network(checked.X, architecture, n_outputs, random_state)
+            network = self._new_network(checked, architecture, n_outputs, random_state)
         else:
             self._check_same_outputs(n_outputs, loss)
             state, fit_dtype = replace(self._state.own()), self._fit_dtype
-            network = self._network_to_go_on(checked.X, architecture, n_outputs)
+            network = self._network_to_go_on(checked, architecture, n_outputs)
         learned = self._learned(checked.codec, checked.features)
-        view = self._view(network, loss, fit_dtype, n_outputs, learned)
-        data = self._training_data(checked, view, random_state)
-        is_in_batches = is_stochastic(self.solver)
-        parameters = self._plain_parameters()
+        data = self._training_data(checked, network, loss, fit_dtype, random_state)
+        if is_stochastic(self.solver):
+            warn_if_clipped(self.batch_size, data.n_train)
         config = TrainingConfig.of(
-            parameters,
-            batch_size=resolve_batch_size(self.batch_size, data.n_train, warn=is_in_batches),
+            plain,
+            batch_size=min(checked.placement.batch_size, data.n_train),
             incremental=incremental,
             loss=loss,
             random_state=random_state,
@@ -253,7 +257,7 @@ class BaseTorchMLP(
             engine=choose_engine(
                 network,
                 self.backend,
-                partial(why_not_compiled, loss=loss, parameters=parameters, inputs=data.inputs),
+                partial(why_not_compiled, loss=loss, parameters=plain, inputs=data.inputs),
             ),
             n_outputs=n_outputs,
         )
@@ -264,15 +268,14 @@ class BaseTorchMLP(
 
     def _new_network(
         self,
-        X: Any,
+        checked: CheckedSamples,
         architecture: Architecture,
         n_outputs: int,
         random_state: np.random.RandomState,
     ) -> nn.Module:
         """Return a network with initial weights, where and in the type that it is trained in."""
-        device = resolve_device(self.device)
-        dtype = self._dtype_for(X, device)
-        samples = first_rows(X, dtype, device)
+        device, dtype = checked.placement.device, checked.placement.dtype
+        samples = first_rows(checked.X, dtype, device)
         network = architecture.build(samples, n_outputs, random_state)
         network.to(device=device, dtype=dtype)
         if callable(self.weight_init):
@@ -280,22 +283,19 @@ class BaseTorchMLP(
             check_changed(network, samples, n_outputs)
         return network
 
-    def _network_to_go_on(self, X: Any, architecture: Architecture, n_outputs: int) -> nn.Module:
+    def _network_to_go_on(
+        self, checked: CheckedSamples, architecture: Architecture, n_outputs: int
+    ) -> nn.Module:
         """Return ``module_``, checked, as it is trained in further."""
-        network, device = self.module_, resolve_device(self.device)
+        network, placement = self.module_, checked.placement
         check_numbers(network, "module_")
         is_auto = self.dtype == "auto"
-        dtype = dtype_to_go_on(network, self.dtype_) if is_auto else self._dtype_for(X, device)
+        dtype = dtype_to_go_on(network, self.dtype_) if is_auto else placement.dtype
         architecture.go_on(network, self._architecture)
-        samples = first_rows(X, dtype, device)
-        network.to(device=device, dtype=dtype)
+        samples = first_rows(checked.X, dtype, placement.device)
+        network.to(device=placement.device, dtype=dtype)
         check_changed(network, samples, n_outputs)
         return network
-
-    def _dtype_for(self, X: Any, device: torch.device) -> torch.dtype:
-        """Return the type that a new network is trained in."""
-        batch_size = resolve_batch_size(self.batch_size, X.shape[0])
-        return resolve_dtype(self.dtype, self.solver, device, X.shape[0], batch_size)
 
     def _train(self, prepared: PreparedFit) -> None:
         """Hand everything to the backend."""
@@ -334,7 +334,9 @@ class BaseTorchMLP(
     def _training_data(
         self,
         checked: CheckedSamples,
-        view: Self,
+        network: nn.Module,
+        loss: Loss,
+        fit_dtype: np.dtype,
         random_state: np.random.RandomState,
     ) -> TrainingData:
         """Bring everything onto the device, with a part held out if early stopping wants one."""
@@ -349,31 +351,42 @@ class BaseTorchMLP(
             check_some_weight(watched.sample_weight, "held out for validation")
             if samples.sample_weight is not None:
                 check_some_weight(samples.sample_weight[rows], "to train on")
-        inputs, targets = samples.tensors(view.dtype_, view.device_, view._loss)
-        origin = "of X_val and y_val" if rows is None else "that early_stopping holds out"
-        validation = None if watched is None else self._validation_data(watched, view, origin)
+        like = place_of(network)
+        inputs, targets = samples.tensors(like.dtype, like.device, loss)
+        validation = None
+        if watched is not None:
+            origin = "of X_val and y_val" if rows is None else "that early_stopping holds out"
+            metric = self._choose_metric(loss, checked.codec)
+            validation = self._validation_data(watched, like, loss, metric, fit_dtype, origin)
         return TrainingData(
             inputs,
             targets,
             samples.sample_weight,
             rows,
             validation,
-            is_copied=may_write_to_inputs(view.module_),
+            is_copied=may_write_to_inputs(network),
         )
 
-    def _validation_data(self, watched: Samples, view: Self, origin: str) -> ValidationData:
+    def _validation_data(
+        self,
+        watched: Samples,
+        like: Tensor,
+        loss: Loss,
+        metric: Metric,
+        fit_dtype: np.dtype,
+        origin: str,
+    ) -> ValidationData:
         """Prepare what the network is watched on, by what ``scoring`` names."""
         with of_validation_set():
-            inputs, targets = watched.tensors(view.dtype_, view.device_, view._loss)
-        weights = watched.sample_weight
-        metric, rescore = self._choose_metric(view._loss, view._codec), None
+            inputs, targets = watched.tensors(like.dtype, like.device, loss)
+        weights, rescore = watched.sample_weight, None
         if self.scoring not in (None, "loss"):
             rescore = Rescore(self, self.scoring, watched.X, watched.y, weights, origin)
         return ValidationData(
             inputs,
             targets.cpu(),
             None if weights is None else tensor_to_read(weights),
-            exact_dtype(prediction_dtype(watched.X, view._fit_dtype)),
+            exact_dtype(prediction_dtype(watched.X, fit_dtype)),
             None if self.scoring == "loss" else metric,
             rescore,
         )

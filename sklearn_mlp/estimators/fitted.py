@@ -135,22 +135,6 @@ class FittedNetwork(SavedInFiles, WrittenAttributes, HiddenActivationsMixin, Par
         view.__dict__.pop("feature_names_in_", None)
         return view
 
-    def _view(
-        self,
-        network: nn.Module,
-        loss: Loss,
-        fit_dtype: np.dtype,
-        n_outputs: int,
-        learned: Mapping[str, Any],
-    ) -> Self:
-        """Return an estimator that predicts with a network while it is being trained."""
-        view = self._double()
-        predicting = predicting_attributes(network, loss, fit_dtype, n_outputs)
-        view.__dict__.update(learned, **predicting)
-        # It is given checked samples, which have lost their names.
-        view.__dict__.pop("feature_names_in_", None)
-        return view
-
     def _double(self) -> Self:
         """Return an estimator with the same attributes, which may be set without harm."""
         double = object.__new__(type(self))

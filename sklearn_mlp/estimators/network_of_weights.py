@@ -12,7 +12,7 @@ from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.estimators.fitted import predicting_attributes
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.devices import resolve_device
-from sklearn_mlp.machine.placement import resolve_dtype
+from sklearn_mlp.machine.placement import Placement
 from sklearn_mlp.network.architecture import Architecture
 from sklearn_mlp.network.mlp import MLP
 from sklearn_mlp.network.module_parameters import module_parameters_of
@@ -40,17 +40,16 @@ def network_of_weights(
         raise ValueError(
             f"coefs_ end in {n_outputs} outputs, but the classes ask for {codec.n_outputs}."
         )
-    device = resolve_device(estimator.device)
     # As for few samples, in one batch.
-    dtype = resolve_dtype(estimator.dtype, estimator.solver, device, 1, 1)
-    samples = torch.zeros(2, len(weights[0]), dtype=dtype, device=device)
+    placement = Placement.of(vars(estimator), resolve_device(estimator.device), 1)
+    samples = torch.zeros(2, len(weights[0]), dtype=placement.dtype, device=placement.device)
     network = architecture.build(samples, n_outputs, np.random.RandomState(0))
     assert isinstance(network, MLP)
     with torch.no_grad():
         for layer, weight, bias in zip(network.linear_layers, weights, biases, strict=True):
             layer.weight.copy_(torch.tensor(weight.T))
             layer.bias.copy_(torch.tensor(bias))
-    return network.to(device).eval()
+    return network.to(placement.device).eval()
 
 
 def _architecture(estimator: Any, weights: list[Any]) -> Architecture:

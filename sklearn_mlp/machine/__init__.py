@@ -1,6 +1,6 @@
 """The ground: what there is of devices, threads, random numbers and kernels.
 
-`placement`          the type of a fit's numbers, and how many samples a batch has
+`placement`          a fit's device, the type of its numbers, how many samples a batch has
 `devices`            which devices there are, what each lacks, and their memory
 `threads`            how many of torch's threads a fit takes; forked processes
 `isolation`          fits apart from what the caller has switched in torch

@@ -1,7 +1,9 @@
-"""What a fit runs in: the floating-point type, and the samples of a batch."""
+"""What a fit runs in: the device, the floating-point type, and the samples of a batch."""
 
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 
@@ -9,6 +11,41 @@ from sklearn_mlp.machine.devices import traits_of
 
 # Up to so many samples in a single batch, dtype="auto" takes float64.
 _EXACT_SAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a fit runs in, resolved from the parameters once.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where it trains.
+    dtype : torch.dtype
+        The type of the parameters, and of all numbers but bfloat16's products.
+    batch_size : int
+        The samples of a batch, at most all that are given; a part may be held out of them.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    batch_size: int
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any], device: torch.device, n_samples: int) -> Self:
+        """Resolve an estimator's parameters for so many samples.
+
+        ``device`` is what `resolve_device` has made of the parameter.
+
+        Raises
+        ------
+        ValueError
+            If the device, or the solver, cannot compute in the type asked for.
+        """
+        batch_size = _resolve_batch_size(parameters["batch_size"], n_samples)
+        solver = parameters["solver"]
+        dtype = resolve_dtype(parameters["dtype"], solver, device, n_samples, batch_size)
+        return cls(device, dtype, batch_size)
 
 
 def resolve_dtype(
@@ -65,13 +102,15 @@ def is_stochastic(solver: Any) -> bool:
     return not (isinstance(solver, str) and solver == "lbfgs")
 
 
-def resolve_batch_size(batch_size: int | str, n_samples: int, *, warn: bool = False) -> int:
-    """Turn the parameter ``batch_size`` into a number of samples, at most all there are."""
-    if isinstance(batch_size, str):
-        return min(200, n_samples)
-    if warn and batch_size > n_samples:
+def warn_if_clipped(batch_size: int | str, n_samples: int) -> None:
+    """Warn, as scikit-learn does, of a parameter ``batch_size`` beyond the samples there are."""
+    if not isinstance(batch_size, str) and batch_size > n_samples:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
             stacklevel=2,
         )
-    return min(int(batch_size), n_samples)
+
+
+def _resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
+    """Turn the parameter ``batch_size`` into a number of samples, at most all there are."""
+    return min(200 if isinstance(batch_size, str) else int(batch_size), n_samples)

@@ -16,10 +16,8 @@ from sklearn_mlp.data.kinds import copied_features, rows_to_train_on
 from sklearn_mlp.data.stored import StoredArray
 from sklearn_mlp.estimators.backends import BACKENDS
 from sklearn_mlp.estimators.base import BaseTorchMLP
-from sklearn_mlp.machine.devices import resolve_device
 from sklearn_mlp.machine.interrupts import interrupts_end_all
 from sklearn_mlp.machine.isolation import isolated
-from sklearn_mlp.machine.placement import resolve_batch_size, resolve_dtype
 from sklearn_mlp.machine.sklearn_internals import safe_indexing, validate_parameter_constraints
 from sklearn_mlp.machine.threads import shared_threads
 from sklearn_mlp.many.arguments import (
@@ -320,12 +318,13 @@ def prepare_together(
             # The targets, and what they count, depend on these.
             class_weight = getattr(estimator, "class_weight", None)
             key = (equal_parameters(estimator), value_key(class_weight))
-            if key in checked:
-                estimator._check_settings()
-            else:
-                checked[key] = estimator._check_fit(X, y, sample_weight, incremental=False)
+            parameters = estimator._check_parameters()
+            if key not in checked:
+                checked[key] = estimator._check_samples(
+                    parameters, X, y, sample_weight, incremental=False
+                )
             samples = _in_training_type(estimator, checked[key], converted)
-            ready.append(estimator._prepare(samples, incremental=False))
+            ready.append(estimator._prepare(parameters, samples, incremental=False))
         except Exception as error:
             ready.append(error)
     return ready
@@ -354,14 +353,7 @@ def _in_training_type(
     # A scorer of the user's gets held-out samples as they came; what is in a file stays there.
     if estimator.scoring not in (None, "loss") or isinstance(samples.X, StoredArray):
         return samples
-    n_samples = samples.X.shape[0]
-    dtype = resolve_dtype(
-        estimator.dtype,
-        estimator.solver,
-        resolve_device(estimator.device),
-        n_samples,
-        resolve_batch_size(estimator.batch_size, n_samples),
-    )
+    dtype = samples.placement.dtype
     if dtype not in converted:
         converted[dtype] = rows_to_train_on(samples.X, dtype, torch.device("cpu")).source
     return replace(samples, samples=replace(samples.samples, X=converted[dtype]))

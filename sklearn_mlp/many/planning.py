@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
@@ -14,7 +15,7 @@ from sklearn_mlp.estimators.classifier import TorchMLPClassifier
 from sklearn_mlp.estimators.regressor import TorchMLPRegressor
 from sklearn_mlp.machine.devices import free_memory, resolve_device
 from sklearn_mlp.machine.kernels import has_hooks_on_all_modules
-from sklearn_mlp.machine.placement import resolve_batch_size, resolve_dtype
+from sklearn_mlp.machine.placement import Placement
 from sklearn_mlp.machine.sklearn_internals import Interval, has_callbacks
 from sklearn_mlp.network.architecture import hidden_units
 
@@ -109,13 +110,17 @@ class FitRequest:
         """What has to be equal for two fits to be stacked."""
         return equal_parameters(self.estimator), self.n_samples, self.n_features
 
+    @cached_property
+    def placement(self) -> Placement:
+        """What the fit would run in."""
+        device = resolve_device(self.estimator.device)
+        return Placement.of(vars(self.estimator), device, self.n_samples)
+
     @property
     def footprint(self) -> tuple[int, int]:
         """Bytes of one such network: those that each step touches, and all."""
         estimator, n_samples = self.estimator, self.n_samples
-        device = resolve_device(estimator.device)
-        batch = resolve_batch_size(estimator.batch_size, n_samples)
-        dtype = resolve_dtype(estimator.dtype, estimator.solver, device, n_samples, batch)
+        batch, n_bytes = self.placement.batch_size, self.placement.dtype.itemsize
         units = (self.n_features, *hidden_units(estimator.hidden_layer_sizes), self.n_outputs)
         n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(units))
         # Parameters, gradient, two moments; activations and their gradients.
@@ -123,7 +128,7 @@ class FitRequest:
         # The network's own parameters, before and after; an epoch's logits and what the loss
         # makes of them; an epoch's samples, if no other network shares them.
         rest = 4 * n_parameters + 4 * n_samples * self.n_outputs + n_samples * self.n_copied
-        return step * dtype.itemsize, (step + rest) * dtype.itemsize
+        return step * n_bytes, (step + rest) * n_bytes
 
 
 def plan_stacks(requests: Sequence[FitRequest], n_jobs: int, max_memory: float) -> list[list[int]]:
@@ -187,7 +192,7 @@ def _balance(stacks: list[list[int]], n_jobs: int) -> list[list[int]]:
 def _largest_stack(request: FitRequest, n_jobs: int, max_memory: float) -> int:
     """Return how many such networks make a stack."""
     try:
-        device = resolve_device(request.estimator.device)
+        device = request.placement.device
         per_step, total = request.footprint
     except Exception:
         # A parameter is wrong, as fitting it will tell.

@@ -515,6 +515,14 @@ def stacks(monkeypatch):
     return sizes
 
 
+def test_equal_fits_make_one_stack(stacks, monkeypatch):
+    monkeypatch.setenv("SKLEARN_MLP_COMPILED", "0")
+    X, y = make_task("binary")
+    fits = fit_many([make("binary", random_state=seed) for seed in range(3)], X, y)
+    assert [clf.engine_ for clf in fits] == ["closed_form"] * 3
+    assert stacks == [3]
+
+
 @pytest.mark.parametrize("density", [0.05, 0.3])
 @pytest.mark.parametrize(
     "options",
