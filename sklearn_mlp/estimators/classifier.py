@@ -1,4 +1,8 @@
-"""The classifier."""
+"""`TorchMLPClassifier`: its parameters, and what classes add to `BaseTorchMLP`.
+
+A fit goes through `BaseTorchMLP._fit` in `base`, which asks here for what labels are: how they
+are checked and encoded, the loss, the score, the outputs. Predictions go through `fitted`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

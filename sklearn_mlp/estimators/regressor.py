@@ -1,4 +1,8 @@
-"""The regressor."""
+"""`TorchMLPRegressor`: its parameters, and what numbers add to `BaseTorchMLP`.
+
+A fit goes through `BaseTorchMLP._fit` in `base`, which asks here for what targets are: how they
+are checked and scaled, the loss, the score, the outputs. Predictions go through `fitted`.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial

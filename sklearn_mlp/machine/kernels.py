@@ -1,8 +1,9 @@
-"""The operations of torch that are not public API, each with a public fallback.
+"""The operations of torch that are not public API.
 
 torch's own autograd and optimizers call these on every step, so they are as stable as its
 internals get; they are used because one pass over memory beats the two to nine that public calls
-need. Where one is missing, its fallback serves.
+need. Where one that younger versions have brought is missing, a public fallback serves; those
+looked up without asking are as old as the oldest torch that this package takes.
 """
 
 import ctypes

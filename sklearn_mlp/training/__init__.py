@@ -6,7 +6,8 @@
 `lbfgs`              SciPy's L-BFGS-B, instead of epochs
 `graphs`             an epoch's steps as one CUDA graph
 `compiled_epochs`    an epoch's steps in compiled code
-`monitor`            the end of an epoch: records, stopping, best weights
+`monitor`            the end of an epoch: stopping, best weights
+`recorder`           how an epoch, or an iteration of lbfgs, comes into the history
 `validator`          what a validation set says
 `stacked_validator`  the same of k networks
 `schedules`          learning rates

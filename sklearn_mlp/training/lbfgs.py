@@ -1,8 +1,6 @@
 """The quasi-Newton solver: SciPy's L-BFGS-B on a loss and gradient from torch."""
 
-import time
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 import scipy.optimize
@@ -13,13 +11,14 @@ from torch import Tensor, nn
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.batches import Batch
-from sklearn_mlp.data.samples import Rescorer, TrainingData
+from sklearn_mlp.data.samples import TrainingData, ValidationData
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.sklearn_internals import check_optimize_result
 from sklearn_mlp.machine.threads import single_blas
 from sklearn_mlp.network.mlp import ParameterVector
 from sklearn_mlp.steps.base import Step
 from sklearn_mlp.training.divergence import warn_of_loss
+from sklearn_mlp.training.recorder import Recorder
 from sklearn_mlp.training.validator import Validator
 
 # The samples go through in chunks of at most so many numbers per layer, which bounds the memory
@@ -50,11 +49,7 @@ def run_lbfgs(
         Whose parameters they are.
     """
     objective = _Objective(step, parameters, gradient, data, config.alpha)
-    validate = None
-    if data.validation is not None:
-        validate = Validator(network, data.validation, config.loss)
-    rescore = None if data.validation is None else data.validation.rescore
-    record = _IterationRecord(parameters, config, state, validate, rescore)
+    record = _Iterations(parameters, config, state, network, data.validation)
     start = parameters.values.cpu().double().numpy()
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
@@ -149,27 +144,27 @@ class _Objective:
         return self._parameters.values.new_empty((self._step.n_outputs, size))
 
 
-class _IterationRecord:
-    """SciPy's callback: the history, what ``verbose`` prints, and the last point reached."""
+class _Iterations:
+    """SciPy's callback: records iterations, prints them, ends them, keeps the last point."""
 
     def __init__(
         self,
         parameters: ParameterVector,
         config: TrainingConfig,
         state: TrainingState,
-        validate: Callable[[], tuple[float, float]] | None,
-        rescore: Rescorer | None,
+        network: nn.Module,
+        validation: ValidationData | None,
     ) -> None:
         self._points = {0: parameters.values.cpu().double().numpy().copy()}
         self.is_stopped = False
         self._values = parameters.values
-        self._validate = validate
-        self._rescore = rescore
         self._config = config
         self._state = state
-        self._began = self._iteration_began = time.perf_counter()
-        state.n_iter = 0
-        state.is_converged = False
+        validate = None
+        if validation is not None:
+            validate = Validator(network, validation, config.loss)
+        self._is_looked_at = validate is not None or bool(config.observers)
+        self._recorder = Recorder(config, state, validation, validate)
 
     def __call__(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
         """Take note of one iteration."""
@@ -178,20 +173,23 @@ class _IterationRecord:
         loss = float(intermediate_result.fun)
         if self._config.is_printing:
             print(f"Iteration {self._state.n_iter + 1}, loss = {loss:.8f}")
-        self._record(loss, point)
+        if self._is_looked_at:
+            # SciPy may have evaluated another point last; it sets the next one itself.
+            _assign(self._values, point)
+        validation_loss, score = self._recorder.evaluate(loss, np.nan)
+        self._recorder.record(loss, validation_loss, score, np.nan)
         self._points.pop(self._state.n_iter - 1, None)
-        max_time = self._config.max_time
-        if max_time is not None and time.perf_counter() - self._began >= max_time:
+        if self._recorder.is_out_of_time:
             warnings.warn(
-                f"lbfgs: Maximum time (max_time={max_time} s) reached and the optimization "
-                "hasn't converged yet.",
+                f"lbfgs: Maximum time (max_time={self._config.max_time} s) reached and the "
+                "optimization hasn't converged yet.",
                 ConvergenceWarning,
                 stacklevel=1,  # not from SciPy, which calls this
             )
             self.is_stopped = True
-        for observer in self._config.observers:
-            # The last iteration is known only afterwards.
-            self.is_stopped |= observer.epoch_ended(is_last=self._is_at_limit())
+        # That SciPy has converged is known only afterwards.
+        is_at_limit = self._state.n_iter == self._config.max_iter
+        self.is_stopped |= self._recorder.tell(is_last=self.is_stopped or is_at_limit)
         if self.is_stopped:
             # SciPy takes it from here.
             raise StopIteration
@@ -200,33 +198,6 @@ class _IterationRecord:
     def best(self) -> np.ndarray:
         """The point of the last iteration that was recorded, whenever an interrupt comes."""
         return self._points[self._state.n_iter]
-
-    def _is_at_limit(self) -> bool:
-        return self.is_stopped or self._state.n_iter == self._config.max_iter
-
-    def _record(self, loss: float, point: np.ndarray) -> None:
-        """Append the iteration to the history."""
-        validation_loss = score = np.nan
-        if self._validate is not None or self._config.observers:
-            # SciPy may have evaluated another point last; it sets the next one itself.
-            _assign(self._values, point)
-        if self._rescore is not None:
-            self._rescore.state = self._state.preview(self._row(loss, score, score))
-        if self._validate is not None:
-            validation_loss, score = self._validate()
-        row = self._row(loss, validation_loss, score)
-        self._state.epoch_recorded(row)
-        self._iteration_began += row["seconds"]
-
-    def _row(self, loss: float, validation_loss: float, score: float) -> dict[str, float]:
-        """Return an iteration's row of the history, as of now."""
-        return {
-            "loss": loss,
-            "validation_loss": validation_loss,
-            "validation_score": score,
-            "learning_rate": np.nan,
-            "seconds": time.perf_counter() - self._iteration_began,
-        }
 
 
 def _assign(values: Tensor, vector: np.ndarray) -> None:

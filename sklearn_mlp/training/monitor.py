@@ -1,7 +1,6 @@
 """The end of an epoch, for every backend: records, progress, stopping, the best weights."""
 
 import math
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import Snapshot, TrainingState
 from sklearn_mlp.data.samples import ValidationData
 from sklearn_mlp.solvers.averaging import Average
+from sklearn_mlp.training.recorder import Recorder
 from sklearn_mlp.training.schedules import make_schedule
 from sklearn_mlp.training.validator import Validator
 
@@ -60,16 +60,13 @@ class EpochMonitor:
         self.schedule = make_schedule(config, state)
         self._average = average
         self.is_stopping_early = config.early_stopping and validation is not None
-        self._validate = validate
-        self._rescore = None if validation is None else validation.rescore
+        self._is_watching = validation is not None or validate is not None
         if validation is not None and validate is None:
-            self._validate = Validator(network, validation, config.loss)
+            validate = Validator(network, validation, config.loss)
         self._counters = [value for value in network.buffers() if not value.is_floating_point()]
         self._live = [weights, *self._counters]
-        self._began = self._epoch_began = time.perf_counter()
-        state.n_iter = 0
+        self._recorder = Recorder(config, state, validation, validate)
         state.is_validated = validation is not None
-        state.is_converged = False
         if not self.is_stopping_early and state.best_loss is None:
             state.best_loss = np.inf
         self._begin_watching()
@@ -117,22 +114,16 @@ class EpochMonitor:
         state = self.state
         found: dict[str, Any] = {"samples_seen": state.samples_seen + n_samples}
         is_better = not self.is_stopping_early and self._compare_loss(loss, found)
-        validation_loss = score = np.nan
-        if self._validate:
-            if self._rescore is not None:
-                # What a scorer reads has the epoch, but for the score.
-                self._rescore.state = state.preview(self._row(loss, score, score), **found)
-            validation_loss, score = self._validate()
+        rate = self.schedule.last_rate
+        validation_loss, score = self._recorder.evaluate(loss, rate, **found)
+        if self._is_watching:
             is_improved = self._compare_score(score, found)
             is_better = is_improved if self.is_stopping_early else is_better
         found["no_improvement_count"] = 0 if is_better else state.no_improvement_count + 1
-        self._record(loss, validation_loss, score, found)
+        self._recorder.record(loss, validation_loss, score, rate, **found)
         self.schedule.epoch_ended()
         is_last = self._is_last()
-        for observer in self.config.observers:
-            # All of them are told.
-            is_last = observer.epoch_ended(is_last=is_last) or is_last
-        return is_last
+        return self._recorder.tell(is_last=is_last) or is_last
 
     def restore_best(self) -> None:
         """Put the averages, and then the best weights, if any were kept, in place.
@@ -169,9 +160,8 @@ class EpochMonitor:
         if state.n_iter == config.max_iter:
             self._warn(_UNCONVERGED % f"Maximum iterations ({config.max_iter})")
             return True
-        max_time = config.max_time
-        if max_time is not None and time.perf_counter() - self._began >= max_time:
-            self._warn(_UNCONVERGED % f"Maximum time (max_time={max_time} s)")
+        if self._recorder.is_out_of_time:
+            self._warn(_UNCONVERGED % f"Maximum time (max_time={config.max_time} s)")
             return True
         return False
 
@@ -216,24 +206,6 @@ class EpochMonitor:
                 f"scoring={scoring!r} must return a finite number where early stopping goes by "
                 f"it, got {score} after epoch {self.state.n_iter + 1}."
             )
-
-    def _record(
-        self, loss: float, validation_loss: float, score: float, found: dict[str, Any]
-    ) -> None:
-        """Append the epoch to the history, and let the state have what else was found."""
-        row = self._row(loss, validation_loss, score)
-        self.state.epoch_recorded(row, **found)
-        self._epoch_began += row["seconds"]
-
-    def _row(self, loss: float, validation_loss: float, score: float) -> dict[str, float]:
-        """Return an epoch's row of the history, as of now."""
-        return {
-            "loss": loss,
-            "validation_loss": validation_loss,
-            "validation_score": score,
-            "learning_rate": self.schedule.last_rate,
-            "seconds": time.perf_counter() - self._epoch_began,
-        }
 
     def _stalled(self) -> bool:
         """Stop, or let the schedule lower the learning rate and count anew."""

@@ -81,7 +81,7 @@ def _train_one(
     parameters = ParameterVector.of(network, is_input_major=is_sparse)
     go_on_with(state, parameters.layout)
     gradient = parameters.empty_like()
-    with ExitStack() as stack:
+    with ExitStack() as contexts:
         step: Step
         if is_autograd:
             step = AutogradStep(
@@ -93,7 +93,7 @@ def _train_one(
                 is_mixed=config.is_mixed,
                 is_compiled=config.compile,
             )
-            stack.enter_context(step)
+            contexts.enter_context(step)
         else:
             step = _closed_form(network, parameters, gradient, config, is_sparse=is_sparse)
         if not config.is_stochastic:
@@ -101,11 +101,11 @@ def _train_one(
             if is_autograd:
                 settle_statistics(network, data.inputs)
             return
-        stack.enter_context(input_major(state, parameters.layout))
-        stack.enter_context(step.quiet())
+        contexts.enter_context(input_major(state, parameters.layout))
+        contexts.enter_context(step.quiet())
         if config.engine == "compiled":
             # Each product is one thread's: those of a BLAS would wait for one another.
-            stack.enter_context(single_blas())
+            contexts.enter_context(single_blas())
         run_epochs(SingleRun((network, data, config, state), step, parameters, gradient))
 
 
