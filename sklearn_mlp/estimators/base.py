@@ -247,18 +247,22 @@ class BaseTorchMLP(
         data = self._training_data(checked, network, loss, fit_dtype, random_state)
         if is_stochastic(self.solver):
             warn_if_clipped(self.batch_size, data.n_train)
+        batch_size = min(checked.placement.batch_size, data.n_train)
+        why_not = partial(
+            why_not_compiled,
+            loss=loss,
+            parameters=plain,
+            inputs=data.inputs,
+            batch_size=batch_size,
+        )
         config = TrainingConfig.of(
             plain,
-            batch_size=min(checked.placement.batch_size, data.n_train),
+            batch_size=batch_size,
             incremental=incremental,
             loss=loss,
             random_state=random_state,
             codec=checked.codec,
-            engine=choose_engine(
-                network,
-                self.backend,
-                partial(why_not_compiled, loss=loss, parameters=plain, inputs=data.inputs),
-            ),
+            engine=choose_engine(network, self.backend, why_not),
             n_outputs=n_outputs,
         )
         prepared = PreparedFit(network, data, config, state, fit_dtype, architecture, learned)

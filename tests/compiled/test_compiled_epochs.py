@@ -257,6 +257,16 @@ def test_what_is_not_compiled_runs_in_closed_form(parameters, reason):
     assert estimator.fit(X, y).engine_ == "closed_form", reason
 
 
+def test_large_steps_are_left_to_torch(monkeypatch):
+    X, y = FEW
+    engines = []
+    for limit in (1 << 20, 1):
+        monkeypatch.setattr("sklearn_mlp.compiled.forms._MOST_WORK", limit)
+        monkeypatch.setattr("sklearn_mlp.compiled.forms._MOST_SHARED_WORK", limit)
+        engines.append(TorchMLPClassifier((5,), max_iter=2, device="cpu").fit(X, y).engine_)
+    assert engines == ["compiled", "closed_form"]
+
+
 def test_users_samples_are_only_read():
     X, y = FEW
     X = X.astype(np.float32)
