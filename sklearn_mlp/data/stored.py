@@ -59,35 +59,47 @@ class StoredArray:
         return np.asarray(self[:], dtype=dtype)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        """Return some rows as an array of its own memory.
+        """Return some rows as an array of its own memory."""
+        if isinstance(rows, int | np.integer):
+            one: np.ndarray = self.read(np.array([rows]), self.dtype)[0]
+            return one
+        return self.read(rows, self.dtype)
+
+    def read(self, rows: Any, dtype: Any) -> np.ndarray:
+        """Return some rows as an array of its own memory, in a type of NumPy's.
 
         Parameters
         ----------
-        rows : slice, int or ndarray
+        rows : slice or ndarray
             Of numbers, in any order, or of truth values; the step of a slice is positive.
+        dtype : dtype
+            The type. What is too large for it becomes infinite.
 
         Raises
         ------
         OSError
             If they cannot be read.
         """
-        if isinstance(rows, int | np.integer):
-            one: np.ndarray = self[np.array([rows])][0]
-            return one
         if self.rows is not None:
             rows = self.rows[rows]
         elif isinstance(rows, slice):
             start, stop, _ = rows.indices(len(self))
             part = self._read(slice(start, max(start, stop)), max(0, stop - start))
+            part = part.astype(dtype, copy=False)
             return part if rows.step is None else part[:: rows.step]
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         rows = np.where(rows < 0, rows + self.source.shape[0], rows)
-        if len(rows) < 2 or (np.diff(rows) > 0).all():
-            return self._read(rows, len(rows))
         # In the order of the file, and each once: h5py knows no other, and a disk likes it best.
-        unique, places = np.unique(rows, return_inverse=True)
-        return self._read(unique, len(unique))[places]
+        places = np.argsort(rows)
+        ascending = rows[places]
+        if (ascending[1:] == ascending[:-1]).any():
+            unique, places = np.unique(rows, return_inverse=True)
+            return self._read(unique, len(unique)).astype(dtype, copy=False)[places]
+        numbers = np.empty((len(rows), self.shape[1]), dtype)
+        # Converted and brought into order in one go.
+        numbers[places] = self._read(ascending, len(rows))
+        return numbers
 
     def take(self, rows: np.ndarray) -> Self:
         """Return some rows, without reading them."""
@@ -165,7 +177,7 @@ class StoredArray:
                 f"X could not be read: {n_rows} rows from {first} to {last} of "
                 f"{name_of(self.source)}: {error}"
             ) from error
-        return part.astype(self.dtype, copy=False)
+        return part
 
 
 def is_read_by_block(X: Any) -> bool:

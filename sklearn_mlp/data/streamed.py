@@ -67,8 +67,7 @@ class StreamedRows(Rows):
     def read(self, rows: Any) -> np.ndarray:
         """Read some rows in the type of the batches, where NumPy has it."""
         # What is read in a thread is converted by NumPy: torch would begin threads of its own.
-        numbers = self.source[rows]
-        return numbers.astype(NUMPY_TYPES.get(self.dtype, numbers.dtype), copy=False)
+        return self.source.read(rows, NUMPY_TYPES.get(self.dtype, self.source.dtype))
 
     def on_device(self, numbers: np.ndarray) -> Tensor:
         """Return what was read as a tensor."""
