@@ -61,7 +61,7 @@ default='from_dtype'
     ----------
     n_features_in_ : int
         Columns of the table.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         Their names, where all are strings.
 
     See Also

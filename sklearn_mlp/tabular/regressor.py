@@ -57,7 +57,7 @@ default='squared_error'
     cv : int, splitter or iterable of splits, default=4
         The folds: for each there are two networks, one in each group. An integer holds out each
         row once, ``groups`` kept together; for rows in the order of time pass
-        `sklearn.model_selection.TimeSeriesSplit`.
+        ``sklearn.model_selection.TimeSeriesSplit``.
     random_state : int, RandomState instance or None, default=None
         Settles folds, weights, batches and dropout.
     n_jobs : int or None, default=None
@@ -88,7 +88,7 @@ default='squared_error'
         Passes of the group that was trained for longer.
     n_features_in_ : int
         Columns of the table.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         Their names, where all are strings.
 
     See Also
