@@ -28,15 +28,17 @@ class LabelCodec(TargetCodec):
     ----------
     classes : ndarray of shape (n_classes,), or a list of them, one per column of labels
         Sorted labels.
-    sizes : list of int
-        Outputs of the network, one number per column of labels.
     kind : {'binary', 'multiclass', 'multilabel', 'multioutput'}
         What an output stands for.
     """
 
     classes: Any
-    sizes: list[int]
     kind: str
+
+    @property
+    @abstractmethod
+    def sizes(self) -> list[int]:
+        """Outputs of the network, one number per column of labels."""
 
     @property
     def n_outputs(self) -> int:
@@ -86,12 +88,12 @@ class ClassCodec(LabelCodec):
     is_sparse: bool = False
 
     @property
-    def is_coded(self) -> bool:  # type: ignore[override]
+    def is_coded(self) -> bool:
         """Whether targets are class codes."""
         return self.kind == "multiclass"
 
     @property
-    def sizes(self) -> list[int]:  # type: ignore[override]
+    def sizes(self) -> list[int]:
         """Outputs of the network."""
         return [1 if self.kind == "binary" else len(self.classes)]
 
@@ -187,11 +189,15 @@ class ColumnsCodec(LabelCodec):
     """
 
     classes: list[np.ndarray]
-    is_coded = True
     kind = "multioutput"
 
     @property
-    def sizes(self) -> list[int]:  # type: ignore[override]
+    def is_coded(self) -> bool:
+        """Whether targets are class codes."""
+        return True
+
+    @property
+    def sizes(self) -> list[int]:
         """Outputs of each column."""
         return [len(classes) for classes in self.classes]
 

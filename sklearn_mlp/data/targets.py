@@ -10,8 +10,10 @@ import numpy as np
 class TargetCodec(ABC):
     """What the targets of a fit look like to the user and to the network."""
 
-    # Whether the network's targets are class codes, int64, instead of values.
-    is_coded: bool = False
+    @property
+    def is_coded(self) -> bool:
+        """Whether the network's targets are class codes, int64, instead of values."""
+        return False
 
     @abstractmethod
     def encode(self, y: Any) -> np.ndarray:
