@@ -48,7 +48,7 @@ _LOSSES = (
 # it may share each product among several, which for large ones beats sharing the samples.
 # Measured on two cores with AVX-512.
 _MOST_WORK = 500_000_000
-_MOST_SHARED_WORK = 100_000_000
+_MOST_SHARED_WORK = 30_000_000
 
 # Those that compare outputs with a number for each, and of which nothing else is asked.
 _OF_NUMBERS: dict[type[Loss], str] = {
