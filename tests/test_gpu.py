@@ -14,8 +14,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_mlp import BatchedGridSearchCV, TorchMLPClassifier, TorchMLPRegressor, fit_many
-from sklearn_mlp.data import batches as batches_module
-from sklearn_mlp.data import samples as training_data_module
+from sklearn_mlp.data import dense as dense_module
 from sklearn_mlp.machine.devices import traits_of
 from sklearn_mlp.training import graphs
 from sklearn_mlp.training import native as train_module
@@ -174,14 +173,14 @@ def test_samples_that_stay_on_the_host(early_stopping, digits, gpu_device, monke
     settings = {**SMALL, "device": gpu_device, "early_stopping": early_stopping}
     resident = TorchMLPClassifier(**settings).fit(X, y)
     host, streamed = torch.device("cpu"), []
-    monkeypatch.setattr(training_data_module, "home_of_samples", lambda n_bytes, device: host)
+    monkeypatch.setattr(dense_module, "home_of_samples", lambda n_bytes, device: host)
 
-    class Gather(batches_module._StreamedGather):
-        def begin_epoch(self, rows):
+    class Gather(dense_module.StreamedGather):
+        def begin_epoch(self, rows, places):
             streamed.append(len(rows))
-            super().begin_epoch(rows)
+            super().begin_epoch(rows, places)
 
-    monkeypatch.setattr(batches_module, "_StreamedGather", Gather)
+    monkeypatch.setattr(dense_module, "StreamedGather", Gather)
     other = TorchMLPClassifier(**settings).fit(X, y)
     assert len(streamed) == (0 if gpu_device.type == "cpu" else other.n_iter_)
     assert other.device_ == gpu_device
