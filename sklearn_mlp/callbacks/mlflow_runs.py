@@ -83,6 +83,7 @@ class _Run(Records):
         self._is_own = is_own
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Log an epoch's numbers in one request."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -90,6 +91,7 @@ class _Run(Records):
         self._client.log_batch(self._run_id, metrics=metrics)
 
     def close(self, *, is_finished: bool) -> None:
+        """End the run, unless it is the user's."""
         if self._is_own:
             status = "FINISHED" if is_finished else "FAILED"
             self._client.set_terminated(self._run_id, status=status)

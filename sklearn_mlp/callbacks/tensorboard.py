@@ -55,10 +55,12 @@ class _Curves(Records):
         self._writer = writer
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point to each curve."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
     def close(self, *, is_finished: bool) -> None:
+        """Write what is left, and close the file."""
         self._writer.close()
 
 
