@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
-#include <system_error>
 
 #include "forms.hpp"
 
@@ -77,8 +76,8 @@ template <class T> struct Runner {
                         std::this_thread::yield();
                     take_part(thread);
                 });
-        } catch (const std::system_error &) {
-            // The system gives no more: those that there are do the work.
+        } catch (const std::exception &) {
+            // The system gives no more threads, or no memory for one: those that there are do the work.
         }
         barrier.n_threads = static_cast<int>(threads.size()) + 1;
         may_begin.store(true, std::memory_order_release);
