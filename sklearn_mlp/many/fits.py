@@ -54,7 +54,8 @@ def fit_many(
 
     Each ends as if it had been fitted alone: with ``dtype="float64"`` on the CPU its numbers are
     the same up to rounding. For repeated seeds, bagging, ensembles; the batched searches rest on
-    it.
+    it. Those whose epochs are compiled (``engine_ == "compiled"``) are trained one by one within a
+    job, which takes less time than a stack.
 
     Parameters
     ----------
