@@ -4,6 +4,7 @@ Equal means to 1e-9 in float64: another layout in memory changes the order of su
 """
 
 import pickle
+import re
 
 import joblib
 import numpy as np
@@ -15,7 +16,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_multilabel_classification
 from sklearn.exceptions import DataConversionWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils.validation import validate_data
 
+from sklearn_mlp.data.checks import validate_samples
 from sklearn_mlp.data.sparse import SparseRows
 from sklearn_mlp.data.tensors import as_tensor
 from sklearn_mlp.estimators import backends
@@ -196,6 +199,48 @@ def test_a_frame_of_mixed_types(make_classifier, iris):
     ours = make_classifier(**EXACT).fit(frame, y)
     theirs = MLPClassifier(**THEIRS).fit(frame, y)
     assert_allclose(ours.predict_proba(frame), theirs.predict_proba(frame), rtol=1e-9)
+
+
+# Arrays to predict.
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.ones((3, 4)),
+        np.ones((2, 4), dtype=np.float16, order="F"),
+        np.full((3, 4), 3e307),
+        np.ones((1, 4), dtype=bool),
+        np.full((2, 4), 2**62),
+    ],
+    ids=lambda X: f"{X.dtype}-{X.shape}",
+)
+def test_an_array_to_predict_is_taken_as_it_is(make_classifier, iris, X):
+    estimator = make_classifier().fit(*iris)
+    assert validate_samples(estimator, X) is X
+    assert validate_data(estimator, X, reset=False) is X
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.ones((0, 4)),
+        np.ones(4),
+        np.ones((2, 3)),
+        np.ones((2, 2, 4)),
+        np.array([[1.0, np.nan, 2.0, 3.0]]),
+        np.array([[np.inf, -np.inf, 0.0, 0.0]], dtype=np.float32),
+        np.array([["a", "b", "c", "d"]]),
+    ],
+    ids=lambda X: f"{X.dtype}-{X.shape}",
+)
+def test_an_array_to_predict_is_refused_as_by_scikit_learn(make_classifier, iris, X):
+    estimator = make_classifier().fit(*iris)
+    with pytest.raises(ValueError, match=r"array|X") as theirs:
+        validate_data(estimator, X, reset=False)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(theirs.value))}$"):
+        validate_samples(estimator, X)
 
 
 # Sparse samples.
