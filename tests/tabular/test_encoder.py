@@ -6,6 +6,8 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
 from sklearn.base import clone
@@ -164,8 +166,8 @@ def frames():
         "categorical": lambda values: pd.DataFrame(values).astype({"word": "category"}),
         "objects": objects,
         "array": lambda values: objects(values).to_numpy(),
-        "polars": lambda values: pytest.importorskip("polars").DataFrame(values),
-        "pyarrow": lambda values: pytest.importorskip("pyarrow").table(values),
+        "polars": pl.DataFrame,
+        "pyarrow": pa.table,
     }
 
 
