@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import torch
 
 from sklearn_mlp.compiled.library import why_not_here
-from sklearn_mlp.data.dense import DenseRows
 from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss, Poisson, SquaredError
 from sklearn_mlp.losses.classification import SoftTargetLogLoss
@@ -150,8 +149,8 @@ def _why_not_on(network: MLP, inputs: Rows, dtype: str) -> str | None:
         return f"the device is {weight.device}"
     if dtype == "bfloat16" or weight.dtype not in (torch.float32, torch.float64):
         return f"dtype={dtype!r} is not compiled"
-    if not isinstance(inputs, DenseRows):
-        return "the samples are not one dense array in the type to train in"
+    if inputs.has_sparse_batches:
+        return "the samples are sparse"
     return None
 
 

@@ -18,8 +18,8 @@ class EpochMemory:
 
     Parameters
     ----------
-    inputs : Tensor of shape (n_all, n_features)
-        All samples, in whatever order they lie.
+    inputs : Tensor of shape (n_all, n_features) or None
+        All samples, in whatever order they lie; None if `hold` will say.
     targets : Tensor of shape (n_all, 1) or (n_all, n_outputs)
         Class codes in int64, or values; contiguous.
     shares : Tensor of shape (n_samples,) or None
@@ -35,15 +35,24 @@ class EpochMemory:
         Where everything lies, and the strides of the inputs.
     """
 
+    addresses: tuple[int, ...]
+
     def __init__(
-        self, inputs: Tensor, targets: Tensor, shares: Tensor | None, n_batches: int
+        self, inputs: Tensor | None, targets: Tensor, shares: Tensor | None, n_batches: int
     ) -> None:
         assert targets.is_contiguous()
         self.weight_sums, self.rates, self.penalties = np.zeros((3, n_batches))
+        self._targets, self._shares = targets, shares
+        if inputs is not None:
+            self.hold(inputs)
+
+    def hold(self, inputs: Tensor, start: int = 0) -> None:
+        """Let the steps read some samples, of which the first has the number ``start``."""
+        targets, shares = self._targets, self._shares
         # Kept alive, since what is handed over are their addresses.
-        self._tensors = inputs, targets, shares
+        self._inputs = inputs
         self.addresses = (
-            inputs.data_ptr(),
+            inputs.data_ptr() - start * inputs.stride(0) * inputs.itemsize,
             *inputs.stride(),
             targets.data_ptr(),
             0 if shares is None else shares.data_ptr(),
@@ -104,9 +113,10 @@ class CompiledPlan:
     def run(
         self,
         memory: EpochMemory,
-        rows: np.ndarray,
+        rows: np.ndarray | None,
         batches: tuple[int, int],
         *,
+        n_samples: int,
         step: int,
         averaged: int,
         masks: Tensor | None,
@@ -118,10 +128,13 @@ class CompiledPlan:
         ----------
         memory : EpochMemory
             The samples, with how the epoch's batches count.
-        rows : ndarray of shape (n_samples,)
-            Which samples the epoch is made of, in order; int64, contiguous.
+        rows : ndarray of shape (n_samples,) or None
+            Which samples the epoch is made of, in order; int64, contiguous. None is the order in
+            which they lie.
         batches : tuple of int
             The first to take, and the first not to.
+        n_samples : int
+            How many samples the epoch has.
         step, averaged : int
             How many steps the solver has taken before, and how many the average is of.
         masks : Tensor or None
@@ -132,9 +145,9 @@ class CompiledPlan:
         total: float = self._steps.run(
             self._plan,
             *memory.addresses,
-            rows.ctypes.data,
+            0 if rows is None else rows.ctypes.data,
             0 if masks is None else masks.data_ptr(),
-            len(rows),
+            n_samples,
             step,
             averaged,
             *batches,

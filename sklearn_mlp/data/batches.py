@@ -1,6 +1,6 @@
 """The mini-batches of one fit, in scikit-learn's order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from types import EllipsisType
@@ -138,6 +138,10 @@ class Batches:
             for batch, weight_sum in zip(self._kept, self._weights.sums, strict=True):
                 batch.weight_sum = weight_sum
         return iter(self._kept) if self._gather.is_filled_at_once else self._filled(self._kept)
+
+    def blocks(self) -> Generator[tuple[tuple[int, int], Any], None, None]:
+        """Go through the samples of the epoch, several batches at once; see `Gather.blocks`."""
+        return self._gather.blocks(self.sizes)
 
     @property
     def is_weighted(self) -> bool:

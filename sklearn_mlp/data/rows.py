@@ -19,7 +19,7 @@ are brought into the same one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, final
 
@@ -183,6 +183,19 @@ class Gather(ABC):
     @abstractmethod
     def batches(self, sizes: Sequence[int]) -> Iterator[Any]:
         """Go through the batches of the epoch, each filled until the next one is asked for."""
+
+    def blocks(self, sizes: Sequence[int]) -> Generator[tuple[tuple[int, int], Any], None, None]:
+        """Go through the epoch in blocks of batches that are there at once.
+
+        Yields
+        ------
+        batches : tuple of int
+            The first of a block, and the first of the next one.
+        inputs : Tensor of shape (n_rows, n_features) or SparseBatch
+            Their samples, there until the next block is asked for.
+        """
+        for place, inputs in enumerate(self.batches(sizes)):
+            yield (place, place + 1), inputs
 
     @staticmethod
     def stretches(sizes: Sequence[int]) -> Iterator[slice]:

@@ -18,6 +18,8 @@ from torch import Tensor
 LARGEST_WHOLE = 1 << 28
 # How many numbers are gone through, and read ahead, at a time: 32 MiB of float64.
 BLOCK_SIZE = 1 << 22
+# How many of these are copied at a time: what is converted comes from the cache of a core.
+_PIECE_SIZE = 1 << 15
 
 # Arrays in some memory, a device's too, or that compute what they are asked for.
 _OTHERS = ("__array_namespace__", "__cuda_array_interface__", "compute", "__dataframe__", "iloc")
@@ -80,26 +82,15 @@ class StoredArray:
         OSError
             If they cannot be read.
         """
-        if self.rows is not None:
-            rows = self.rows[rows]
-        elif isinstance(rows, slice):
-            start, stop, _ = rows.indices(len(self))
-            part = self._read(slice(start, max(start, stop)), max(0, stop - start))
-            part = part.astype(dtype, copy=False)
-            return part if rows.step is None else part[:: rows.step]
-        rows = np.asarray(rows)
-        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        rows = np.where(rows < 0, rows + self.source.shape[0], rows)
-        # In the order of the file, and each once: h5py knows no other, and a disk likes it best.
-        places = np.argsort(rows)
-        ascending = rows[places]
-        if (ascending[1:] == ascending[:-1]).any():
-            unique, places = np.unique(rows, return_inverse=True)
-            return self._read(unique, len(unique)).astype(dtype, copy=False)[places]
-        numbers = np.empty((len(rows), self.shape[1]), dtype)
-        # Converted and brought into order in one go.
-        numbers[places] = self._read(ascending, len(rows))
+        rows = self._rows_of_source(rows)
+        n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        numbers = np.empty((n_rows, self.shape[1]), dtype)
+        self._read_into(rows, numbers)
         return numbers
+
+    def read_into(self, rows: slice | np.ndarray, numbers: np.ndarray) -> None:
+        """Write some rows, as many as there is room for, to an array; see `read`."""
+        self._read_into(self._rows_of_source(rows), numbers)
 
     def take(self, rows: np.ndarray) -> Self:
         """Return some rows, without reading them."""
@@ -163,21 +154,81 @@ class StoredArray:
                 f"byte {end}; the file has been cut short since it was opened."
             )
 
-    def _read(self, rows: Any, n_rows: int) -> np.ndarray:
-        """Read rows that ascend, each once."""
+    def _rows_of_source(self, rows: Any) -> slice | np.ndarray:
+        """Return which of the source's rows some rows are: a stretch, or their numbers."""
+        if self.rows is not None:
+            rows = self.rows[rows]
+        elif isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1:
+                return slice(start, max(start, stop))
+            rows = np.arange(start, stop, step)
+        rows = np.asarray(rows)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return np.where(rows < 0, rows + self.source.shape[0], rows)
+
+    def _read_into(self, rows: slice | np.ndarray, numbers: np.ndarray) -> None:
+        """Write rows of the source to an array."""
+        if not len(numbers):
+            return
         try:
-            given = self.source[rows] if n_rows else np.empty((0, self.shape[1]))
-            # A stretch may be the mapped memory itself, which is to be read here and now.
-            part = np.array(given) if isinstance(rows, slice) else np.asarray(given)
-            if part.shape != (n_rows, self.shape[1]):
-                raise ValueError(f"it gave an array of shape {part.shape}")
+            if isinstance(self.source, np.memmap):
+                _copy_rows(self.source.view(np.ndarray), rows, numbers)
+            elif isinstance(rows, slice):
+                numbers[...] = self._part(rows, len(numbers))
+            else:
+                self._read_ascending(rows, numbers)
         except Exception as error:
-            first, last = (rows.start, rows.stop - 1) if isinstance(rows, slice) else rows[[0, -1]]
+            first, last = (
+                (rows.start, rows.stop - 1)
+                if isinstance(rows, slice)
+                else (rows.min(), rows.max())
+            )
             raise OSError(
-                f"X could not be read: {n_rows} rows from {first} to {last} of "
+                f"X could not be read: {len(numbers)} rows from {first} to {last} of "
                 f"{name_of(self.source)}: {error}"
             ) from error
+
+    def _read_ascending(self, rows: np.ndarray, numbers: np.ndarray) -> None:
+        """Write rows to an array, read in the order of the file and each once.
+
+        h5py knows no other way.
+        """
+        places = np.argsort(rows)
+        ascending = rows[places]
+        if (ascending[1:] == ascending[:-1]).any():
+            unique, places = np.unique(rows, return_inverse=True)
+            numbers[...] = self._part(unique, len(unique))[places]
+        else:
+            # Converted and brought into order in one go.
+            numbers[places] = self._part(ascending, len(rows))
+
+    def _part(self, rows: slice | np.ndarray, n_rows: int) -> np.ndarray:
+        """Return what the source gives for rows that ascend, each once."""
+        part = np.asarray(self.source[rows])
+        if part.shape != (n_rows, self.shape[1]):
+            raise ValueError(f"it gave an array of shape {part.shape}")
         return part
+
+
+def _copy_rows(array: np.ndarray, rows: slice | np.ndarray, numbers: np.ndarray) -> None:
+    """Write rows of an array to another, whose type may be another."""
+    if isinstance(rows, slice):
+        numbers[...] = array[rows]
+        return
+    # Rows that do not lie in one piece `numpy.take` would bring together: all there are.
+    is_taken = array.flags.c_contiguous and array.flags.aligned
+    at_once = max(1, _PIECE_SIZE // max(1, array.shape[1]))
+    piece = np.empty((min(at_once, len(rows)), array.shape[1]), array.dtype)
+    for start in range(0, len(rows), at_once):
+        some, into = rows[start : start + at_once], numbers[start : start + at_once]
+        if not is_taken:
+            into[...] = array[some]
+        elif array.dtype == numbers.dtype:
+            np.take(array, some, axis=0, out=into, mode="clip")
+        else:
+            # Twice as fast as a whole block taken, and then converted.
+            into[...] = np.take(array, some, axis=0, out=piece[: len(some)], mode="clip")
 
 
 def is_read_by_block(X: Any) -> bool:

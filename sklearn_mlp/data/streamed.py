@@ -2,8 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from itertools import accumulate, zip_longest
 from typing import Any, Self, final
 
 import numpy as np
@@ -66,8 +66,13 @@ class StreamedRows(Rows):
 
     def read(self, rows: Any) -> np.ndarray:
         """Read some rows in the type of the batches, where NumPy has it."""
+        return self.source.read(rows, self.read_dtype)
+
+    @property
+    def read_dtype(self) -> Any:
+        """The type of the batches, or of the source where NumPy does not have it."""
         # What is read in a thread is converted by NumPy: torch would begin threads of its own.
-        return self.source.read(rows, NUMPY_TYPES.get(self.dtype, self.source.dtype))
+        return NUMPY_TYPES.get(self.dtype, self.source.dtype)
 
     def on_device(self, numbers: np.ndarray) -> Tensor:
         """Return what was read as a tensor."""
@@ -101,7 +106,7 @@ class StreamedRows(Rows):
 
 @final
 class ReadAhead(Gather):
-    """Reads blocks of several batches, the next one in a thread.
+    """Reads blocks of several batches, the next one in a thread, into two buffers by turns.
 
     Parameters
     ----------
@@ -118,6 +123,7 @@ class ReadAhead(Gather):
         self._samples = samples
         self._is_moved = is_moved
         self._order = np.arange(0)
+        self._buffers: list[np.ndarray] = []
 
     def begin_epoch(self, rows: np.ndarray, places: Tensor) -> None:
         """Take note of the order."""
@@ -125,35 +131,55 @@ class ReadAhead(Gather):
 
     def batches(self, sizes: Sequence[int]) -> Iterator[Tensor]:
         """Go through the batches of the epoch."""
-        blocks = list(self._blocks(sizes))
-        reading = self._begin_reading(blocks[0])
+        for (first, last), inputs in self.blocks(sizes):
+            yield from inputs.split(list(sizes[first:last]))
+
+    def blocks(
+        self, sizes: Sequence[int]
+    ) -> Generator[tuple[tuple[int, int], Tensor], None, None]:
+        """Go through the epoch in blocks of batches that are there at once."""
+        bounds = [0, *accumulate(sizes)]
+        blocks = list(self._blocks(bounds))
+        if not self._buffers:
+            self._buffers = self._make_buffers(bounds, blocks)
+        reading = self._begin_reading(bounds, blocks[0])
         try:
-            for place, block in enumerate(blocks):
+            for block, following in zip_longest(blocks, blocks[1:]):
                 numbers = reading.result()
-                if place + 1 < len(blocks):
-                    reading = self._begin_reading(blocks[place + 1])
-                inputs = self._samples.on_device(numbers)
-                del numbers
-                yield from inputs.split([stop - start for start, stop in pairwise(block)])
+                if following is not None:
+                    reading = self._begin_reading(bounds, following)
+                yield block, self._samples.on_device(numbers)
         finally:
             # The user may close the file as soon as the fit has ended.
             reading.wait()
 
-    def _blocks(self, sizes: Sequence[int]) -> Iterator[list[int]]:
-        """Go through the blocks: the bounds of the batches of each."""
-        most, block = self._samples.source.block_rows, [0]
-        for stop in accumulate(sizes):
-            if len(block) > 1 and stop - block[0] > most:
-                yield block
-                block = [block[-1]]
-            block.append(stop)
-        yield block
+    def _blocks(self, bounds: list[int]) -> Iterator[tuple[int, int]]:
+        """Go through the blocks: the first batch of each, and the first of the next one."""
+        most, first = self._samples.source.block_rows, 0
+        for place in range(1, len(bounds)):
+            if place > first + 1 and bounds[place] - bounds[first] > most:
+                yield first, place - 1
+                first = place - 1
+        yield first, len(bounds) - 1
 
-    def _begin_reading(self, block: list[int]) -> "_Reading":
-        """Begin to read the rows of a block."""
-        stretch = slice(block[0], block[-1])
+    def _make_buffers(self, bounds: list[int], blocks: list[tuple[int, int]]) -> list[np.ndarray]:
+        """Return memory for two blocks, or for one if there are no more: an epoch's are alike."""
+        most = max(bounds[last] - bounds[first] for first, last in blocks)
+        shape, dtype = (most, self._samples.shape[1]), self._samples.read_dtype
+        return [np.empty(shape, dtype) for _ in blocks[:2]]
+
+    def _begin_reading(self, bounds: list[int], block: tuple[int, int]) -> "_Reading":
+        """Begin to read the rows of a block, into the memory of the last but one."""
+        stretch = slice(bounds[block[0]], bounds[block[1]])
         rows = self._order[stretch] if self._is_moved else stretch
-        return _Reading(lambda: self._samples.read(rows))
+        numbers = self._buffers[0][: stretch.stop - stretch.start]
+        self._buffers.reverse()
+
+        def read() -> np.ndarray:
+            self._samples.source.read_into(rows, numbers)
+            return numbers
+
+        return _Reading(read)
 
 
 @final

@@ -1,6 +1,7 @@
 """An epoch's steps in compiled code, for the networks that `sklearn_mlp.compiled` can run."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,6 @@ from sklearn_mlp.compiled.plan import CompiledPlan, EpochMemory
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import OptimizerState
 from sklearn_mlp.data.batches import Batches
-from sklearn_mlp.data.dense import DenseRows
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.network.dropout import MaskSource
 from sklearn_mlp.network.mlp import MLP, ParameterVector
@@ -35,7 +35,8 @@ class CompiledEpochs:
     data : TrainingData
         The samples.
     batches : Batches
-        Their order, of an epoch that has begun; they are gathered by the steps.
+        Their order, of an epoch that has begun; samples that lie in memory are gathered by the
+        steps, others come block by block, with the targets in the epoch's order.
     config : TrainingConfig
         The loss and the solver.
     state : OptimizerState
@@ -59,7 +60,6 @@ class CompiledEpochs:
         state: OptimizerState,
         average: WeightAverage | None,
     ) -> None:
-        assert isinstance(data.inputs, DenseRows)
         self.largest = torch.finfo(parameters.values.dtype).max ** 0.75
         self._alpha = min(config.penalty, self.largest)
         self._batches = batches
@@ -72,18 +72,18 @@ class CompiledEpochs:
             config,
             None if self._average is None else self._average.values,
         )
-        targets = data.targets.contiguous()
-        samples, shares = data.inputs.source, batches.epoch_shares()
-        self._memory = EpochMemory(samples, targets, shares, len(batches))
+        self._is_in_place = data.inputs.is_in_place
+        samples = data.inputs.source if self._is_in_place else None
+        targets = batches.epoch_targets().contiguous()
+        self._memory = EpochMemory(samples, targets, batches.epoch_shares(), len(batches))
         self._memory.weight_sums[:] = batches.sizes
         self._memory.penalties[:] = self._alpha / self._memory.weight_sums
         self._masks = _Masks.of(network, parameters.values)
         largest_batch = max(batches.sizes)
         work = 3 * parameters.layout.n_weights * largest_batch
-        at_once = max(1, _UNINTERRUPTED_WORK // work)
+        self._at_once = max(1, _UNINTERRUPTED_WORK // work)
         if self._masks is not None:
-            at_once = self._masks.at_most(at_once, largest_batch)
-        self._parts = list(pairwise([*range(0, len(batches), at_once), len(batches)]))
+            self._at_once = self._masks.at_most(self._at_once, largest_batch)
         self._total = 0.0
 
     def __call__(self, rates: Sequence[float]) -> None:
@@ -92,22 +92,39 @@ class CompiledEpochs:
         memory.rates[:] = rates
         if batches.is_weighted:
             self._weigh(np.array(batches.weight_sums))
-        rows = np.ascontiguousarray(batches.rows, dtype=np.int64)
+        rows = np.ascontiguousarray(batches.rows, dtype=np.int64) if self._is_in_place else None
         n_threads = torch.get_num_threads()
         self._total = 0.0
-        for first, last in self._parts:
-            sizes = self._sizes_of_steps(first, last)
-            masks = None if self._masks is None else self._masks.draw(sizes)
-            step, averaged = self._count(len(sizes))
-            self._total += self._plan.run(
-                memory,
-                rows,
-                (first, last),
-                step=step,
-                averaged=averaged,
-                masks=masks,
-                n_threads=n_threads,
-            )
+        # What reads ahead is done with when the steps are, or fail.
+        with closing(self._parts()) as parts:
+            for first, last in parts:
+                sizes = self._sizes_of_steps(first, last)
+                masks = None if self._masks is None else self._masks.draw(sizes)
+                step, averaged = self._count(len(sizes))
+                self._total += self._plan.run(
+                    memory,
+                    rows,
+                    (first, last),
+                    n_samples=batches.n_samples,
+                    step=step,
+                    averaged=averaged,
+                    masks=masks,
+                    n_threads=n_threads,
+                )
+
+    def _parts(self) -> Generator[tuple[int, int], None, None]:
+        """Go through the batches to take at a time: the first, and the first not to."""
+        if self._is_in_place:
+            yield from self._cut(0, len(self._batches))
+            return
+        with closing(self._batches.blocks()) as blocks:
+            for (first, last), inputs in blocks:
+                self._memory.hold(inputs, self._batches.bounds[first])
+                yield from self._cut(first, last)
+
+    def _cut(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Cut a stretch of batches into parts between which an interrupt is looked for."""
+        return pairwise([*range(first, last, self._at_once), last])
 
     def _count(self, n_steps: int) -> tuple[int, int]:
         """Count steps that are about to be taken; return how many there were before.

@@ -156,7 +156,7 @@ class SingleRun(Run):
             config.random_state,
             batch_size=config.batch_size,
             shuffle=config.shuffle,
-            is_gathered=not is_compiled,
+            is_gathered=not (is_compiled and data.inputs.is_in_place),
         )
         self.monitors = [
             EpochMonitor(

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import tracemalloc
 
 import h5py
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import zarr
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp.compiled.library import why_not_here
 from sklearn_mlp.data import stored
 from sklearn_mlp.data.stored import StoredArray, is_read_by_block
 
@@ -82,6 +84,61 @@ def test_numbers_in_memory(kind, settings, samples, tmp_path, backend):
     np.testing.assert_allclose(model.hidden_activations(F), model.hidden_activations(X))
     np.testing.assert_allclose(model.input_gradients(F), model.input_gradients(X))
     assert model.score(F, labels) == pytest.approx(score)
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"shuffle": False},
+        {"dropout": 0.2, "weight_averaging": "ema"},
+        {"batch_size": N_SAMPLES},
+    ],
+    ids=["plain", "in order", "dropout", "one batch"],
+)
+def test_steps(settings, is_compiled, samples, tmp_path, monkeypatch):
+    """Compiled steps take whole blocks, torch's the batches of one; both have the numbers."""
+    if is_compiled and why_not_here():
+        pytest.skip(why_not_here())
+    if not is_compiled:
+        monkeypatch.setenv("SKLEARN_MLP_COMPILED", "0")
+    X, labels, _ = samples
+    X, weights = np.tile(X, 8), np.random.RandomState(1).uniform(size=N_SAMPLES)
+    weights[64:96] = 0
+    F = in_file("memmap", X, tmp_path)
+    fits = [
+        TorchMLPClassifier(**{**FAST, **settings}, dtype="float64").fit(A, labels, weights)
+        for A in (X, F)
+    ]
+    assert fits[0].engine_ == fits[1].engine_ == ("compiled" if is_compiled else "closed_form")
+    np.testing.assert_allclose(fits[1].loss_curve_, fits[0].loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(fits[1].predict_proba(X), fits[0].predict_proba(X), rtol=1e-9)
+
+
+def cut_otherwise(X, folder):
+    """Go through mapped arrays that do not lie as NumPy has them by itself, by name."""
+    np.save(folder / "F.npy", np.asfortranarray(X))
+    yield "columns first", np.load(folder / "F.npy", mmap_mode="r")
+    (folder / "odd.bin").write_bytes(b"odd" + X.tobytes())
+    odd = np.memmap(folder / "odd.bin", X.dtype, "r", offset=3, shape=X.shape)
+    yield "odd address", odd
+    yield "some columns", odd[:, 1:4]
+    yield "backwards", odd[::-1]
+    yield "every third", in_file("memmap", X, folder)[::3]
+
+
+def test_mapped_arrays_of_any_layout(samples, tmp_path):
+    """Rows are read from them without all of it being brought into another layout."""
+    rows = np.random.RandomState(0).permutation(100)[:50]
+    for name, array in cut_otherwise(np.tile(samples[0], (100, 1)), tmp_path):
+        for dtype in (np.float32, np.float64):
+            tracemalloc.start()
+            numbers = StoredArray(array).read(rows, dtype)
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            np.testing.assert_array_equal(numbers, np.array(array[rows], dtype), err_msg=name)
+            assert peak < array.nbytes / 2, name
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
