@@ -5,8 +5,9 @@ table as it comes and judged on held-out rows: the error and the log-loss of a c
 of the mean squared error over the deviation of the targets (nRMSE) of a regressor. scikit-learn's
 MLP stands behind a scaler, an imputer and a one-hot encoding, its targets standardised; what it
 has is 1, and the others are ratios, geometric means over the sets of (x + 0.01) / (mlp + 0.01).
-Times are those of the process on one thread. RealMLP-TD of pytabkit and masamlp join where they
-are installed.
+Times are those of the process on one thread. RealMLP-TD of pytabkit and masamlp, with the same
+recipe, join with `--peers ... realmlp_td masamlp` where they are installed; pytabkit works without
+most of what it asks for: `pip install --no-deps pytabkit probmetrics`, and what an import misses.
 
     OMP_NUM_THREADS=1 python -m benchmarks.tables --data FOLDER --output FILE.jsonl
     OMP_NUM_THREADS=1 python -m benchmarks.tables --data FOLDER --output FILE.jsonl --report
@@ -233,8 +234,9 @@ def _realmlp(has_classes: bool, seed: int) -> Any:
 def _masamlp(has_classes: bool, seed: int) -> Any:
     import masamlp
 
-    kind = masamlp.MLPClassifier if has_classes else masamlp.MLPRegressor
-    return kind(random_state=seed)
+    kind = masamlp.MasaClassifier if has_classes else masamlp.MasaRegressor
+    recipe = masamlp.realmlp_td_params("classification" if has_classes else "regression")
+    return kind(**{**recipe, "random_state": seed, "n_threads": 1, "device": "cpu"})
 
 
 PEERS: dict[str, Callable[[bool, int], Any]] = {
