@@ -1,6 +1,6 @@
 """From what the user passes as X and y to the batches of a fit.
 
-`array_likes`      what is no array, and what to do with it instead
+`array_likes`      what is an array as it is; what is none, and what to do instead
 `readable`         tensors and sparse matrices that are no numbers
 `tensors`          from arrays to tensors, and numbers too large for them
 `target_checks`    what is asked of y before it is read

@@ -159,7 +159,8 @@ class ClassCodec(LabelCodec):
 
     def _classes_of(self, y: Any) -> np.ndarray:
         """Return the classes of labels, if they have the form of those of the fit."""
-        form, is_multilabel = form_of(y), self.kind == "multilabel"
+        form = "column" if self._is_plain_column(y) else form_of(y)
+        is_multilabel = self.kind == "multilabel"
         if is_multilabel != (form == "indicator") or form == "columns":
             what = {
                 "column": "one column of labels",
@@ -176,6 +177,13 @@ class ClassCodec(LabelCodec):
                 f"{len(self.classes)}."
             )
         return self.classes
+
+    def _is_plain_column(self, y: Any) -> bool:
+        """Tell whether labels are one column, to which `form_of`, slower, would have no objection.
+
+        It warns where there may be a class for every other sample.
+        """
+        return y.ndim == 1 and y.dtype.kind in "biuU" and 2 * len(self.classes) <= len(y)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 
+from sklearn_mlp.data.array_likes import is_plain_array
+
 # What NumPy says of what it makes no array of numbers of.
 _CONVERSION = re.compile(
     "could not convert|argument must be a|array element with a sequence|Cannot cast|must be real"
@@ -31,6 +33,8 @@ def validate_targets(estimator: BaseEstimator, y: Any) -> Any:
     y : ndarray or CSR matrix
         Of any type but complex ones.
     """
+    if is_plain_array(y):
+        return y
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "

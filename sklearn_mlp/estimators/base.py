@@ -48,7 +48,7 @@ from sklearn_mlp.machine.plain_numbers import plain_parameters
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 from sklearn_mlp.machine.sklearn_internals import check_sample_weight, has_callbacks
 from sklearn_mlp.machine.threads import shared_threads
-from sklearn_mlp.network.alterations import may_write_to_inputs
+from sklearn_mlp.network.alterations import can_be_trained_as_made, may_write_to_inputs
 from sklearn_mlp.network.architecture import Architecture
 from sklearn_mlp.network.memory import less_to_fit, naming_device_memory, naming_memory
 from sklearn_mlp.network.mlp import count_parameters, own_memory, place_of
@@ -282,8 +282,8 @@ class BaseTorchMLP(
         samples = first_rows(checked.X, dtype, device)
         network = architecture.build(samples, n_outputs, random_state)
         network.to(device=device, dtype=dtype)
-        if callable(self.weight_init):
-            # It is given the layers to do with as it likes.
+        is_given_away = callable(self.weight_init)  # the layers, to do with as it likes
+        if is_given_away and not can_be_trained_as_made(network, samples.shape[1], n_outputs):
             check_changed(network, samples, n_outputs)
         return network
 
@@ -296,9 +296,9 @@ class BaseTorchMLP(
         is_auto = self.dtype == "auto"
         dtype = dtype_to_go_on(network, self.dtype_) if is_auto else placement.dtype
         architecture.go_on(network, self._architecture)
-        samples = first_rows(checked.X, dtype, placement.device)
         network.to(device=placement.device, dtype=dtype)
-        check_changed(network, samples, n_outputs)
+        if not can_be_trained_as_made(network, checked.X.shape[1], n_outputs):
+            check_changed(network, first_rows(checked.X, dtype, placement.device), n_outputs)
         return network
 
     def _train(self, prepared: PreparedFit) -> None:

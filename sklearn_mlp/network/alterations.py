@@ -13,7 +13,7 @@ from sklearn_mlp.machine import kernels
 from sklearn_mlp.machine.random_numbers import may_draw
 from sklearn_mlp.network.activations import ACTIVATIONS, LayerActivation
 from sklearn_mlp.network.dropout import Dropout
-from sklearn_mlp.network.mlp import MLP, trained_parameters
+from sklearn_mlp.network.mlp import MLP, split_by_dimensions
 
 Affine = tuple[Tensor, Tensor]
 
@@ -111,18 +111,24 @@ def altered_training(network: MLP) -> str | None:
         return "a parameter of module_ has hooks on its gradient"
     if not all(parameter.requires_grad for parameter in parameters):
         return "a parameter of module_ is frozen"
-    layers = network.linear_layers
-    weights, biases = trained_parameters(network)
-    for found, expected in (
-        (weights, [layer.weight for layer in layers]),
-        (biases, [layer.bias for layer in layers]),
-    ):
-        if list(map(id, found)) != list(map(id, expected)):
+    layers = [kernels.own_parameters(layer) for layer in network.layers]
+    found = split_by_dimensions(parameters)
+    for values, name in zip(found, ("weight", "bias"), strict=True):
+        if list(map(id, values)) != [id(own[name]) for own in layers]:
             return "the parameters of module_ are not one weight and one bias for each layer"
     return None
 
 
-def has_matching_layers(network: MLP, n_features: int, n_outputs: int) -> bool:
+def can_be_trained_as_made(network: nn.Module, n_features: int, n_outputs: int) -> bool:
+    """Tell whether a network of ours is unaltered, or no more than its numbers are others."""
+    return (
+        isinstance(network, MLP)
+        and altered_training(network) is None
+        and _has_matching_layers(network, n_features, n_outputs)
+    )
+
+
+def _has_matching_layers(network: MLP, n_features: int, n_outputs: int) -> bool:
     """Tell whether the layers of a network whose call is unaltered fit together."""
     shapes = [tuple(layer.weight.shape) for layer in network.linear_layers]
     return (

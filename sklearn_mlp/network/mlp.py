@@ -1,7 +1,7 @@
 """The network: an ordinary `torch.nn.Module`, its initial weights, its flat parameters."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any, Self, cast
@@ -427,11 +427,15 @@ def place_of(network: nn.Module) -> Tensor:
 
 def trained_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Return the parameters to train: those with two dimensions or more, and the others."""
-    parameters = [value for value in network.parameters() if value.requires_grad and value.numel()]
-    return (
-        [value for value in parameters if value.ndim > 1],
-        [value for value in parameters if value.ndim <= 1],
-    )
+    return split_by_dimensions(value for value in network.parameters() if value.requires_grad)
+
+
+def split_by_dimensions(
+    parameters: Iterable[nn.Parameter],
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return those with two dimensions or more, and the others; without those of no numbers."""
+    some = [value for value in parameters if value.numel()]
+    return [value for value in some if value.ndim > 1], [value for value in some if value.ndim < 2]
 
 
 def check_some(parameters: Sequence[nn.Parameter]) -> None:

@@ -11,12 +11,8 @@ from torch import Tensor, nn
 
 from sklearn_mlp.machine.random_numbers import draw_seed, seeded_torch
 from sklearn_mlp.machine.user_errors import blamed
-from sklearn_mlp.network.alterations import (
-    altered_training,
-    has_matching_layers,
-    may_draw_globally,
-)
-from sklearn_mlp.network.mlp import MLP, check_some, trained_parameters
+from sklearn_mlp.network.alterations import may_draw_globally
+from sklearn_mlp.network.mlp import check_some, trained_parameters
 
 
 def make_module(
@@ -76,7 +72,7 @@ def make_module(
 
 
 def check_changed(network: nn.Module, samples: Tensor, n_outputs: int) -> None:
-    """Check a fitted network, which the user may have changed since, before training goes on.
+    """Check a network that the user has changed, before training begins, or goes on.
 
     Parameters
     ----------
@@ -92,12 +88,6 @@ def check_changed(network: nn.Module, samples: Tensor, n_outputs: int) -> None:
     ValueError
         If it does not take the samples, returns something else, or has nothing to train.
     """
-    if (
-        isinstance(network, MLP)
-        and altered_training(network) is None
-        and has_matching_layers(network, samples.shape[1], n_outputs)
-    ):
-        return
     # Lazy layers draw their weights when they first see samples.
     is_drawing = may_draw_globally(network)
     with seeded_torch(0, samples.device) if is_drawing else nullcontext():
