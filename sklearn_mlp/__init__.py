@@ -33,6 +33,7 @@ from sklearn_mlp.estimators.regressor import TorchMLPRegressor
 
 if TYPE_CHECKING:
     from sklearn_mlp.callbacks import MLflowLogger, TensorBoardLogger
+    from sklearn_mlp.data.sources import RowSource
     from sklearn_mlp.estimators.hidden_features import HiddenFeatures
     from sklearn_mlp.estimators.loading import load
     from sklearn_mlp.inspection.displays import (
@@ -60,6 +61,7 @@ __all__ = [
     "LearningRateDisplay",
     "LossCurveDisplay",
     "MLflowLogger",
+    "RowSource",
     "TabularEncoder",
     "TabularMLPClassifier",
     "TabularMLPRegressor",
@@ -82,6 +84,7 @@ _HOMES = {
     "LearningRateDisplay": "inspection.displays",
     "LossCurveDisplay": "inspection.displays",
     "MLflowLogger": "callbacks",
+    "RowSource": "data.sources",
     "TabularEncoder": "tabular.encoder",
     "TabularMLPClassifier": "tabular.classifier",
     "TabularMLPRegressor": "tabular.regressor",

@@ -16,6 +16,13 @@
 `converted`        arrays of any type, converted a block at a time
 `stored`           arrays in files, and which of them are read some rows at a time
 `streamed`         rows of these, the next block read while the last is computed
+`sources`          rows in blocks that can be read again: the protocol for one's own
+`arrow_source`     those of Parquet files, data sets and tables of Arrow's
+`source_kinds`     which objects are read as sources
+`parts`            some rows of a source as arrays
+`first_pass`       what is learned of a source before training
+`blocks`           a source that was gone through, as an array
+`sourced`          rows of these, shuffled block by block
 `kinds`            which kind of rows checked samples become
 `batches`          the batches of one fit, in scikit-learn's order
 `stacked_batches`  those of k networks, side by side

@@ -74,8 +74,9 @@ def _advice(values: Any, name: str) -> str | None:
         return "read the file, and pass what is in it"
     if isinstance(values, Iterator):
         return (
-            f"an iterator can be read only once: pass list({name}), or call partial_fit with each "
-            "batch"
+            "an iterator can be read only once: pass what begins anew whenever it is iterated "
+            f"over (sklearn_mlp.RowSource, for example), or list({name}), or call partial_fit "
+            "with each batch"
         )
     if isinstance(values, Mapping):
         return "make a DataFrame, or an array, of it"

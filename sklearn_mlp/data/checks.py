@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
@@ -99,8 +100,11 @@ def _accepted_dtypes(X: Any) -> Any:
 def _validate_stored(estimator: BaseEstimator, X: Any, *, reset: bool) -> StoredArray:
     """Check an array in a file, which is gone through once, block by block."""
     if isinstance(X, StoredArray):
-        # A part of one that was checked.
-        return validate_data(estimator, X, skip_check_array=True, reset=reset)
+        # One that was checked, or a part of it.
+        names = getattr(X.source, "feature_names", None)
+        like = X if names is None else pd.DataFrame(columns=names)
+        validate_data(estimator, like, skip_check_array=True, reset=reset)
+        return X
     if np.dtype(X.dtype).kind not in "fiub":
         raise ValueError(
             f"X must be an array of real numbers, got {X.dtype} in {name_of(X)}; only arrays of "

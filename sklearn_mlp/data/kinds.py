@@ -6,9 +6,11 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+from sklearn_mlp.data import blocks
 from sklearn_mlp.data.converted import ConvertedRows
 from sklearn_mlp.data.dense import DenseRows
 from sklearn_mlp.data.rows import Rows
+from sklearn_mlp.data.sourced import SourceRows
 from sklearn_mlp.data.sparse import SparseRows
 from sklearn_mlp.data.stored import StoredArray, is_read_by_block
 from sklearn_mlp.data.streamed import StreamedRows
@@ -25,7 +27,7 @@ def rows_to_train_on(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:
         If a number is too large for the type.
     """
     if isinstance(X, StoredArray):
-        return StreamedRows.of(X, dtype, device)
+        return _rows_of_stored(X, dtype, device)
     kind = SparseRows if scipy.sparse.issparse(X) else DenseRows
     return kind.of(X, dtype, device)
 
@@ -41,8 +43,18 @@ def rows_to_predict(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:
     if scipy.sparse.issparse(X):
         return SparseRows.of(X, dtype, device)
     if isinstance(X, StoredArray):
-        return StreamedRows.of(X, dtype, device)
+        return _rows_of_stored(X, dtype, device)
     return ConvertedRows(X, dtype, device)
+
+
+def _rows_of_stored(X: StoredArray, dtype: torch.dtype, device: torch.device) -> Rows:
+    """Return what is read some rows at a time, in random access or block by block."""
+    if not isinstance(X.source, blocks.BlockArray):
+        return StreamedRows.of(X, dtype, device)
+    if X.rows is not None and X.shape[0] * X.shape[1] * X.dtype.itemsize <= blocks.BUFFER_BYTES:
+        # A part held out: gone through all blocks for once, not in every epoch.
+        return DenseRows.of(X[:], dtype, device)
+    return SourceRows.of(X, dtype, device)
 
 
 def copied_features(X: Any) -> int:

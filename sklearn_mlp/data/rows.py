@@ -10,6 +10,7 @@ kind
 `SparseRows`        a CSR matrix, multiplied as it is or made dense by batch
 `ConvertedRows`     an array or a tensor of any type, converted a block at a time
 `StreamedRows`      a `StoredArray`: numbers in a file, the next block read ahead
+`SourceRows`        a `RowSource`: blocks that are read anew, and shuffled, in each epoch
 ==================  =============================================================================
 
 A kind that has random access (a mapped file, say) says what `Rows.batch` is, and `GatherByBatch`

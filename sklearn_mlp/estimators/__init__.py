@@ -8,6 +8,7 @@
 `parameters`          a row per parameter: what it may be, and in a stack
 `backends`            the backends by name
 `validation_set`      X_val, y_val, or a part held out
+`sources`             rows that are read block by block: fits, predictions, scores
 `scorers`             a scorer asked while a network is trained
 `callbacks`           scikit-learn's callbacks
 `progress`            the bar of verbose='progress'

@@ -15,6 +15,8 @@ import torch
 from sklearn import config_context, get_config
 from torch import Tensor
 
+from sklearn_mlp.data.source_kinds import source_of
+from sklearn_mlp.estimators.sources import predict_source
 from sklearn_mlp.machine.devices import traits_of
 
 
@@ -23,7 +25,14 @@ def follow_samples(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def follow(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
-        if not (isinstance(X, Tensor) and get_config()["array_api_dispatch"]):
+        if type(X) is np.ndarray:
+            return method(self, X, *args, **kwargs)
+        if not isinstance(X, Tensor):
+            source = source_of(X, names=vars(self).get("feature_names_in_"))
+            if source is not None:
+                return predict_source(method, self, source, *args, **kwargs)
+            return method(self, X, *args, **kwargs)
+        if not get_config()["array_api_dispatch"]:
             return method(self, X, *args, **kwargs)
         # What a method makes of other methods' results are arrays, until its own is there.
         with config_context(array_api_dispatch=False):

@@ -36,6 +36,7 @@ from sklearn_mlp.data.tensors import on_host
 from sklearn_mlp.estimators.array_api import follow_samples, follow_targets
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.estimators.parameters import CLASSIFIER_PARAMETERS, constraints_of
+from sklearn_mlp.estimators.sources import fits_sources, scores_sources
 from sklearn_mlp.losses import Loss, choose_classifier_loss, metrics
 from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.machine.sklearn_internals import (
@@ -420,10 +421,11 @@ or a subclass of torch.optim.Optimizer, default='adam'
         self._set_parameters(locals())
 
     @fit_context(prefer_skip_nested_validation=True)
+    @fits_sources
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         X_val: Any = None,
@@ -435,7 +437,10 @@ or a subclass of torch.optim.Optimizer, default='adam'
         Parameters
         ----------
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
-            The samples.
+            The samples; or what is read some rows at a time: an array in a file, or, without
+            ``y`` or with names of columns for ``y`` and ``sample_weight``, a `RowSource`, a
+            Parquet file or folder, a data set of pyarrow's (see the guide, "Data larger than
+            memory").
         y : array-like or Tensor of shape (n_samples,), (n_samples, n_labels) or \
                 (n_samples, n_columns)
             Labels of any type, an indicator matrix of 0 and 1 for multilabel tasks, which may be
@@ -470,10 +475,11 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     @available_if(lambda self: self._check_solver())
     @fit_context(prefer_skip_nested_validation=True)
+    @fits_sources
     def partial_fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         classes: Any = None,
         *,
@@ -597,7 +603,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         logarithms, dtype = self._predict(X, finish)
         return self._codec.by_column(logarithms.astype(dtype, copy=False))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    @scores_sources
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy.
 
         Parameters

@@ -26,6 +26,7 @@ from sklearn_mlp.data.tensors import narrowed, on_host
 from sklearn_mlp.estimators.array_api import follow_samples
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.estimators.parameters import REGRESSOR_PARAMETERS, constraints_of
+from sklearn_mlp.estimators.sources import fits_sources, scores_sources
 from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_loss, metrics
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 from sklearn_mlp.machine.sklearn_internals import fit_context
@@ -415,10 +416,11 @@ or a subclass of torch.optim.Optimizer, default='adam'
         self._set_parameters(locals())
 
     @fit_context(prefer_skip_nested_validation=True)
+    @fits_sources
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         X_val: Any = None,
@@ -430,7 +432,10 @@ or a subclass of torch.optim.Optimizer, default='adam'
         Parameters
         ----------
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
-            The samples.
+            The samples; or what is read some rows at a time: an array in a file, or, without
+            ``y`` or with names of columns for ``y`` and ``sample_weight``, a `RowSource`, a
+            Parquet file or folder, a data set of pyarrow's (see the guide, "Data larger than
+            memory").
         y : array-like, sparse matrix or Tensor of shape (n_samples,) or (n_samples, n_outputs)
             The numbers to predict; sparse ones are made dense.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -460,10 +465,11 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     @available_if(lambda self: self._check_solver())
     @fit_context(prefer_skip_nested_validation=True)
+    @fits_sources
     def partial_fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         X_val: Any = None,
@@ -527,7 +533,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         deviations = self._codec.decode_deviations(loss.deviations(outputs))
         return predictions, narrowed(deviations, dtype)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    @scores_sources
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return R², or with ``loss='quantile'`` its counterpart for quantiles.
 
         Parameters

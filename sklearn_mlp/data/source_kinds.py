@@ -1,0 +1,79 @@
+"""Which objects are read as a `RowSource`: the one place that tells them apart."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from importlib import import_module
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from sklearn_mlp.data.sources import IteratedSource, RowSource
+
+# What makes an object an array, or a table, which is read at once.
+_AT_ONCE = ("__array__", "__array_interface__", "__dataframe__", "__len__", "shape", "toarray")
+
+
+def source_of(
+    X: Any, y: Any = None, sample_weight: Any = None, names: Sequence[str] | None = None
+) -> RowSource | None:
+    """Return what reads the rows of an object that is no array; None of what is one.
+
+    Parameters
+    ----------
+    X : object
+        A `RowSource`, or what can be read as one.
+    y, sample_weight : object
+        Names of columns, of what has columns; None of what brings its own targets.
+    names : sequence of str or None
+        Those of the features, of what has other columns, too; None is all that are not named.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is a source, but its targets are not to be had so; or if it can be read only once.
+    """
+    if isinstance(X, RowSource):
+        _check_own_targets(X, y, sample_weight)
+        return X
+    if _is_arrow(X, y):
+        arrow = import_module("sklearn_mlp.data.arrow_source")
+        return arrow.ArrowSource.of(X, y, sample_weight, names)
+    if y is not None:
+        return None
+    if _is_iterated(X):
+        _check_own_targets(X, y, sample_weight)
+        return IteratedSource(X)
+    return None
+
+
+def _check_own_targets(X: Any, y: Any, sample_weight: Any) -> None:
+    """Check that there are no targets beside those that a source brings."""
+    for name, given in (("y", y), ("sample_weight", sample_weight)):
+        if given is not None:
+            raise ValueError(
+                f"{name} must not be passed beside X where X is a {type(X).__name__}, which "
+                f"yields (X, y, sample_weight) itself, got a {type(given).__name__}."
+            )
+
+
+def _is_arrow(X: Any, y: Any) -> bool:
+    """Tell whether X is Arrow's, or the path of a Parquet file or folder."""
+    package = type(X).__module__.partition(".")[0]
+    is_named = isinstance(y, str) or (
+        isinstance(y, list) and bool(y) and all(isinstance(name, str) for name in y)
+    )
+    if package == "pyarrow":
+        # A table is read as an array where the targets come beside it.
+        return is_named or (y is None and type(X).__module__.startswith("pyarrow._dataset"))
+    if not isinstance(X, str | os.PathLike):
+        return False
+    return is_named or (y is None and os.path.exists(X))
+
+
+def _is_iterated(X: Any) -> bool:
+    """Tell whether X can only be iterated over, each time anew."""
+    if not isinstance(X, Iterable) or isinstance(X, str | bytes | Mapping | Set | Sequence):
+        return False
+    if isinstance(X, Iterator | DataLoader | Dataset):
+        return False
+    return not any(hasattr(X, name) for name in _AT_ONCE)
