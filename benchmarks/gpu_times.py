@@ -65,22 +65,23 @@ class Part:
 
 
 PARTS = {
-    "small": Part(70, WORKLOADS["small"], 1000, (WITHOUT_GRAPHS,)),
+    "small": Part(50, WORKLOADS["small"], 300, (WITHOUT_GRAPHS,)),
     "mnist-128": Part(
-        75,
+        60,
         replace(
             WORKLOADS["mnist-128"],
-            title="60,000 x 784 made up, (128,), batch 64",
+            title="20,000 x 784 made up, (128,), batch 64",
             load=load_images,
+            rows=20_000,
             epochs=1,
             score_margin=0.1,
             measures_limit=False,
         ),
-        2,
+        10,
         (WITHOUT_GRAPHS,),
     ),
     "wide": Part(
-        60,
+        45,
         replace(
             WORKLOADS["wide"],
             title="20,000 x 784 made up, (1024, 1024), batch 512",
@@ -92,12 +93,12 @@ PARTS = {
         5,
         (BFLOAT16,),
     ),
-    "predict": Part(45, WORKLOADS["predict-1000000"], 5),
+    "predict": Part(40, WORKLOADS["predict-1000000"], 5),
 }
 """What is timed by `run_part`, by name; the search is apart."""
 
 GRID = "grid"
-GRID_SECONDS = 60.0
+GRID_SECONDS = 35.0
 SEARCHERS = ("sklearn-search", "ours-batched", "ours-one-by-one")
 
 

@@ -88,8 +88,9 @@ SOLVERS = ["sgd", "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "muon
 def test_float64_is_the_cpus(solver, backend, graphs_set, digits, gpu_device):
     exact_or_skip(gpu_device)
     X, y = digits
-    # muon's orthogonal steps magnify rounding.
-    tolerance = {"rtol": 1e-5, "atol": 1e-5} if solver == "muon" else EXACT
+    # torch's Muon makes its steps orthogonal in bfloat16, whose rounding, 2**-8, is another on
+    # another device: an H100 was off by 2e-5.
+    tolerance = {"rtol": 1e-3, "atol": 1e-3} if solver == "muon" else EXACT
     estimator = TorchMLPClassifier(**SMALL, solver=solver, backend=backend, dtype="float64")
     assert_same_fit(*fit_both(estimator, gpu_device, X, y), gpu_device, X, **tolerance)
 
@@ -207,7 +208,8 @@ def test_training_goes_on(how, backend, graphs_set, digits, gpu_device):
     X, y = digits
     fits = []
     for device in (gpu_device, "cpu"):
-        settings = {**SMALL, "max_iter": 3, "warm_start": how == "warm_start"}
+        # Enough epochs for recording to pay.
+        settings = {**SMALL, "max_iter": 8, "warm_start": how == "warm_start"}
         estimator = TorchMLPClassifier(**settings, backend=backend, dtype="float64", device=device)
         for _ in range(3):
             estimator = (

@@ -111,6 +111,11 @@ class Batches:
         return self._unweighted_sums if self._weights is None else self._weights.sums
 
     @property
+    def has_empty(self) -> bool:
+        """Whether a batch of the present epoch has no weight."""
+        return self._weights is not None and 0 in self._weights.sums
+
+    @property
     def has_fixed_views(self) -> bool:
         """Whether every epoch's batches lie in the same memory, each in its own."""
         return self._keeps_views and self._gather.is_filled_at_once

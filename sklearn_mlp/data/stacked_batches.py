@@ -76,6 +76,16 @@ class StackedBatches:
         return iter(self._kept)
 
     @property
+    def has_empty(self) -> bool:
+        """Whether a batch of the present epoch has no weight."""
+        return any(stream.batches.has_empty for stream in self.streams)
+
+    @property
+    def has_fixed_views(self) -> bool:
+        """Whether every epoch's batches lie in the same memory, each in its own."""
+        return all(stream.batches.has_fixed_views for stream in self.streams)
+
+    @property
     def is_weighted(self) -> bool:
         """Whether the samples have weights."""
         return self.streams[0].batches.is_weighted

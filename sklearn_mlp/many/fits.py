@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
@@ -310,7 +311,7 @@ def prepare_together(
 ) -> list[PreparedFit | Exception]:
     """Prepare estimators that are fitted on the same samples, which are checked once."""
     checked: dict[Hashable, CheckedSamples] = {}
-    converted: dict[torch.dtype, Any] = {}
+    converted: dict[Hashable, Any] = {}
     valid: set[Hashable] = set()
     ready: list[PreparedFit | Exception] = []
     for estimator in estimators:
@@ -348,16 +349,18 @@ def _validate_parameters(estimator: BaseTorchMLP, valid: set[Hashable]) -> None:
 
 
 def _in_training_type(
-    estimator: BaseTorchMLP, samples: CheckedSamples, converted: dict[torch.dtype, Any]
+    estimator: BaseTorchMLP, samples: CheckedSamples, converted: dict[Hashable, Any]
 ) -> CheckedSamples:
-    """Convert the samples into the type to train in, once for all that train in it."""
+    """Bring the samples into the type, and to the device, to train in: once for all that do."""
     # A scorer of the user's gets held-out samples as they came; what is in a file stays there.
     if estimator.scoring not in (None, "loss") or isinstance(samples.X, StoredArray):
         return samples
-    dtype = samples.placement.dtype
-    if dtype not in converted:
-        converted[dtype] = rows_to_train_on(samples.X, dtype, torch.device("cpu")).source
-    return replace(samples, samples=replace(samples.samples, X=converted[dtype]))
+    dtype, device = samples.placement.dtype, samples.placement.device
+    # Sparse matrices, which SciPy holds, are on the host.
+    place = torch.device("cpu") if scipy.sparse.issparse(samples.X) else device
+    if (dtype, place) not in converted:
+        converted[dtype, place] = rows_to_train_on(samples.X, dtype, place).source
+    return replace(samples, samples=replace(samples.samples, X=converted[dtype, place]))
 
 
 def take_samples(X: Any, y: Any, sample_weight: Any, rows: Any) -> tuple[Any, Any, Any]:

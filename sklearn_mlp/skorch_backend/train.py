@@ -16,7 +16,7 @@ from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.network.alterations import altered_call
-from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.network.mlp import MLP, place_of
 from sklearn_mlp.skorch_backend.making import make_net
 from sklearn_mlp.skorch_backend.nets import OwnedNet
 from sklearn_mlp.skorch_backend.run import NetRun
@@ -73,6 +73,8 @@ def train(
         )
     net.lr, net.max_epochs = config.learning_rate_init, config.max_iter
     net.batch_size = config.batch_size
+    # The network may have been brought to another device since.
+    net.device = str(place_of(network).device)
     net.codec_, net.loss_, net.criterion_.loss = config.codec, config.loss, config.loss
     if not _takes_sparse(net, network, config):
         data = replace(data, inputs=data.inputs.made_dense())

@@ -64,7 +64,18 @@ class Solver(ABC):
         """Whether a recorded epoch can repeat the steps: the host has no part in them."""
         return self.recorded_rule is not None
 
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
+    @property
+    def steps_taken(self) -> int:
+        """How many steps the memory is of."""
+        return self.state.step
+
+    @steps_taken.setter
+    def steps_taken(self, value: int) -> None:
+        self.state.step = value
+
+    def update_captured(
+        self, learning_rate: Tensor, penalty: Tensor | None, count: Tensor
+    ) -> None:
         """Take the same step from scalars on the device, so that a CUDA graph can repeat it.
 
         ``count`` is the number of this step, in float64; the count in the state is the caller's
@@ -84,7 +95,8 @@ class Solver(ABC):
             """Return a scalar in the type of the parameters."""
             return number.to(values.dtype)
 
-        gradient.flat_weights.addcmul_(weights, penalty)
+        if penalty is not None:
+            gradient.flat_weights.addcmul_(weights, penalty)
         rule.begin_step(learning_rate, count)
         if rule.shrinks:
             rule.shrink_(weights, in_type)

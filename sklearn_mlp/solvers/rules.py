@@ -44,10 +44,13 @@ class Rule(ABC):
         What a solver remembers for each parameter.
     shrinks : bool
         Whether weights decay apart from the penalty, by `shrink_`.
+    is_repeatable : bool
+        Whether a CUDA graph can repeat its steps: the host has no part in them.
     """
 
     moment_names: ClassVar[tuple[str, ...]]
     shrinks: ClassVar[bool] = False
+    is_repeatable: ClassVar[bool] = False
 
     def __init__(
         self, configs: Sequence[TrainingConfig], like: Tensor, steps_taken: int = 0
@@ -95,6 +98,7 @@ class SGDRule(Rule):
     """As `sklearn_mlp.solvers.base.SGD`."""
 
     moment_names = ("velocity",)
+    is_repeatable = True
 
     def __init__(
         self, configs: Sequence[TrainingConfig], like: Tensor, steps_taken: int = 0
@@ -147,6 +151,8 @@ class AdamLikeRule(Rule):
 class AdamRule(AdamLikeRule):
     """As `sklearn_mlp.solvers.base.Adam`."""
 
+    is_repeatable = True
+
     def begin_step(self, rate: Tensor, count: Tensor) -> None:
         """Compute the step size, bias correction included."""
         correction = (1 - self.beta_2**count).sqrt() / (1 - self.beta_1**count)
@@ -167,6 +173,7 @@ class AdamWRule(AdamLikeRule):
     """As `sklearn_mlp.solvers.elementwise.AdamW`."""
 
     shrinks = True
+    is_repeatable = True
 
     def __init__(
         self, configs: Sequence[TrainingConfig], like: Tensor, steps_taken: int = 0
@@ -259,6 +266,7 @@ class ScaledGradientRule(Rule):
     """As `sklearn_mlp.solvers.elementwise.ScaledGradient`."""
 
     moment_names = ("square",)
+    is_repeatable = True
 
     @final
     def begin_step(self, rate: Tensor, count: Tensor) -> None:

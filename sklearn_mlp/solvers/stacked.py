@@ -41,7 +41,7 @@ class StackedSolver:
         self._average = average if average is not None and average.is_stepwise else None
         self._kind = RULES[configs[0].solver]
         self.moments = {name: parameters.zeros_like() for name in self._kind.moment_names}
-        self.step = 0
+        self.steps_taken = 0
         self._bind(parameters, gradient, configs)
 
     def _bind(
@@ -50,12 +50,12 @@ class StackedSolver:
         gradient: StackedParameters,
         configs: Sequence[TrainingConfig],
     ) -> None:
-        self._parameters = parameters
+        self.parameters = parameters
         self._gradient = gradient
         self._configs = configs
         self._rates: tuple[float, ...] = ()
         self._longest = configs[0].gradient_clip
-        self._rule = self._kind(configs, parameters.values, self.step)
+        self._rule = self._kind(configs, parameters.values, self.steps_taken)
         moments = zip(*(moment.tensors for moment in self.moments.values()), strict=True)
         shapes = [_shape_like(value) for value in parameters.tensors]
         self._parts = list(zip(parameters.tensors, gradient.tensors, moments, shapes, strict=True))
@@ -82,13 +82,8 @@ class StackedSolver:
         penalties : Tensor of shape (k, 1, 1) or None
             What the weights are multiplied by and added to their gradients.
         """
-        self.step += 1
-        if self._longest is not None:
-            self._gradient.scale_(shortening(self._gradient.norms(), self._longest))
-        if penalties is not None:
-            weights, gradients = self._parameters.weights, self._gradient.weights
-            for weight, gradient in zip(weights, gradients, strict=True):
-                gradient.addcmul_(weight, penalties)
+        self.steps_taken += 1
+        self._prepare_gradient(penalties)
         if rates != self._rates:
             self._rates = rates
             self._set_rates(rates)
@@ -96,18 +91,46 @@ class StackedSolver:
         if self._average is not None:
             self._average.step_taken()
 
+    @property
+    def can_be_captured(self) -> bool:
+        """Whether a recorded epoch can repeat the steps: the host has no part in them."""
+        return self._kind.is_repeatable and self._average is None
+
+    @final
+    def update_captured(self, rates: Tensor, penalties: Tensor | None, count: Tensor) -> None:
+        """Take the same step from tensors on the device, so that a CUDA graph can repeat it.
+
+        ``rates`` are of shape (k,) and ``count`` is the number of this step; bringing
+        ``steps_taken`` up to date is left to the caller.
+        """
+        self._prepare_gradient(penalties)
+        self._apply_rule(rates, count)
+
+    def _prepare_gradient(self, penalties: Tensor | None) -> None:
+        """Shorten it where it is too long, and add the penalties' part."""
+        if self._longest is not None:
+            self._gradient.scale_(shortening(self._gradient.norms(), self._longest))
+        if penalties is not None:
+            weights, gradients = self.parameters.weights, self._gradient.weights
+            for weight, gradient in zip(weights, gradients, strict=True):
+                gradient.addcmul_(weight, penalties)
+
     def _set_rates(self, rates: tuple[float, ...]) -> None:
         """Prepare steps at other rates than the last."""
-        values = self._parameters.values
+        values = self.parameters.values
         self._rate = values.new_tensor(rates, dtype=exact_dtype_of(values))
         self._count = self._rate.new_zeros(())
 
     def _take_step(self) -> None:
         """Take one step at the rates that were set."""
+        self._apply_rule(self._rate, self._count.fill_(self.steps_taken))
+
+    def _apply_rule(self, rates: Tensor, count: Tensor) -> None:
+        """Change the parameters, in the step of a number."""
         rule = self._rule
-        rule.begin_step(self._rate, self._count.fill_(self.step))
+        rule.begin_step(rates.to(count.dtype), count)
         if rule.shrinks:
-            for weight in self._parameters.weights:
+            for weight in self.parameters.weights:
                 rule.shrink_(weight, _shape_like(weight))
         for part in self._parts:
             rule.change_(*part)
@@ -155,7 +178,7 @@ class FusedAdam(StackedSolver):
         """Return the tensors of some neighbours, which are the same at every step."""
         lists = self._lists.get((start, stop))
         if lists is None:
-            stacks = (self._parameters, self._gradient, *self.moments.values())
+            stacks = (self.parameters, self._gradient, *self.moments.values())
             lists = kernels.AdamLists(
                 *([tensor[start:stop] for tensor in stack.tensors] for stack in stacks)
             )
@@ -163,9 +186,9 @@ class FusedAdam(StackedSolver):
         return lists
 
     def _take_step(self) -> None:
-        holder = self._holder.fill_(self.step)
+        holder = self._holder.fill_(self.steps_taken)
         for lists, numbers in self._groups:
-            kernels.adam_update_many_(lists, self.step, holder, *numbers)
+            kernels.adam_update_many_(lists, self.steps_taken, holder, *numbers)
 
 
 def make_stacked_solver(

@@ -43,7 +43,9 @@ class WrappedSolver(Solver):
         self.after()
 
     @final
-    def update_captured(self, learning_rate: Tensor, penalty: Tensor, count: Tensor) -> None:
+    def update_captured(
+        self, learning_rate: Tensor, penalty: Tensor | None, count: Tensor
+    ) -> None:
         """Take the same step from scalars on the device."""
         self.before()
         self._solver.update_captured(learning_rate, penalty, count)

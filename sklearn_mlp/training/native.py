@@ -177,7 +177,9 @@ class SingleRun(Run):
         parts = (step, self._solver, self.batches, epoch_loss)
         device = parameters.values.device
         is_graph = step.can_be_recorded and can_capture(self.batches, self._solver, device)
-        self._take_steps = EpochGraph(*parts) if is_graph else partial(take_steps, *parts)
+        self._take_steps = (
+            EpochGraph(*parts, config.max_iter) if is_graph else partial(take_steps, *parts)
+        )
 
     def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
         """Take the steps of one epoch, or replay them where they were recorded."""

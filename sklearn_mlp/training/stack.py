@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate, groupby, pairwise
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from sklearn_mlp.steps.general import HiddenForm, make_step
 from sklearn_mlp.steps.layers import Layers
 from sklearn_mlp.steps.stacked_layers import SparseStackedLayers, StackedLayers
 from sklearn_mlp.training.carried_memory import go_on_with
+from sklearn_mlp.training.graphs import EpochGraph, can_capture
 from sklearn_mlp.training.loop import EpochLoss, Run, run_epochs, take_steps
 from sklearn_mlp.training.monitor import EpochMonitor
 from sklearn_mlp.training.randomness import draws_in_training
@@ -237,6 +239,7 @@ class Stack(Run):
                 self._validate_of(member),
                 member.average,
             )
+        self._n_epochs = max(config.max_iter for config in configs)
         self._assemble()
 
     @property
@@ -246,8 +249,8 @@ class Stack(Run):
 
     def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
         """Take the steps of one epoch, all networks at once."""
-        parts = (self._step, self._solver, self.batches, self.epoch_loss)
-        take_steps(*parts, list(zip(*rates, strict=True)))
+        self._n_epochs -= 1
+        self._take_steps(list(zip(*rates, strict=True)))
 
     def evaluate(self) -> None:
         """Evaluate all on their validation sets, if they have any; averages of weights first."""
@@ -274,7 +277,7 @@ class Stack(Run):
             if member.average is not None and self._average is not None:
                 member.average.read(index, self._average)
             member.state.optimizer = OptimizerState(
-                member.config.solver, moments, self._solver.step
+                member.config.solver, moments, self._solver.steps_taken
             )
             member.monitor.restore_best()
         kept = [index for index in range(len(self.members)) if index not in set(finished)]
@@ -318,6 +321,13 @@ class Stack(Run):
         alphas = [member.config.penalty for member in self.members]
         self.epoch_loss = EpochLoss(
             self._parameters, self._step.n_outputs, self.batches, alphas, losses
+        )
+        parts = (self._step, self._solver, self.batches, self.epoch_loss)
+        is_graph = self._step.can_be_recorded and can_capture(
+            self.batches, self._solver, like.device
+        )
+        self._take_steps: Callable[[Sequence[Any]], None] = (
+            EpochGraph(*parts, self._n_epochs) if is_graph else partial(take_steps, *parts)
         )
         # All that share a stream hold out the same samples.
         validations = [

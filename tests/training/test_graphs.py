@@ -12,14 +12,15 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from test_batches import CONFIG
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sklearn_mlp import TorchMLPClassifier
+from sklearn_mlp import TorchMLPClassifier, fit_many
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.network.mlp import MLP, ParameterVector
 from sklearn_mlp.solvers.choice import OWN_SOLVERS, make_solver
-from sklearn_mlp.training import graphs
+from sklearn_mlp.training import graphs, stack
 from sklearn_mlp.training import native as train
 
 
@@ -49,12 +50,14 @@ def replayed(monkeypatch):
 
         return replay
 
-    monkeypatch.setattr(
-        train, "can_capture", lambda batches, solver, device: batches.has_fixed_views
-    )
-    monkeypatch.setattr(
-        train, "EpochGraph", lambda *parts: graphs.EpochGraph(*parts, capture=capture)
-    )
+    def can_capture(batches, solver, device):
+        return batches.has_fixed_views and solver.can_be_captured
+
+    for module in (train, stack):
+        monkeypatch.setattr(module, "can_capture", can_capture)
+        monkeypatch.setattr(
+            module, "EpochGraph", lambda *parts: graphs.EpochGraph(*parts, capture=capture)
+        )
     return recordings
 
 
@@ -106,6 +109,51 @@ def test_partial_fit_after_recorded_epochs_counts_on(replayed):
     assert step == estimator.n_iter_ * 5
     estimator.set_params(tol=0).partial_fit(X[:450] / 16, y[:450])
     assert estimator._state.optimizer.step == step + 5
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"solver": "adam"},
+        {"solver": "adam", "alpha": 0.0, "gradient_clip": 0.3},
+        {"solver": "adam", "early_stopping": True, "n_iter_no_change": 2, "max_iter": 25},
+        {"solver": "sgd", "learning_rate": "invscaling"},
+        {"solver": "adamw", "alpha": 0.3},
+        {"solver": "rmsprop", "alpha": 0.3},
+        {"solver": "adagrad"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("seeds", [(0, 0, 0), (0, 1, 1)])
+def test_a_recorded_stack_gives_the_same_numbers(parameters, seeds, replayed, monkeypatch):
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:450] / 16, y[:450]
+
+    def fitted():
+        settings = {"max_iter": 9, "dtype": "float64", "batch_size": 100, "tol": 0, **parameters}
+        rates = (1e-3, 3e-3, 3e-2)
+        estimators = [
+            TorchMLPClassifier((20, 10), random_state=seed, learning_rate_init=rate, **settings)
+            for seed, rate in zip(seeds, rates, strict=True)
+        ]
+        return fit_many(estimators, X, y)
+
+    recorded, n_recordings = fitted(), len(replayed)
+    assert n_recordings == 1 or (n_recordings and "early_stopping" in parameters)
+    monkeypatch.undo()
+    monkeypatch.setenv("SKLEARN_MLP_COMPILED", "0")
+    for mine, other in zip(recorded, fitted(), strict=True):
+        assert_allclose(mine.loss_curve_, other.loss_curve_, rtol=1e-11)
+        for weights, expected in zip(mine.coefs_, other.coefs_, strict=True):
+            assert_allclose(weights, expected, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize(("max_iter", "n_recordings"), [(7, 0), (8, 1)])
+def test_few_epochs_are_not_recorded(max_iter, n_recordings, replayed):
+    with pytest.warns(ConvergenceWarning):
+        fit(max_iter=max_iter)
+    assert len(replayed) == n_recordings
 
 
 class FixedBatches:
