@@ -14,6 +14,7 @@
 `dense`            one tensor, and the ways to bring it into an epoch's order
 `sparse`           sparse rows, multiplied as they are or made dense by batch
 `converted`        arrays of any type, converted a block at a time
+`mapped`           files that are mapped into memory
 `stored`           arrays in files, and which of them are read some rows at a time
 `streamed`         rows of these, the next block read while the last is computed
 `sources`          rows in blocks that can be read again: the protocol for one's own

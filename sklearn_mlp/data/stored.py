@@ -7,19 +7,21 @@ is smaller is read as a whole once, as NumPy would.
 """
 
 import math
-import os
+from collections.abc import Iterator
 from typing import Any, Self, final
 
 import numpy as np
 import scipy.sparse
 from torch import Tensor
 
+from sklearn_mlp.data.mapped import MappedArray
+
 # Up to so many bytes an array is read as a whole: 256 MiB.
 LARGEST_WHOLE = 1 << 28
 # How many numbers are gone through, and read ahead, at a time: 32 MiB of float64.
 BLOCK_SIZE = 1 << 22
-# How many of these are copied at a time: what is converted comes from the cache of a core.
-_PIECE_SIZE = 1 << 15
+# How many are looked at where they are at a time: as many as the cache of a core holds.
+_LOOKED_AT = 1 << 17
 
 # Arrays in some memory, a device's too, or that compute what they are asked for.
 _OTHERS = ("__array_namespace__", "__cuda_array_interface__", "compute", "__dataframe__", "iloc")
@@ -48,10 +50,14 @@ class StoredArray:
         bounds: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self.source = source
+        self.name = name_of(source)
         self.rows = rows
         self.bounds = bounds
         self.dtype = np.dtype(source.dtype).newbyteorder("=")
-        self.shape = source.shape[0] if rows is None else len(rows), source.shape[1]
+        # Asked once: a file may be closed.
+        self._n_all, n_features = source.shape
+        self.shape = self._n_all if rows is None else len(rows), n_features
+        self._mapped = MappedArray.of(source, self.name)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -112,15 +118,24 @@ class StoredArray:
         ValueError
             If one is not finite.
         """
-        self._check_length()
         least, largest = math.inf, -math.inf
-        for start in range(0, len(self), self.block_rows):
-            block = self[start : start + self.block_rows]
+        for start, block in self._blocks():
             low, high = float(block.min()), float(block.max())
             if not (math.isfinite(low) and math.isfinite(high)):
                 self._refuse(block, start)
             least, largest = min(least, low), max(largest, high)
         self.bounds = least, largest
+
+    def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Go through all rows, a block at a time, with the first one's number; only to look at."""
+        if self._mapped is None or self.rows is not None:
+            for start in range(0, len(self), self.block_rows):
+                yield start, self[start : start + self.block_rows]
+            return
+        at_once = max(1, _LOOKED_AT // max(1, self.shape[1]))
+        for start in range(0, len(self), at_once):
+            self._mapped.check_length()
+            yield start, self._mapped.array[start : start + at_once]
 
     def _refuse(self, block: np.ndarray, start: int) -> None:
         """Say where a block has a number that is not finite."""
@@ -130,29 +145,8 @@ class StoredArray:
         )
         row, column = (int(places[0]) for places in np.nonzero(is_bad))
         raise ValueError(
-            f"Input X contains {what}: in row {start + row}, column {column} of "
-            f"{name_of(self.source)}."
+            f"Input X contains {what}: in row {start + row}, column {column} of {self.name}."
         )
-
-    def _check_length(self) -> None:
-        """Check that a mapped file is as long as it was: reading on would end the process."""
-        source = self.source
-        path = getattr(source, "filename", None) if isinstance(source, np.memmap) else None
-        if path is None or not os.path.exists(path):
-            return
-        # Views of a map keep its offset, not their own.
-        first = source.__array_interface__["data"][0]
-        base = source
-        while isinstance(base.base, np.ndarray):
-            base = base.base
-        end = base.offset + first - base.__array_interface__["data"][0]
-        steps = zip(source.shape, source.strides, strict=True)
-        end += sum((n - 1) * step for n, step in steps if step > 0) + source.itemsize
-        if os.path.getsize(path) < end:
-            raise OSError(
-                f"X could not be read: {path} has {os.path.getsize(path)} bytes, but X reaches to "
-                f"byte {end}; the file has been cut short since it was opened."
-            )
 
     def _rows_of_source(self, rows: Any) -> slice | np.ndarray:
         """Return which of the source's rows some rows are: a stretch, or their numbers."""
@@ -165,28 +159,30 @@ class StoredArray:
             rows = np.arange(start, stop, step)
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return np.where(rows < 0, rows + self.source.shape[0], rows)
+        return np.where(rows < 0, rows + self._n_all, rows)
 
     def _read_into(self, rows: slice | np.ndarray, numbers: np.ndarray) -> None:
         """Write rows of the source to an array."""
         if not len(numbers):
             return
+        if self._mapped is not None:
+            self._mapped.check_length()
+            self._mapped.copy_rows(rows, numbers)
+            return
         try:
-            if isinstance(self.source, np.memmap):
-                _copy_rows(self.source.view(np.ndarray), rows, numbers)
-            elif isinstance(rows, slice):
+            if isinstance(rows, slice):
                 numbers[...] = self._part(rows, len(numbers))
             else:
                 self._read_ascending(rows, numbers)
         except Exception as error:
-            first, last = (
-                (rows.start, rows.stop - 1)
-                if isinstance(rows, slice)
-                else (rows.min(), rows.max())
-            )
+            if isinstance(rows, slice):
+                first, last = rows.start, rows.stop - 1
+            else:
+                first, last = rows.min(), rows.max()
+            why = "the file has been closed" if is_closed(self.source) else error
             raise OSError(
                 f"X could not be read: {len(numbers)} rows from {first} to {last} of "
-                f"{name_of(self.source)}: {error}"
+                f"{self.name}: {why}"
             ) from error
 
     def _read_ascending(self, rows: np.ndarray, numbers: np.ndarray) -> None:
@@ -211,26 +207,6 @@ class StoredArray:
         return part
 
 
-def _copy_rows(array: np.ndarray, rows: slice | np.ndarray, numbers: np.ndarray) -> None:
-    """Write rows of an array to another, whose type may be another."""
-    if isinstance(rows, slice):
-        numbers[...] = array[rows]
-        return
-    # Rows that do not lie in one piece `numpy.take` would bring together: all there are.
-    is_taken = array.flags.c_contiguous and array.flags.aligned
-    at_once = max(1, _PIECE_SIZE // max(1, array.shape[1]))
-    piece = np.empty((min(at_once, len(rows)), array.shape[1]), array.dtype)
-    for start in range(0, len(rows), at_once):
-        some, into = rows[start : start + at_once], numbers[start : start + at_once]
-        if not is_taken:
-            into[...] = array[some]
-        elif array.dtype == numbers.dtype:
-            np.take(array, some, axis=0, out=into, mode="clip")
-        else:
-            # Twice as fast as a whole block taken, and then converted.
-            into[...] = np.take(array, some, axis=0, out=piece[: len(some)], mode="clip")
-
-
 def is_read_by_block(X: Any) -> bool:
     """Tell whether samples are read some rows at a time, because they are many and in a file."""
     if isinstance(X, StoredArray):
@@ -252,9 +228,19 @@ def _is_array_elsewhere(X: Any) -> bool:
         return False
     if any(hasattr(X, name) for name in _OTHERS):
         return False
+    if is_closed(X):
+        raise OSError(
+            f"X could not be read: it lies in a file that has been closed ({X!r}); files must be "
+            "open until the call has returned."
+        )
     shape, dtype = getattr(X, "shape", None), getattr(X, "dtype", None)
     is_shape = isinstance(shape, tuple) and all(isinstance(n, int) for n in shape)
     return is_shape and isinstance(dtype, np.dtype) and hasattr(X, "__getitem__")
+
+
+def is_closed(source: Any) -> bool:
+    """Tell whether an array of h5py's lies in a file that has been closed."""
+    return not getattr(getattr(source, "id", None), "valid", True)
 
 
 def name_of(source: Any) -> str:

@@ -300,9 +300,78 @@ def test_file_cut_short(samples, tmp_path):
     """A mapped file that has lost its end is an error, where reading on would end the process."""
     X, labels, _ = samples
     F = in_file("memmap", X, tmp_path)
+    model = TorchMLPClassifier(**FAST).fit(F, labels)
     os.truncate(tmp_path / "X.npy", 4096)
-    with pytest.raises(OSError, match="has been cut short"):
-        TorchMLPClassifier(**FAST).fit(F[10:], labels[10:])
+    for call in (
+        lambda: TorchMLPClassifier(**FAST).fit(F[10:], labels[10:]),
+        lambda: model.predict(F),
+    ):
+        with pytest.raises(OSError, match=r"X\.npy has 4096 bytes, but X reaches to byte 12128"):
+            call()
+    model.predict(F[:50])
+
+
+def test_file_replaced(samples, tmp_path):
+    """What counts is the file that was opened, whatever has its name now."""
+    X, labels, _ = samples
+    F = in_file("memmap", X, tmp_path)
+    os.remove(tmp_path / "X.npy")
+    (tmp_path / "X.npy").write_bytes(b"another")
+    assert TorchMLPClassifier(**FAST).fit(F, labels).score(F, labels) > 0
+
+
+def test_file_cut_short_while_read(samples, tmp_path, backend):
+    """So it is when the file is cut while the network trains."""
+    X, labels, _ = samples
+    F = in_file("memmap", X, tmp_path)
+    model = TorchMLPClassifier(**FAST, backend=backend).fit(X, labels)
+    before = model.predict_proba(X)
+
+    def cut(estimator, X, y):
+        if estimator.n_iter_ == 2:
+            os.truncate(tmp_path / "X.npy", 4096)
+        return 0.0
+
+    model.set_params(early_stopping=True, scoring=cut)
+    with pytest.raises(OSError, match="has been cut short since it was opened"):
+        model.fit(F, labels)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", ">f8", "bool", "int8"])
+def test_dataset_in_one_piece(dtype, samples, tmp_path):
+    """One of h5py's, in a file that is only read, is read as a mapped one is."""
+    X, _, y = samples
+    X = (4 * X).astype(dtype)
+    with h5py.File(tmp_path / "X.h5", "w", userblock_size=512) as file:
+        file["first"], file["X"] = np.arange(7), X
+        assert StoredArray(file["X"])._mapped is None
+    with h5py.File(tmp_path / "X.h5") as file:
+        array = StoredArray(file["X"])
+        assert array._mapped is not None
+        rows = np.random.RandomState(0).permutation(N_SAMPLES)
+        np.testing.assert_array_equal(array[rows], X[rows])
+        models = [TorchMLPRegressor(**FAST).fit(A, y) for A in (X, file["X"])]
+        np.testing.assert_allclose(*(model.predict(X) for model in models), rtol=1e-4)
+
+
+def test_closed_file(samples, tmp_path, backend):
+    """A file of h5py's that is closed is an error that says so, before and while it trains."""
+    X, labels, _ = samples
+    dataset = in_file("h5py", X, tmp_path)
+    model = TorchMLPClassifier(**FAST, backend=backend, early_stopping=True)
+
+    def close(estimator, X, y):
+        dataset.file.close()
+        return 0.0
+
+    model.set_params(scoring=close)
+    with pytest.raises(OSError, match=r"of .*X\.h5, /samples: the file has been closed"):
+        model.fit(dataset, labels)
+    with pytest.raises(OSError, match="lies in a file that has been closed"):
+        model.fit(dataset, labels)
+    with pytest.raises(OSError, match="lies in a file that has been closed"):
+        model.fit(X, labels, X_val=dataset, y_val=labels)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
