@@ -228,7 +228,13 @@ def _realmlp(has_classes: bool, seed: int) -> Any:
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
     kind = RealMLP_TD_Classifier if has_classes else RealMLP_TD_Regressor
-    return kind(random_state=seed, n_threads=1, device="cpu")
+    # It takes no missing numbers.
+    imputed = make_column_transformer(
+        (SimpleImputer(strategy="median"), make_column_selector(dtype_include=["number", "bool"])),
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    return make_pipeline(imputed, kind(random_state=seed, n_threads=1, device="cpu"))
 
 
 def _masamlp(has_classes: bool, seed: int) -> Any:
