@@ -28,7 +28,7 @@ from sklearn_mlp.tabular.ensemble import Ensemble, Group, train_groups
 from sklearn_mlp.tabular.folds import Folds, rows_judged, split_for_groups, warn_of_few_rows
 from sklearn_mlp.tabular.importances import permuted_scores
 from sklearn_mlp.tabular.judging import Task, combine, outputs_of
-from sklearn_mlp.tabular.training import WHOLE_ROWS, Settings, TrainedGroup, Watch
+from sklearn_mlp.tabular.training import EXACT_ROWS, Settings, TrainedGroup, Watch
 
 
 class BaseTabularMLP(BaseEstimator, ABC):
@@ -138,7 +138,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
         """Return the parameters that training takes, the automatic ones settled."""
         rate, dropout, dtype = self.learning_rate_init, self.dropout, self.dtype
         if dtype == "auto":
-            dtype = "float64" if n_rows <= WHOLE_ROWS else "float32"
+            dtype = "float64" if n_rows <= EXACT_ROWS else "float32"
         return Settings(
             hidden_units=list(hidden_units(self.hidden_layer_sizes)),
             learning_rate=self._default_rate if isinstance(rate, str) else float(rate),

@@ -66,7 +66,7 @@ default='squared_error'
     max_time : float or None, default=None
         Seconds after which training ends, with the best networks so far.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        The type of training; ``'auto'`` is float32, or float64 for at most 200 rows.
+        The type of training; ``'auto'`` is float32, or float64 for at most 100 rows.
     verbose : bool or int, default=False
         Whether to print how the networks do on rows held out.
 

@@ -33,6 +33,10 @@ _PART_TO_STOP, _BEST_BEFORE = 7, 0.3
 WHOLE_ROWS = 200
 _WHOLE_STEPS = 8
 
+# Up to so many rows they are taken in float64, where a row's weight of 2 is the row twice but for
+# a rounding that training does not make larger; of more rows it takes twice the time.
+EXACT_ROWS = 100
+
 # Else batches are such that an epoch has about so many steps, within these sizes.
 _STEPS_AN_EPOCH = 32
 _LEAST_BATCH, _MOST_BATCH, _MOST_BATCH_OF_MANY = 16, 128, 256
