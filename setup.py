@@ -45,7 +45,7 @@ def extensions() -> list[Extension]:
             [f"{folder}/{name}.cpp" for name in SOURCES],
             depends=[
                 f"{folder}/{name}.hpp"
-                for name in ("build", "elementary", "forms", "losses", "steps")
+                for name in ("activations", "build", "elementary", "forms", "losses", "steps")
             ],
             language="c++",
             py_limited_api=True,

@@ -28,13 +28,10 @@ namespace BUILD {
 
 #include "steps.hpp"
 
-double work_float(Plan<float> &plan, const Epoch<float> &epoch, Barrier &barrier, int thread) {
-    return work(plan, epoch, barrier, thread);
-}
-
-double work_double(Plan<double> &plan, const Epoch<double> &epoch, Barrier &barrier, int thread) {
-    return work(plan, epoch, barrier, thread);
-}
+extern const Functions<float> of_float;
+extern const Functions<double> of_double;
+const Functions<float> of_float{work<float>, judge<float>};
+const Functions<double> of_double{work<double>, judge<double>};
 
 } // namespace BUILD
 } // namespace sklearn_mlp

@@ -71,6 +71,18 @@ template <class T> struct Epoch {
     int n_threads;
 };
 
+// How samples judge a network that is as it is, without dropout.
+template <class T> struct Panel {
+    const double *weights; // of each sample; null: all the same
+    bool is_scored; // whether those that are right are counted
+    T *logits; // (n_outputs, n_samples), which are wanted instead; null for none
+};
+
+// Sums over samples, by their weights.
+struct Judgement {
+    double loss = 0, right = 0;
+};
+
 // Waits for all threads of an epoch. They spin, since a step takes microseconds, and then let
 // others run, in case there are fewer cores than threads.
 class Barrier {
@@ -98,5 +110,15 @@ class Barrier {
 
 // One thread's part of an epoch's steps; returns its part of the sum of the samples' losses.
 template <class T> using Work = double (*)(Plan<T> &, const Epoch<T> &, Barrier &, int thread);
+
+// One thread's part of judging a network: of the samples, batch by batch.
+template <class T>
+using Judge = Judgement (*)(Plan<T> &, const Epoch<T> &, const Panel<T> &, Barrier &, int thread);
+
+// What a build offers for a type.
+template <class T> struct Functions {
+    Work<T> work;
+    Judge<T> judge;
+};
 
 } // namespace sklearn_mlp

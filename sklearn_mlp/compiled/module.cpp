@@ -16,8 +16,8 @@ namespace sklearn_mlp {
 
 #define DECLARE(name)                                                                             \
     namespace name {                                                                              \
-    double work_float(Plan<float> &, const Epoch<float> &, Barrier &, int);                       \
-    double work_double(Plan<double> &, const Epoch<double> &, Barrier &, int);                    \
+    extern const Functions<float> of_float;                                                       \
+    extern const Functions<double> of_double;                                                     \
     }
 DECLARE(baseline)
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
@@ -29,8 +29,8 @@ DECLARE(avx512)
 struct Build {
     const char *name;
     bool (*is_supported)();
-    Work<float> of_float;
-    Work<double> of_double;
+    const Functions<float> &of_float;
+    const Functions<double> &of_double;
 };
 
 // The fastest first.
@@ -42,52 +42,70 @@ const Build builds[] = {
              && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
              && __builtin_cpu_supports("fma");
      },
-     avx512::work_float, avx512::work_double},
+     avx512::of_float, avx512::of_double},
     {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
-     avx2::work_float, avx2::work_double},
+     avx2::of_float, avx2::of_double},
 #endif
-    {"baseline", [] { return true; }, baseline::work_float, baseline::work_double},
+    {"baseline", [] { return true; }, baseline::of_float, baseline::of_double},
 };
 
-template <class T> Work<T> work_of(const Build &build);
-template <> Work<float> work_of(const Build &build) { return build.of_float; }
-template <> Work<double> work_of(const Build &build) { return build.of_double; }
+template <class T> const Functions<T> &functions_of(const Build &build);
+template <> const Functions<float> &functions_of(const Build &build) { return build.of_float; }
+template <> const Functions<double> &functions_of(const Build &build) { return build.of_double; }
+
+// Has threads do their parts of something, the calling one the first; returns what each has found.
+template <class Found, class Part>
+std::vector<Found> take_parts(int n_threads, Barrier &barrier, Part part) {
+    const int wanted = std::max(1, n_threads);
+    std::vector<Found> found(wanted);
+    std::vector<std::thread> threads;
+    std::atomic<bool> may_begin{false};
+    try {
+        threads.reserve(wanted);
+        for (int thread = 1; thread < wanted; ++thread)
+            threads.emplace_back([&, thread] {
+                while (!may_begin.load(std::memory_order_acquire))
+                    std::this_thread::yield();
+                found[thread] = part(thread);
+            });
+    } catch (const std::exception &) {
+        // The system gives no more threads, or no memory for one: those that there are do the work.
+    }
+    barrier.n_threads = static_cast<int>(threads.size()) + 1;
+    may_begin.store(true, std::memory_order_release);
+    found[0] = part(0);
+    for (auto &thread : threads)
+        thread.join();
+    return found;
+}
 
 // A plan together with what runs it.
 template <class T> struct Runner {
     Plan<T> plan;
-    Work<T> work;
+    Functions<T> functions;
 
     double run(const Epoch<T> &epoch) {
-        const int wanted = std::max(1, epoch.n_threads);
         Barrier barrier;
-        std::vector<double> totals(wanted);
-        plan.squares.assign(wanted, 0.0);
-        std::vector<std::thread> threads;
-        std::atomic<bool> may_begin{false};
-        const auto take_part = [&](int thread) {
-            totals[thread] = work(plan, epoch, barrier, thread);
-        };
-        try {
-            threads.reserve(wanted);
-            for (int thread = 1; thread < wanted; ++thread)
-                threads.emplace_back([&, thread] {
-                    while (!may_begin.load(std::memory_order_acquire))
-                        std::this_thread::yield();
-                    take_part(thread);
-                });
-        } catch (const std::exception &) {
-            // The system gives no more threads, or no memory for one: those that there are do the work.
-        }
-        barrier.n_threads = static_cast<int>(threads.size()) + 1;
-        may_begin.store(true, std::memory_order_release);
-        take_part(0);
-        for (auto &thread : threads)
-            thread.join();
+        plan.squares.assign(std::max(1, epoch.n_threads), 0.0);
         double total = 0;
-        for (double part : totals)
+        for (double part : take_parts<double>(epoch.n_threads, barrier, [&](int thread) {
+                 return functions.work(plan, epoch, barrier, thread);
+             }))
             total += part;
         return total;
+    }
+
+    Judgement judge(const Epoch<T> &samples, const Panel<T> &panel) {
+        Barrier barrier;
+        Judgement all;
+        for (const Judgement &part :
+             take_parts<Judgement>(samples.n_threads, barrier, [&](int thread) {
+                 return functions.judge(plan, samples, panel, barrier, thread);
+             })) {
+            all.loss += part.loss;
+            all.right += part.right;
+        }
+        return all;
     }
 };
 
@@ -177,7 +195,7 @@ PyObject *make_plan(const Build &build, PyObject *gemm, PyObject *widths, PyObje
     plan.second = pointer_to<T>(numbers.second);
     plan.average = pointer_to<T>(numbers.average);
     plan.ema_decay = numbers.ema_decay;
-    runner->work = work_of<T>(build);
+    runner->functions = functions_of<T>(build);
     try {
         allocate(plan);
     } catch (const std::exception &) {
@@ -273,11 +291,57 @@ PyObject *run(PyObject *, PyObject *arguments) {
     return run_it(capsule, a);
 }
 
+struct JudgedAddresses {
+    unsigned long long inputs, targets, weights, logits;
+    long long row_stride, column_stride, n_samples;
+    int is_scored, n_threads;
+};
+
+template <class T> PyObject *judge_plan(PyObject *capsule, const JudgedAddresses &from) {
+    auto *runner = static_cast<Runner<T> *>(PyCapsule_GetPointer(capsule, name_of<T>()));
+    if (!runner)
+        return nullptr;
+    Epoch<T> samples{};
+    samples.inputs = pointer_to<const T>(from.inputs);
+    samples.row_stride = from.row_stride;
+    samples.column_stride = from.column_stride;
+    samples.targets = pointer_to<const void>(from.targets);
+    samples.n_samples = from.n_samples;
+    samples.last = static_cast<int>((from.n_samples - 1) / runner->plan.batch_size + 1);
+    samples.n_threads = from.n_threads;
+    const Panel<T> panel{pointer_to<const double>(from.weights), from.is_scored != 0,
+                         pointer_to<T>(from.logits)};
+    Judgement found;
+    bool has_memory = true;
+    Py_BEGIN_ALLOW_THREADS
+    try {
+        found = runner->judge(samples, panel);
+    } catch (const std::exception &) {
+        has_memory = false;
+    }
+    Py_END_ALLOW_THREADS
+    return has_memory ? Py_BuildValue("dd", found.loss, found.right) : PyErr_NoMemory();
+}
+
+PyObject *judge(PyObject *, PyObject *arguments) {
+    PyObject *capsule;
+    JudgedAddresses a;
+    if (!PyArg_ParseTuple(arguments, "OKLLKKKLpi", &capsule, &a.inputs, &a.row_stride,
+                          &a.column_stride, &a.targets, &a.weights, &a.logits, &a.n_samples,
+                          &a.is_scored, &a.n_threads))
+        return nullptr;
+    const auto judge_it =
+        PyCapsule_IsValid(capsule, name_of<float>()) ? judge_plan<float> : judge_plan<double>;
+    return judge_it(capsule, a);
+}
+
 PyMethodDef methods[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS,
      "Return the names of those that this processor has, the fastest first."},
     {"plan", plan, METH_VARARGS, "Return the plan of a fit, with the memory of its steps."},
     {"run", run, METH_VARARGS, "Take steps of an epoch; return the sum of its samples' losses."},
+    {"judge", judge, METH_VARARGS,
+     "Return the sum of samples' losses, and of the weights of those that are right."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -62,6 +62,54 @@ class EpochMemory:
         )
 
 
+class JudgedSamples:
+    """Samples by which a network is judged, in the same memory always.
+
+    Parameters
+    ----------
+    inputs : Tensor of shape (n_samples, n_features)
+        The samples.
+    targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
+        Class codes in int64, or values; contiguous.
+    weights : Tensor of shape (n_samples,) or None
+        In float64.
+    logits : Tensor of shape (n_outputs, n_samples) or None
+        Where outputs before the activation are written to, if they are wanted.
+    is_scored : bool
+        Whether those whose labels are all right are counted.
+
+    Attributes
+    ----------
+    weight : float
+        The sum of the weights.
+    addresses : tuple of int
+        Where everything lies, and the strides of the inputs.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        weights: Tensor | None,
+        logits: Tensor | None,
+        *,
+        is_scored: bool,
+    ) -> None:
+        weights = None if weights is None else weights.contiguous()
+        self.weight = float(len(inputs) if weights is None else weights.sum())
+        # Kept alive, since what is handed over are their addresses.
+        self._tensors = inputs, targets, weights, logits
+        self.addresses = (
+            inputs.data_ptr(),
+            *inputs.stride(),
+            targets.data_ptr(),
+            0 if weights is None else weights.data_ptr(),
+            0 if logits is None else logits.data_ptr(),
+            len(inputs),
+            is_scored,
+        )
+
+
 class CompiledPlan:
     """A network, its loss and its solver, ready to take steps without returning to Python.
 
@@ -154,6 +202,15 @@ class CompiledPlan:
             n_threads,
         )
         return total
+
+    def judge(self, samples: JudgedSamples, n_threads: int) -> tuple[float, float]:
+        """Return the sum of samples' losses, and of the weights of those that are right.
+
+        Without dropout and penalty, by the weights that the network has now; the logits, where
+        they are wanted, are in their place then, and nothing is counted.
+        """
+        found: tuple[float, float] = self._steps.judge(self._plan, *samples.addresses, n_threads)
+        return found
 
 
 def _solver_numbers(config: TrainingConfig) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@
 
 namespace {
 
+#include "activations.hpp"
 #include "losses.hpp"
 
 char no[] = "N", yes[] = "T";
@@ -43,116 +44,6 @@ template <class T, class Term> inline double long_sum_of(int64_t n, Term term) {
     return sum;
 }
 
-// Each as a value, and as a slope told from what is kept: the value, or the argument.
-
-struct Identity {
-    static constexpr bool keeps_input = false;
-    template <class T> static T value(T x) { return x; }
-    template <class T> static T slope(T) { return T(1); }
-};
-
-struct Logistic {
-    static constexpr bool keeps_input = false;
-    template <class T> static T value(T x) { return elementary::logistic(x); }
-    template <class T> static T slope(T y) { return y * (T(1) - y); }
-};
-
-struct Tanh {
-    static constexpr bool keeps_input = false;
-    template <class T> static T value(T x) { return elementary::tanh(x); }
-    template <class T> static T slope(T y) { return T(1) - y * y; }
-};
-
-struct Relu {
-    static constexpr bool keeps_input = false;
-    // Written so that NaN stays NaN.
-    template <class T> static T value(T x) { return x < T(0) ? T(0) : x; }
-    template <class T> static T slope(T y) { return y <= T(0) ? T(0) : T(1); }
-};
-
-struct LeakyRelu {
-    static constexpr bool keeps_input = false;
-    template <class T> static T value(T x) { return x < T(0) ? T(0.01) * x : x; }
-    template <class T> static T slope(T y) { return y > T(0) ? T(1) : T(0.01); }
-};
-
-struct Elu {
-    static constexpr bool keeps_input = false;
-    template <class T> static T value(T x) {
-        const T negative = elementary::expm1(x < T(0) ? x : T(0));
-        return x < T(0) ? negative : x;
-    }
-    template <class T> static T slope(T y) { return y <= T(0) ? y + T(1) : T(1); }
-};
-
-struct Selu {
-    static constexpr bool keeps_input = false;
-    static constexpr double alpha = 1.6732632423543772, scale = 1.0507009873554805;
-    template <class T> static T value(T x) {
-        const T negative = T(alpha) * elementary::expm1(x < T(0) ? x : T(0));
-        return T(scale) * (x < T(0) ? negative : x);
-    }
-    template <class T> static T slope(T y) {
-        return y <= T(0) ? y + T(alpha * scale) : T(scale);
-    }
-};
-
-struct Silu {
-    static constexpr bool keeps_input = true;
-    template <class T> static T value(T x) { return x * elementary::logistic(x); }
-    template <class T> static T slope(T x) {
-        const T p = elementary::logistic(x);
-        return p * (T(1) + x * (T(1) - p));
-    }
-};
-
-// tanh(log(1 + n)) = n (n + 2) / (n (n + 2) + 2) with n = exp(x), which is 1 from 20 on.
-struct Mish {
-    static constexpr bool keeps_input = true;
-    template <class T> static T value(T x) {
-        const T n = elementary::exp(x < T(20) ? x : T(20));
-        const T m = n * (n + T(2));
-        return x * (m / (m + T(2)));
-    }
-    template <class T> static T slope(T x) {
-        const T n = elementary::exp(x < T(20) ? x : T(20));
-        const T m = n * (n + T(2));
-        const T w = m / (m + T(2));
-        return w + x * (T(1) - w * w) * elementary::logistic(x);
-    }
-};
-
-struct Softplus {
-    static constexpr bool keeps_input = true;
-    template <class T> static T value(T x) { return elementary::softplus(x); }
-    template <class T> static T slope(T x) { return elementary::logistic(x); }
-};
-
-struct Gelu {
-    static constexpr bool keeps_input = true;
-    template <class T> static T value(T x) { return x * elementary::normal_cdf(x); }
-    template <class T> static T slope(T x) {
-        const T density = T(0.3989422804014327) * elementary::exp(T(-0.5) * x * x);
-        return elementary::normal_cdf(x) + x * density;
-    }
-};
-
-template <class Body> void with_activation(Activation activation, Body body) {
-    switch (activation) {
-    case Activation::identity: return body(Identity{});
-    case Activation::logistic: return body(Logistic{});
-    case Activation::tanh: return body(Tanh{});
-    case Activation::relu: return body(Relu{});
-    case Activation::leaky_relu: return body(LeakyRelu{});
-    case Activation::elu: return body(Elu{});
-    case Activation::selu: return body(Selu{});
-    case Activation::silu: return body(Silu{});
-    case Activation::mish: return body(Mish{});
-    case Activation::softplus: return body(Softplus{});
-    case Activation::gelu: return body(Gelu{});
-    }
-}
-
 // One batch, as one thread sees it: its slice of samples, and its share of each layer's units.
 template <class T> class Worker {
   public:
@@ -169,8 +60,11 @@ template <class T> class Worker {
             begin(batch);
             // A batch whose weights are all 0 is as if it were not there.
             if (epoch_.weight_sums[batch] != 0) {
+                share_ = static_cast<T>(1 / epoch_.weight_sums[batch]);
+                shares_ = epoch_.shares ? epoch_.shares + start_ : nullptr;
                 gather();
                 forward();
+                lose();
                 backward();
                 barrier_.wait();
                 ++averaged_;
@@ -180,6 +74,21 @@ template <class T> class Worker {
             }
         }
         return total_;
+    }
+
+    // Goes through samples by which the network is judged; returns what this thread found.
+    Judgement judge(const Panel<T> &panel) {
+        Judgement found;
+        for (int batch = epoch_.first; batch < epoch_.last; ++batch) {
+            begin(batch);
+            gather();
+            forward();
+            if (count_)
+                judge_slice(panel, found);
+            // The slices of a smaller batch lie elsewhere.
+            barrier_.wait();
+        }
+        return found;
     }
 
   private:
@@ -206,8 +115,6 @@ template <class T> class Worker {
         lead_ = size_;
         begin_ = static_cast<int>(int64_t(size_) * thread_ / barrier_.n_threads);
         count_ = static_cast<int>(int64_t(size_) * (thread_ + 1) / barrier_.n_threads) - begin_;
-        share_ = static_cast<T>(1 / epoch_.weight_sums[batch]);
-        shares_ = epoch_.shares ? epoch_.shares + start_ : nullptr;
     }
 
     // The masks of a batch lie as they were drawn: of the features first, then of each layer,
@@ -221,7 +128,7 @@ template <class T> class Worker {
     }
 
     const T *mask_of(int place) const {
-        return plan_.is_dropped[place] ? masks_ + masks_before(place) : nullptr;
+        return masks_ && plan_.is_dropped[place] ? masks_ + masks_before(place) : nullptr;
     }
 
     int64_t row(int sample) const {
@@ -328,7 +235,11 @@ template <class T> class Worker {
             if (layer < n_layers_ - 1)
                 activate(layer);
         }
-        lose();
+        T *logits = plan_.deltas[n_layers_ - 1].data() + begin_;
+        const T *bias = plan_.values + bias_place(n_layers_ - 1);
+        for (int k = 0; k < n_outputs_; ++k)
+            for (int c = 0; c < count_; ++c)
+                logits[int64_t(k) * lead_ + c] += bias[k];
     }
 
     void activate(int layer) {
@@ -340,7 +251,7 @@ template <class T> class Worker {
                 const int64_t place = int64_t(unit) * lead_ + begin_;
                 T *kept = plan_.kept[layer].data() + place;
                 const T b = bias[unit];
-                if (!Kind::keeps_input && !mask) {
+                if (plan_.hidden[layer].empty()) {
                     for (int c = 0; c < count_; ++c)
                         kept[c] = Kind::value(kept[c] + b);
                     continue;
@@ -514,19 +425,23 @@ template <class T> class Worker {
         }
     }
 
-    // From values without the bias to the gradient of the loss, for the slice.
-    void lose() {
-        T *logits = plan_.deltas[n_layers_ - 1].data() + begin_;
-        const T *bias = plan_.values + bias_place(n_layers_ - 1);
-        for (int k = 0; k < n_outputs_; ++k)
-            for (int c = 0; c < count_; ++c)
-                logits[int64_t(k) * lead_ + c] += bias[k];
-        const T *shares = shares_ ? shares_ + begin_ : nullptr;
+    // The losses of the slice, whose logits become their gradients.
+    const T *lose_slice() {
         T *losses = plan_.column_sum.data() + begin_;
-        Losses<T> of{logits, plan_.targets.data() + begin_, plan_.codes.data() + begin_, losses,
-                     plan_.column_max.data() + begin_,
+        Losses<T> of{plan_.deltas[n_layers_ - 1].data() + begin_, plan_.targets.data() + begin_,
+                     plan_.codes.data() + begin_, losses, plan_.column_max.data() + begin_,
                      plan_.column_more.data() + begin_, lead_, n_outputs_, count_};
         of.compute(plan_.loss, static_cast<T>(plan_.loss_number));
+        return losses;
+    }
+
+    // From logits to the gradient of the loss, for the slice.
+    void lose() {
+        if (count_ == 0)
+            return;
+        T *logits = plan_.deltas[n_layers_ - 1].data() + begin_;
+        const T *shares = shares_ ? shares_ + begin_ : nullptr;
+        const T *losses = lose_slice();
         const T share = share_;
         for (int k = 0; k < n_outputs_; ++k) {
             T *delta = logits + int64_t(k) * lead_;
@@ -541,10 +456,54 @@ template <class T> class Worker {
                                count_, [=](int64_t c) { return losses[c] * shares[c]; })
                          : long_sum_of<T>(count_, [=](int64_t c) { return losses[c]; });
     }
+
+    void judge_slice(const Panel<T> &panel, Judgement &found) {
+        const T *logits = plan_.deltas[n_layers_ - 1].data() + begin_;
+        const double *weights = panel.weights ? panel.weights + start_ + begin_ : nullptr;
+        if (panel.logits)
+            for (int k = 0; k < n_outputs_; ++k)
+                std::memcpy(panel.logits + k * epoch_.n_samples + start_ + begin_,
+                            logits + int64_t(k) * lead_, count_ * sizeof(T));
+        else if (panel.is_scored)
+            for (int c = 0; c < count_; ++c)
+                if (is_right(logits + c, begin_ + c))
+                    found.right += weights ? weights[c] : 1;
+        const T *losses = lose_slice();
+        for (int c = 0; c < count_; ++c)
+            found.loss += weights ? losses[c] * weights[c] : losses[c];
+    }
+
+    // Whether the sample's class has the largest logit, or each of its labels the sign that it
+    // should have. Where the largest is not finite, a softmax is NaN, and the first class is said.
+    bool is_right(const T *logit, int sample) const {
+        if (!plan_.are_codes) {
+            for (int k = 0; k < n_outputs_; ++k) {
+                const int64_t place = int64_t(k) * lead_;
+                if ((logit[place] > T(0)) != (plan_.targets[place + sample] > T(0.5)))
+                    return false;
+            }
+            return true;
+        }
+        int best = 0;
+        for (int k = 1; k < n_outputs_; ++k) {
+            const T most = logit[int64_t(best) * lead_];
+            if (!(logit[int64_t(k) * lead_] <= most) && most == most)
+                best = k;
+        }
+        const T most = logit[int64_t(best) * lead_];
+        if (!(elementary::absolute(most) < elementary::infinity<T>))
+            best = 0;
+        return best == static_cast<const int64_t *>(epoch_.targets)[row(sample)];
+    }
 };
 
 template <class T> double work(Plan<T> &plan, const Epoch<T> &epoch, Barrier &barrier, int thread) {
     return Worker<T>(plan, epoch, barrier, thread).run();
+}
+
+template <class T> Judgement judge(Plan<T> &plan, const Epoch<T> &samples, const Panel<T> &panel,
+                                   Barrier &barrier, int thread) {
+    return Worker<T>(plan, samples, barrier, thread).judge(panel);
 }
 
 } // namespace

@@ -48,6 +48,8 @@ class CompiledEpochs:
     ----------
     largest : float
         What rates and penalties are cut to, as in `EpochLoss`.
+    plan : CompiledPlan
+        What takes the steps.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class CompiledEpochs:
         self._batches = batches
         self._state = state
         self._average = average if average is not None and average.is_stepwise else None
-        self._plan = CompiledPlan(
+        self.plan = CompiledPlan(
             network,
             parameters,
             list(state.moments.values()),
@@ -101,7 +103,7 @@ class CompiledEpochs:
                 sizes = self._sizes_of_steps(first, last)
                 masks = None if self._masks is None else self._masks.draw(sizes)
                 step, averaged = self._count(len(sizes))
-                self._total += self._plan.run(
+                self._total += self.plan.run(
                     memory,
                     rows,
                     (first, last),

@@ -26,6 +26,7 @@ from sklearn_mlp.steps.layers import FlatLayers, Layers, SparseInputLayers
 from sklearn_mlp.steps.mixed_layers import MixedLayers
 from sklearn_mlp.training.carried_memory import go_on_with
 from sklearn_mlp.training.compiled_epochs import CompiledEpochs
+from sklearn_mlp.training.compiled_validator import CompiledValidator
 from sklearn_mlp.training.graphs import EpochGraph, can_capture
 from sklearn_mlp.training.lbfgs import run_lbfgs
 from sklearn_mlp.training.loop import EpochLoss, Run, run_epochs, take_steps
@@ -151,35 +152,47 @@ class SingleRun(Run):
         average = make_average(parameters.memory, config, state)
         self._solver = make_solver(parameters, gradient, config, state, average)
         is_compiled = config.engine == "compiled"
-        self.batches = Batches(
+        self.batches = batches = Batches(
             data,
             config.random_state,
             batch_size=config.batch_size,
             shuffle=config.shuffle,
             is_gathered=not (is_compiled and data.inputs.is_in_place),
         )
-        self.monitors = [
-            EpochMonitor(
-                config, state, network, parameters.memory, data.validation, average=average
-            )
-        ]
+        validate: CompiledValidator | None = None
         self._take_steps: Callable[[Sequence[float]], None]
         if is_compiled:
             assert isinstance(network, MLP)
-            memory = self._solver.state
-            self._take_steps = self.epoch_loss = CompiledEpochs(
-                network, parameters, data, self.batches, config, memory, average
+            epochs = CompiledEpochs(
+                network, parameters, data, batches, config, self._solver.state, average
             )
-            return
+            self._take_steps = self.epoch_loss = epochs
+            validate = CompiledValidator.of(network, epochs.plan, data.validation, config.loss)
+        else:
+            self._take_steps = self._in_torch(step, parameters, batches, config)
+        self.monitors = [
+            EpochMonitor(
+                config,
+                state,
+                network,
+                parameters.memory,
+                data.validation,
+                validate,
+                average=average,
+            )
+        ]
+
+    def _in_torch(
+        self, step: Step, parameters: ParameterVector, batches: Batches, config: TrainingConfig
+    ) -> Callable[[Sequence[float]], None]:
+        """Return what takes an epoch's steps by torch's operations."""
         self.epoch_loss = epoch_loss = EpochLoss(
-            parameters, step.n_outputs, self.batches, [config.penalty], [step.loss]
+            parameters, step.n_outputs, batches, [config.penalty], [step.loss]
         )
-        parts = (step, self._solver, self.batches, epoch_loss)
+        parts = (step, self._solver, batches, epoch_loss)
         device = parameters.values.device
-        is_graph = step.can_be_recorded and can_capture(self.batches, self._solver, device)
-        self._take_steps = (
-            EpochGraph(*parts, config.max_iter) if is_graph else partial(take_steps, *parts)
-        )
+        is_graph = step.can_be_recorded and can_capture(batches, self._solver, device)
+        return EpochGraph(*parts, config.max_iter) if is_graph else partial(take_steps, *parts)
 
     def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
         """Take the steps of one epoch, or replay them where they were recorded."""
