@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_mlp.estimators.own_network import code_network, read_network
@@ -18,14 +19,19 @@ from sklearn_mlp.network.module_parameters import is_module_parameter
 # The name by which callbacks are left out and given; they are no parameter.
 CALLBACKS = "callbacks"
 
-# What an estimator may have besides its parameters; those of the first line are made of plain
-# values when it is loaded.
-_MADE = ("_architecture", "_codec", "_loss", "_state", "_epochs")
+# What an estimator may have besides its parameters; these are made of plain values when it is
+# loaded.
+_MADE = (
+    *("_architecture", "_codec", "_loss", "_state", "_epochs"),
+    *("_code", "_ensemble", "_residuals"),
+)
 _OWN = {
     *(*_MADE, "module_", "device_", "dtype_", "_fit_dtype", "_written_attributes"),
     *("_sklearn_output_config", "engine_", "n_outputs_", "n_features_in_", "feature_names_in_"),
     *("n_iter_", "t_", "loss_", "converged_", "best_loss_", "best_validation_score_"),
     *("out_activation_", "classes_", "estimator_", "_metadata_request"),
+    # Those for tables.
+    *("encoder_", "n_members_", "oof_prediction_", "oof_score_", "_held", "_history", "_range"),
 }
 # Their annotations are of what they become.
 _UNLIKE_ANNOTATED = {*_MADE, "module_", "device_", "dtype_", "_fit_dtype"}
@@ -211,6 +217,8 @@ class EstimatorReader:
         state = {name: value for name, value in parameters.items() if name in own}
         if "module" in own:
             state["_module_parameters"] = {name: parameters[name] for name in of_module}
+        if kind.__setstate__ is not BaseEstimator.__setstate__:
+            # It knows what to do with a state of another version.
             state["_sklearn_mlp_version"] = self._version
         elif state.keys() != own:
             raise ValueError(f"{kind.__name__} lacks {min(own - state.keys())!r}")
@@ -219,11 +227,13 @@ class EstimatorReader:
         made.__setstate__(state)
         if coded.get(CALLBACKS):
             made._skl_callbacks = list(self._given[CALLBACKS])
+        for name in vars(made).keys() & set(_MADE):
+            check_type(name, vars(made)[name], attributes_of(kind)[name])
+            check_types(vars(made)[name])
         if "module_" in state:
-            for name in vars(made).keys() & set(_MADE):
-                check_type(name, vars(made)[name], attributes_of(kind)[name])
-                check_types(vars(made)[name])
             _try_to_predict(made)
+        elif hasattr(made, "_check_loaded"):
+            made._check_loaded()
         return made
 
     def _read_fitted(self, kind: Any, coded: Any) -> dict[str, Any]:

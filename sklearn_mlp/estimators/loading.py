@@ -2,19 +2,20 @@
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sklearn_mlp.estimators.classifier import TorchMLPClassifier
 from sklearn_mlp.estimators.file_format import EstimatorReader
-from sklearn_mlp.estimators.hidden_features import HiddenFeatures
-from sklearn_mlp.estimators.regressor import TorchMLPRegressor
 from sklearn_mlp.estimators.saving import FORMAT_VERSION
 from sklearn_mlp.export.container import checked_path, read_container
 from sklearn_mlp.machine.isolation import isolated
 
 # No file can name another class.
-_KINDS = {kind.__name__: kind for kind in (TorchMLPClassifier, TorchMLPRegressor, HiddenFeatures)}
+_KINDS = (
+    *("TorchMLPClassifier", "TorchMLPRegressor", "HiddenFeatures"),
+    *("TabularMLPClassifier", "TabularMLPRegressor", "TabularEncoder"),
+)
 
 _KEYS = {"format_version", "versions", "left_out", "estimator"}
 
@@ -36,7 +37,8 @@ def load(path: str | os.PathLike[str], **given: Any) -> Any:
 
     Returns
     -------
-    estimator : TorchMLPClassifier, TorchMLPRegressor or HiddenFeatures
+    estimator : TorchMLPClassifier, TorchMLPRegressor, HiddenFeatures, TabularMLPClassifier, \
+TabularMLPRegressor or TabularEncoder
         As it was saved: the same parameters, and if it was fitted the same predictions to the
         last bit, on its device if there is one here, else on the CPU.
 
@@ -84,7 +86,7 @@ def load(path: str | os.PathLike[str], **given: Any) -> Any:
     document, arrays = read_container(checked)
     _check_document(checked, document)
     _check_given(checked, document["left_out"], given)
-    reader = EstimatorReader(arrays, given, _KINDS, document["versions"]["sklearn_mlp"])
+    reader = EstimatorReader(arrays, given, _kinds(), document["versions"]["sklearn_mlp"])
     try:
         return reader.read(document["estimator"])
     except RecursionError as error:
@@ -92,6 +94,12 @@ def load(path: str | os.PathLike[str], **given: Any) -> Any:
     except Exception as error:
         reason = f"{type(error).__name__}: " if not isinstance(error, ValueError) else ""
         raise ValueError(f"{checked} cannot be read: {reason}{error}.") from error
+
+
+def _kinds() -> dict[str, type]:
+    """Return the classes that there are, by the package's own names for them."""
+    package = import_module("sklearn_mlp")
+    return {name: getattr(package, name) for name in _KINDS}
 
 
 def _check_document(path: Path, document: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `regressor`             `TabularMLPRegressor`
 `base`                  what they share: `_fit` from top to bottom
 `parameters`            what their parameters may be
+`saved_state`           what they are pickled as, and saved in files
 `ensemble`              two groups of networks, trained and asked
 `training`              a group on its folds: steps, cycles, its best moment
 `members`               k networks side by side: forwards, backwards, a step

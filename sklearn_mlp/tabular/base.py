@@ -28,10 +28,11 @@ from sklearn_mlp.tabular.ensemble import Ensemble, Group, train_groups
 from sklearn_mlp.tabular.folds import Folds, rows_judged, split_for_groups, warn_of_few_rows
 from sklearn_mlp.tabular.importances import permuted_scores
 from sklearn_mlp.tabular.judging import Task, combine, outputs_of
+from sklearn_mlp.tabular.saved_state import SavedTable
 from sklearn_mlp.tabular.training import EXACT_ROWS, Settings, TrainedGroup, Watch
 
 
-class BaseTabularMLP(BaseEstimator, ABC):
+class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
     """Base of the estimators; use `TabularMLPClassifier` or `TabularMLPRegressor`."""
 
     hidden_layer_sizes: Any
@@ -53,9 +54,18 @@ class BaseTabularMLP(BaseEstimator, ABC):
     _default_dropout: ClassVar[float]
     _is_calibrated: bool = False
 
+    # What a fit leaves.
+    encoder_: TabularEncoder
+    n_members_: int
+    n_iter_: int
+    oof_prediction_: np.ndarray
+    oof_score_: float
+    n_features_in_: int
+    feature_names_in_: np.ndarray
     _ensemble: Ensemble
     _codec: Any
     _held: list[list[np.ndarray]]
+    _history: list[dict[str, Any]]
 
     @abstractmethod
     def _check_targets(self, y: Any) -> np.ndarray:
@@ -189,7 +199,9 @@ class BaseTabularMLP(BaseEstimator, ABC):
         groups = [Group(group.members, group.part) for group in trained]
         self._ensemble = Ensemble(encoder._code, groups, mixture, task.loss)
         self._codec, self.encoder_ = codec, encoder
-        self._held = [group.held for group in trained]
+        # Half the bytes of NumPy's own indices.
+        small = np.int32 if n_rows < 2**31 else np.int64
+        self._held = [[rows.astype(small) for rows in group.held] for group in trained]
         self.n_features_in_ = encoder.n_features_in_
         if hasattr(encoder, "feature_names_in_"):
             self.feature_names_in_ = encoder.feature_names_in_

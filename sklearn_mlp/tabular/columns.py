@@ -29,6 +29,9 @@ _INFERRED: dict[str, Kind] = {
     **dict.fromkeys(("timedelta", "timedelta64", "empty"), "numbers"),
 }
 
+# What pandas infers of objects that are all numbers, or all strings.
+_PLAIN = {"string", "integer", "floating", "mixed-integer-float", "boolean", "empty"}
+
 _MICROSECONDS = 1e6
 
 
@@ -84,14 +87,14 @@ class Column:
         )
 
     def as_levels(self) -> np.ndarray:
-        """Return whatever it holds as objects that can be told apart, None where missing."""
+        """Return whatever it holds as numbers and strings, None where missing.
+
+        What is neither, such as an interval, is told apart by how it looks.
+        """
         values = self.values.astype(object)
         values[self._is_missing()] = None
-        try:
-            pd.factorize(values)
-        except TypeError:
-            # What has no hash: told apart by how it looks.
-            values = np.array([None if each is None else str(each) for each in values], object)
+        if pd.api.types.infer_dtype(values, skipna=True) not in _PLAIN:
+            values = np.array([_as_level(each) for each in values], object)
         return values
 
     def _is_missing(self) -> np.ndarray:
@@ -103,6 +106,13 @@ class Column:
     def example(self) -> str:
         """Show a value that is there."""
         return repr(_present(self.values)[0])
+
+
+def _as_level(value: Any) -> Any:
+    """Return a value of a category as a number or a string."""
+    if isinstance(value, Decimal):
+        return float(value)
+    return value if value is None or isinstance(value, str | Real) else str(value)
 
 
 def _numbers_of(values: np.ndarray) -> np.ndarray:

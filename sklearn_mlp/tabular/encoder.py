@@ -19,12 +19,13 @@ from sklearn_mlp.machine.sklearn_internals import (
 from sklearn_mlp.tabular.categorical_features import is_category, named_categories
 from sklearn_mlp.tabular.codes import TableCode, expand
 from sklearn_mlp.tabular.columns import Table, read_table
+from sklearn_mlp.tabular.saved_state import SavedTable
 
 # Rows that are expanded at once.
 _ROWS = 4096
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
+class TabularEncoder(SavedTable, TransformerMixin, BaseEstimator):
     """Make numbers for a neural network of a table of numbers, categories and dates.
 
     Takes the table as it comes, with missing values, and uses no targets:
@@ -104,6 +105,8 @@ default='from_dtype'
         "max_levels": [Interval(Integral, 1, None, closed="left")],
     }
 
+    n_features_in_: int
+    feature_names_in_: np.ndarray
     _code: TableCode
 
     def __init__(

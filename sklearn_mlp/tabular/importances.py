@@ -91,7 +91,7 @@ def _held_outputs(
             n_seen = torch.zeros(len(scaled), dtype=dtype)
             for member, rows in enumerate(folds):
                 for start in range(0, len(rows), CHUNK):
-                    chunk = torch.from_numpy(rows[start : start + CHUNK])
+                    chunk = torch.from_numpy(rows[start : start + CHUNK].astype(np.int64))
                     picked = coded.pick(chunk, group.part)
                     logits[:, chunk] += group.members.logits(picked, member)[0]
                     n_seen[chunk] += 1

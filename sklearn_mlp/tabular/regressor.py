@@ -124,7 +124,7 @@ default='squared_error'
 
     loss: str
     _codec: NumberCodec
-    _range: tuple[np.ndarray, np.ndarray]
+    _range: tuple[Any, Any]
     _residuals: HeldResiduals
 
     def __init__(
