@@ -19,6 +19,10 @@ _GEMM = {torch.float32: "sgemm", torch.float64: "dgemm"}
 _SIGNATURE = "void (char *, char *, int *, int *, int *, "
 
 
+# What ``module.cpp`` says, if it was built from the sources that are here.
+_BINDING = 2
+
+
 @cache
 def _steps() -> Any:
     """Return the extension module; None where it was not built."""
@@ -26,6 +30,11 @@ def _steps() -> Any:
         return import_module("sklearn_mlp.compiled._steps")
     except ImportError:
         return None
+
+
+def _is_outdated(steps: Any) -> bool:
+    """Tell whether the module is of other sources, as after an update of a checkout."""
+    return getattr(steps, "BINDING", 1) != _BINDING
 
 
 @cache
@@ -59,6 +68,8 @@ def why_not_here() -> str | None:
         return "SKLEARN_MLP_COMPILED=0 turns the compiled steps off"
     if _steps() is None:
         return "this installation has no compiled steps: there was no C++ compiler"
+    if _is_outdated(_steps()):
+        return "the compiled steps are of other sources than the package: install it again"
     if gemm_of(torch.float64) is None:
         return "this SciPy does not offer its BLAS in the expected form"
     return None

@@ -14,6 +14,10 @@
 
 namespace sklearn_mlp {
 
+// Counts the changes of what the functions below take and return, as `library.py` does: one built
+// from older sources is not used.
+constexpr int binding = 2;
+
 #define DECLARE(name)                                                                             \
     namespace name {                                                                              \
     extern const Functions<float> of_float;                                                       \
@@ -352,4 +356,9 @@ PyModuleDef definition = {
 
 } // namespace sklearn_mlp
 
-PyMODINIT_FUNC PyInit__steps() { return PyModule_Create(&sklearn_mlp::definition); }
+PyMODINIT_FUNC PyInit__steps() {
+    PyObject *module = PyModule_Create(&sklearn_mlp::definition);
+    if (module && PyModule_AddIntConstant(module, "BINDING", sklearn_mlp::binding) < 0)
+        Py_CLEAR(module);
+    return module;
+}

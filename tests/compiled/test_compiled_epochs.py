@@ -267,6 +267,13 @@ def test_large_steps_are_left_to_torch(monkeypatch):
     assert engines == ["compiled", "closed_form"]
 
 
+def test_steps_of_other_sources_are_not_used(monkeypatch):
+    X, y = FEW
+    monkeypatch.setattr(compiled_steps(), "BINDING", 1)
+    assert "install it again" in why_not_here()
+    assert TorchMLPClassifier((5,), max_iter=2, device="cpu").fit(X, y).engine_ == "closed_form"
+
+
 def test_users_samples_are_only_read():
     X, y = FEW
     X = X.astype(np.float32)
