@@ -4,10 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-import numpy as np
-
 from sklearn_mlp.contract.observers import Observer
-from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.placement import is_stochastic
 
@@ -20,10 +17,8 @@ class TrainingConfig:
     """The estimator's parameters that training depends on, under their own names.
 
     ``batch_size`` is a number here, clipped to the samples there are; ``incremental`` tells a
-    `partial_fit`, one epoch that goes on from the last, from a `fit`. ``random_state`` has drawn
-    the initial weights and the validation split already; the order of the samples comes next.
-    ``codec`` knows what the targets stand for, labels or numbers; ``engine`` is what computes the
-    gradients, and ``n_outputs`` how many outputs the network has; ``backend_params`` is for a
+    `partial_fit`, one epoch that goes on from the last, from a `fit`. ``engine`` is what computes
+    the gradients, and ``n_outputs`` how many outputs the network has; ``backend_params`` is for a
     backend that has parameters of its own.
     """
 
@@ -66,8 +61,6 @@ class TrainingConfig:
     # The rest is no parameter, or another form of one.
     incremental: bool
     loss: Loss
-    random_state: np.random.RandomState
-    codec: TargetCodec
     engine: str
     n_outputs: int
     observers: tuple[Observer, ...] = ()
@@ -80,21 +73,17 @@ class TrainingConfig:
         batch_size: int,
         incremental: bool,
         loss: Loss,
-        random_state: np.random.RandomState,
-        codec: TargetCodec,
         engine: str,
         n_outputs: int,
     ) -> Self:
         """Take an estimator's parameters over, and with them what was resolved from them."""
-        ours = {"batch_size", "loss", "random_state"}
+        ours = {"batch_size", "loss"}
         names = {field.name for field in fields(cls)} - ours
         return cls(
             **{name: parameters[name] for name in names if name in parameters},
             batch_size=batch_size,
             incremental=incremental,
             loss=loss,
-            random_state=random_state,
-            codec=codec,
             engine=engine,
             n_outputs=n_outputs,
         )

@@ -52,9 +52,8 @@ class Batches:
     Parameters
     ----------
     data : TrainingData
-        The samples; never copied as a whole unless they are small.
-    random_state : RandomState
-        The source of the order; advanced once per epoch.
+        The samples; never copied as a whole unless they are small. Their generator draws the
+        order, and is advanced once per epoch.
     batch_size : int
         The most samples of a batch.
     shuffle : bool
@@ -76,7 +75,6 @@ class Batches:
     def __init__(
         self,
         data: TrainingData,
-        random_state: np.random.RandomState,
         *,
         batch_size: int,
         shuffle: bool,
@@ -88,7 +86,7 @@ class Batches:
         self._unweighted_sums = [float(size) for size in self.sizes]
         self.shuffle = shuffle
         self._inputs = data.inputs
-        self._random_state = random_state
+        self._random_state = data.random_state
         self._rows = self._order = np.arange(self.n_samples) if data.rows is None else data.rows
         # Within a single batch the order changes nothing but the rounding.
         self._is_single = len(self.bounds) == 2

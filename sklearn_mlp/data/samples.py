@@ -11,6 +11,7 @@ from torch import Tensor
 from sklearn_mlp.data.kinds import rows_to_train_on
 from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.data.stored import StoredArray
+from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.data.tensors import as_finite_tensor, check_squares
 from sklearn_mlp.losses import Loss
 
@@ -123,6 +124,10 @@ class TrainingData:
         All samples, on the fit's device and in its type; only ever read.
     targets : Tensor of shape (n_samples, 1) or (n_samples, n_outputs)
         int64 class codes, or values in the training type, on the same device.
+    codec : TargetCodec
+        What they stand for: labels or numbers.
+    random_state : RandomState
+        Draws the order of each epoch; the initial weights and the validation split are drawn.
     sample_weight : ndarray of shape (n_samples,) or None
         float64.
     rows : ndarray of shape (n_train,) or None
@@ -136,6 +141,8 @@ class TrainingData:
 
     inputs: Rows
     targets: Tensor
+    codec: TargetCodec
+    random_state: np.random.RandomState
     sample_weight: np.ndarray | None = None
     rows: np.ndarray | None = None
     validation: ValidationData | None = None

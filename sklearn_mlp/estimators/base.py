@@ -260,8 +260,6 @@ class BaseTorchMLP(
             batch_size=batch_size,
             incremental=incremental,
             loss=loss,
-            random_state=random_state,
-            codec=checked.codec,
             engine=choose_engine(network, self.backend, why_not),
             n_outputs=n_outputs,
         )
@@ -305,7 +303,7 @@ class BaseTorchMLP(
         """Hand everything to the backend."""
         network, data, config, state = prepared.for_backend
         samples = config.batch_size if config.is_stochastic else data.n_train
-        settled = settled_training(network, state, config.random_state)
+        settled = settled_training(network, state, data.random_state)
         asked = naming_memory(self.hidden_layer_sizes, config.batch_size)
         with asked, shared_threads(count_parameters(network) * samples), settled:
             BACKENDS[self.backend]([prepared])
@@ -365,6 +363,8 @@ class BaseTorchMLP(
         return TrainingData(
             inputs,
             targets,
+            checked.codec,
+            random_state,
             samples.sample_weight,
             rows,
             validation,

@@ -26,7 +26,7 @@ class LabelledSamples(skorch.dataset.Dataset):
     data : TrainingData
         Samples and targets, and which rows of them count.
     config : TrainingConfig
-        How they are cut into batches, and the labels.
+        How they are cut into batches.
     """
 
     def __init__(self, data: TrainingData, config: TrainingConfig) -> None:
@@ -66,7 +66,7 @@ class LabelledSamples(skorch.dataset.Dataset):
     def _labels(self, rows: np.ndarray | None) -> np.ndarray:
         """Return the labels of some rows."""
         targets = self.data.targets
-        return labels_of(targets if rows is None else targets[rows], self.config.codec)
+        return labels_of(targets if rows is None else targets[rows], self.data.codec)
 
 
 def labels_of(targets: Tensor, codec: TargetCodec) -> np.ndarray:
@@ -111,7 +111,7 @@ class EpochBatches:
 
     def __init__(self, dataset: LabelledSamples, batch_size: int, **options: Any) -> None:
         data, config = dataset.data, dataset.config
-        self._codec = config.codec
+        self._codec = data.codec
         self._device = data.targets.device
         self._order: list[np.ndarray] = []
         self._loader = _load_rows(data.inputs, self._order, options) if options else None
@@ -120,9 +120,7 @@ class EpochBatches:
             numbers = torch.arange(len(data.inputs), dtype=torch.float64, device="cpu")
             numbers = numbers.unsqueeze(1)
             data = replace(data, inputs=DenseRows(numbers), targets=data.targets.cpu())
-        self._batches = Batches(
-            data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
-        )
+        self._batches = Batches(data, batch_size=config.batch_size, shuffle=config.shuffle)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Labels]]:
         self._batches.begin_epoch()

@@ -67,7 +67,7 @@ def train(
         net = make_net(
             network,
             config.loss,
-            config.codec,
+            data.codec,
             config.backend_params,
             is_compiled=config.compile,
         )
@@ -75,7 +75,7 @@ def train(
     net.batch_size = config.batch_size
     # The network may have been brought to another device since.
     net.device = str(place_of(network).device)
-    net.codec_, net.loss_, net.criterion_.loss = config.codec, config.loss, config.loss
+    net.codec_, net.loss_, net.criterion_.loss = data.codec, config.loss, config.loss
     if not _takes_sparse(net, network, config):
         data = replace(data, inputs=data.inputs.made_dense())
     is_sparse = data.inputs.has_sparse_batches

@@ -154,7 +154,6 @@ class SingleRun(Run):
         is_compiled = config.engine == "compiled"
         self.batches = batches = Batches(
             data,
-            config.random_state,
             batch_size=config.batch_size,
             shuffle=config.shuffle,
             is_gathered=not (is_compiled and data.inputs.is_in_place),

@@ -84,7 +84,7 @@ def _stack_losses(members: Sequence["Member"], like: Tensor) -> Loss:
 def stream_key(fit: PreparedFit) -> tuple[object, ...]:
     """Return what is equal for two fits that see the same samples in the same order."""
     data = fit.data
-    name, keys, position, has_gauss, gauss = fit.config.random_state.get_state(legacy=True)
+    name, keys, position, has_gauss, gauss = data.random_state.get_state(legacy=True)
     rows = None if data.rows is None else data.rows.tobytes()
     weights = None if data.sample_weight is None else data.sample_weight.tobytes()
     samples = (data.inputs.identity, rows, weights)
@@ -179,7 +179,7 @@ def _mask_generator(fit: PreparedFit) -> torch.Generator | None:
     if not draws_in_training(fit.network):
         return None
     if fit.state.seed is None:
-        fit.state.seed = draw_seed(fit.config.random_state)
+        fit.state.seed = draw_seed(fit.data.random_state)
     device = place_of(fit.network).device
     generator = torch.Generator(device).manual_seed(fit.state.seed)
     fit.state.seed = draw_seed(np.random.RandomState(fit.state.seed))
@@ -219,7 +219,6 @@ class Stack(Run):
             Stream(
                 Batches(
                     first.fit.data,
-                    first.config.random_state,
                     batch_size=first.config.batch_size,
                     shuffle=first.config.shuffle,
                 ),

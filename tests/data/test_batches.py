@@ -7,8 +7,6 @@ import pytest
 import scipy.sparse
 import torch
 
-from sklearn_mlp import TorchMLPRegressor
-from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.data import batches as batches_module
 from sklearn_mlp.data import dense as dense_module
 from sklearn_mlp.data.batches import Batches
@@ -17,41 +15,18 @@ from sklearn_mlp.data.dense import DenseRows, StreamedGather
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.data.sparse import SparseBatch, SparseRows
 from sklearn_mlp.data.targets import NumberCodec
-from sklearn_mlp.losses import SquaredError
-
-CONFIG = TrainingConfig.of(
-    TorchMLPRegressor(
-        solver="sgd",
-        alpha=0.0,
-        learning_rate_init=0.1,
-        max_iter=1,
-        tol=0.0,
-        momentum=0.0,
-        nesterovs_momentum=False,
-        max_fun=1,
-    ).get_params(),
-    batch_size=4,
-    incremental=False,
-    loss=SquaredError(),
-    random_state=np.random.RandomState(0),
-    codec=NumberCodec(),
-    engine="closed_form",
-    n_outputs=1,
-)
 
 
 def make_data(**changes):
     inputs = torch.arange(22.0).view(11, 2)
     targets = inputs[:, :1] * 10
-    return replace(TrainingData(DenseRows(inputs), targets), **changes)
+    data = TrainingData(DenseRows(inputs), targets, NumberCodec(), np.random.RandomState(3))
+    return replace(data, **changes)
 
 
-def epochs_of(data, n_epochs=2, **changes):
+def epochs_of(data, n_epochs=2, batch_size=4, shuffle=True):
     """Return inputs, targets, sizes and shares of each batch, all epochs in a row, as lists."""
-    config = replace(CONFIG, **changes, random_state=np.random.RandomState(3))
-    batches = Batches(
-        data, config.random_state, batch_size=config.batch_size, shuffle=config.shuffle
-    )
+    batches = Batches(data, batch_size=batch_size, shuffle=shuffle)
     seen = []
     for _ in range(n_epochs):
         batches.begin_epoch()

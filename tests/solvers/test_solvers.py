@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from configs import CONFIG
 from numpy.testing import assert_allclose, assert_array_equal
-from test_batches import CONFIG
 
 from sklearn_mlp.contract.config import DECOUPLED_SOLVERS
 from sklearn_mlp.contract.state import TrainingState

@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from configs import CONFIG
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
-from test_batches import CONFIG
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_mlp import TorchMLPClassifier, fit_many

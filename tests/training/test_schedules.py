@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from configs import CONFIG
 from numpy.testing import assert_allclose
-from test_batches import CONFIG
 from torch.optim import lr_scheduler
 
 from sklearn_mlp.contract.state import TrainingState
