@@ -7,12 +7,13 @@ import scipy.sparse
 import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from what_runs_where import ROWS, table
 
 from sklearn_mlp import TorchMLPRegressor
 from sklearn_mlp.compiled.library import why_not_here
 from sklearn_mlp.many.planning import why_not_stacked
 from sklearn_mlp.network.mlp import MLP
-from sklearn_mlp.steps.choice import ROWS, choose_engine, reason_for_autograd, table
+from sklearn_mlp.steps.choice import choose_engine, reason_for_autograd
 from sklearn_mlp.training import native as train
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
