@@ -1,6 +1,5 @@
 """What a backend trains on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,9 +13,7 @@ from sklearn_mlp.data.stored import StoredArray
 from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.data.tensors import as_finite_tensor, check_squares
 from sklearn_mlp.losses import Loss
-
-# Of k networks' predictions, targets and weights: a score of each; larger is better.
-Metric = Callable[[Tensor, Tensor, Tensor | None], list[float]]
+from sklearn_mlp.losses.base import Metric
 
 
 class Rescorer(Protocol):

@@ -108,22 +108,3 @@ def as_column(y: np.ndarray) -> np.ndarray:
     if y.ndim == 2 and y.shape[1] == 1:
         return column_or_1d(y, warn=True)
     return y
-
-
-def check_range(y: np.ndarray, loss: Any) -> None:
-    """Check that targets are in the range of the loss.
-
-    Raises
-    ------
-    ValueError
-        If a target is negative where the loss is Poisson's, or not positive where it is gamma's.
-    """
-    bounds = {"poisson": ">= 0", "gamma": "> 0"}
-    if callable(loss) or loss not in bounds:
-        return
-    least = y.min()
-    if least < 0 or (least == 0 and loss == "gamma"):
-        raise ValueError(
-            f"Some value(s) of y are out of the valid range of the loss {loss!r}: y must be "
-            f"{bounds[loss]}, got a minimum of {least}."
-        )

@@ -17,7 +17,7 @@ from sklearn_mlp.contract.fit import CheckedParameters, CheckedSamples, Prepared
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.checks import features_of
 from sklearn_mlp.data.kinds import first_rows
-from sklearn_mlp.data.samples import Metric, Samples, TrainingData, ValidationData
+from sklearn_mlp.data.samples import Samples, TrainingData, ValidationData
 from sklearn_mlp.data.target_checks import naming
 from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.data.tensors import exact_dtype, fitted_dtype, on_host, prediction_dtype
@@ -115,10 +115,6 @@ class BaseTorchMLP(
     @abstractmethod
     def _stratify(self, targets: np.ndarray, codec: Any) -> np.ndarray | None:
         """Return what the validation split is stratified by, if by anything."""
-
-    @abstractmethod
-    def _choose_metric(self, loss: Loss, codec: Any) -> Metric:
-        """Return the score that early stopping watches."""
 
     # Fitting.
 
@@ -358,8 +354,7 @@ class BaseTorchMLP(
         validation = None
         if watched is not None:
             origin = "of X_val and y_val" if rows is None else "that early_stopping holds out"
-            metric = self._choose_metric(loss, checked.codec)
-            validation = self._validation_data(watched, like, loss, metric, fit_dtype, origin)
+            validation = self._validation_data(watched, like, loss, fit_dtype, origin)
         return TrainingData(
             inputs,
             targets,
@@ -376,7 +371,6 @@ class BaseTorchMLP(
         watched: Samples,
         like: Tensor,
         loss: Loss,
-        metric: Metric,
         fit_dtype: np.dtype,
         origin: str,
     ) -> ValidationData:
@@ -391,7 +385,7 @@ class BaseTorchMLP(
             targets.cpu(),
             None if weights is None else tensor_to_read(weights),
             exact_dtype(prediction_dtype(watched.X, fit_dtype)),
-            None if self.scoring == "loss" else metric,
+            None if self.scoring == "loss" else loss.metric,
             rescore,
         )
 

@@ -5,7 +5,6 @@ are checked and encoded, the loss, the score, the outputs. Predictions go throug
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,14 +29,13 @@ from sklearn_mlp.data.label_codecs import (
     read_labels,
 )
 from sklearn_mlp.data.labels import as_rows, read_column, show, split_classes
-from sklearn_mlp.data.samples import Metric
 from sklearn_mlp.data.target_checks import as_column, naming, validate_targets
 from sklearn_mlp.data.tensors import on_host
 from sklearn_mlp.estimators.array_api import follow_samples, follow_targets
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.estimators.parameters import CLASSIFIER_PARAMETERS, constraints_of
 from sklearn_mlp.estimators.sources import fits_sources, scores_sources
-from sklearn_mlp.losses import Loss, choose_classifier_loss, metrics
+from sklearn_mlp.losses import Loss, choose_classifier_loss
 from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.machine.sklearn_internals import (
     fit_context,
@@ -745,11 +743,6 @@ or a subclass of torch.optim.Optimizer, default='adam'
     def _stratify(self, targets: np.ndarray, codec: LabelCodec) -> np.ndarray | None:
         # scikit-learn stratifies two classes only, and so must the same split.
         return targets if codec.kind == "binary" else None
-
-    def _choose_metric(self, loss: Loss, codec: LabelCodec) -> Metric:
-        if codec.kind == "multioutput":
-            return partial(metrics.accuracy_of_columns, sizes=codec.sizes)
-        return metrics.accuracy
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

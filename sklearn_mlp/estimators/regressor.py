@@ -5,7 +5,6 @@ are checked and scaled, the loss, the score, the outputs. Predictions go through
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,15 +18,15 @@ from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
 from sklearn_mlp.data.checks import validate_training_data
-from sklearn_mlp.data.samples import Metric
-from sklearn_mlp.data.target_checks import as_column, as_numbers, check_range, naming
+from sklearn_mlp.data.target_checks import as_column, as_numbers, naming
 from sklearn_mlp.data.targets import NumberCodec
 from sklearn_mlp.data.tensors import narrowed, on_host
 from sklearn_mlp.estimators.array_api import follow_samples
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.estimators.parameters import REGRESSOR_PARAMETERS, constraints_of
 from sklearn_mlp.estimators.sources import fits_sources, scores_sources
-from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_loss, metrics
+from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_loss
+from sklearn_mlp.losses.choice import check_targets
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 from sklearn_mlp.machine.sklearn_internals import fit_context
 
@@ -577,17 +576,15 @@ or a subclass of torch.optim.Optimizer, default='adam'
         check_consistent_length(values, predictions)
         values = values.reshape(len(values), -1)
         predictions = predictions.reshape(len(predictions), -1)
-        levels = self._loss.levels
-        n_targets = predictions.shape[1] // len(levels)
+        n_targets = predictions.shape[1] // len(self._loss.levels)
         if values.shape[1] != n_targets:
             raise ValueError(
                 f"y has {values.shape[1]} columns, but the network was fitted with {n_targets}."
             )
-        (score,) = metrics.d2_pinball(
+        (score,) = self._loss.metric(
             torch.from_numpy(predictions).unsqueeze(0),
             torch.tensor(values, device="cpu"),
             None if weights is None else tensor_to_read(weights),
-            levels=levels,
         )
         return score
 
@@ -631,7 +628,7 @@ or a subclass of torch.optim.Optimizer, default='adam'
     def _validate_data(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
         X, y = validate_training_data(self, X, y, reset=reset)
         y = as_numbers(y)
-        check_range(y, self.loss)
+        check_targets(y, self.loss)
         return X, as_column(y)
 
     def _codec_of_written(self, n_outputs: int) -> NumberCodec:
@@ -689,13 +686,3 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     def _stratify(self, targets: np.ndarray, codec: NumberCodec) -> np.ndarray | None:
         return None
-
-    def _choose_metric(self, loss: Loss, codec: NumberCodec) -> Metric:
-        if isinstance(loss, Quantiles):
-            return partial(metrics.d2_pinball, levels=loss.levels)
-
-        def score(outputs: Tensor, targets: Tensor, sample_weight: Tensor | None) -> list[float]:
-            """Return R² of the predictions, which some losses have besides other outputs."""
-            return metrics.r2(loss.predictions(outputs), targets, sample_weight)
-
-        return score

@@ -1,11 +1,16 @@
 """What a loss is to the rest of the package."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
+from sklearn_mlp.losses.metrics import r2
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
+
+# Of k networks' outputs, targets and weights: a score of each; larger is better.
+Metric = Callable[[Tensor, Tensor, Tensor | None], list[float]]
 
 
 class Loss(ABC):
@@ -54,3 +59,13 @@ class Loss(ABC):
         Array or tensor of shape (n_samples, n_targets), or (n_samples, n_targets, n_quantiles).
         """
         return outputs
+
+    @property
+    def metric(self) -> Metric:
+        """The score that goes with the loss, of outputs (k, n_samples, n_outputs): R²."""
+
+        def score(outputs: Tensor, targets: Tensor, sample_weight: Tensor | None) -> list[float]:
+            """Return R² of the predictions, which some losses have besides other outputs."""
+            return r2(self.predictions(outputs), targets, sample_weight)
+
+        return score

@@ -5,6 +5,7 @@ from itertools import pairwise
 from numbers import Real
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from sklearn_mlp.losses.base import Loss
@@ -45,6 +46,8 @@ REGRESSOR_LOSSES = {
     "gamma": ("exp",),
     "gaussian_nll": ("identity",),
 }
+# What a regressor's targets have to be, where any numbers will not do.
+_TARGETS = {"poisson": ">= 0", "gamma": "> 0"}
 
 
 def choose_classifier_loss(
@@ -169,6 +172,24 @@ def quantile_levels(quantile: Any) -> tuple[float, ...]:
             f"{quantile!r}."
         )
     return tuple(float(level) for level in levels)
+
+
+def check_targets(y: np.ndarray, loss: str | LossFunction) -> None:
+    """Check that targets are in the range of the loss.
+
+    Raises
+    ------
+    ValueError
+        If a target is negative where the loss is Poisson's, or not positive where it is gamma's.
+    """
+    if callable(loss) or loss not in _TARGETS:
+        return
+    least = y.min()
+    if least < 0 or (least == 0 and loss == "gamma"):
+        raise ValueError(
+            f"Some value(s) of y are out of the valid range of the loss {loss!r}: y must be "
+            f"{_TARGETS[loss]}, got a minimum of {least}."
+        )
 
 
 def _check_pair(loss: str, output_activation: str, allowed: Sequence[str]) -> None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sklearn_mlp.losses.base import Loss
+from sklearn_mlp.losses.base import Loss, Metric
+from sklearn_mlp.losses.metrics import accuracy
 from sklearn_mlp.machine.kernels import inference_mode
 
 # scikit-learn clips probabilities to [eps, 1 - eps] of float64 before it takes their logarithm.
@@ -38,6 +39,11 @@ class MulticlassLogLoss(Loss):
         """Apply the softmax over the classes."""
         return torch.softmax(logits, dim, out=logits)
 
+    @property
+    def metric(self) -> Metric:
+        """The share of samples whose labels are all right."""
+        return accuracy
+
 
 @final
 class BinaryLogLoss(Loss):
@@ -65,6 +71,11 @@ class BinaryLogLoss(Loss):
     def activate_(self, logits: Tensor, dim: int = -2) -> Tensor:
         """Apply the logistic function."""
         return torch.sigmoid_(logits)
+
+    @property
+    def metric(self) -> Metric:
+        """The share of samples whose labels are all right."""
+        return accuracy
 
 
 @final

@@ -2,13 +2,15 @@
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sklearn_mlp.losses.base import Loss
+from sklearn_mlp.losses.base import Loss, Metric
+from sklearn_mlp.losses.metrics import accuracy, accuracy_of_columns
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 
 
@@ -69,6 +71,11 @@ class LabelLoss(Loss):
     def activate(self, logits: Tensor, dim: int) -> Tensor:
         """Return probabilities, for autograd."""
         return _probabilities(logits, self.out_activation, self.is_exclusive, dim)
+
+    @property
+    def metric(self) -> Metric:
+        """The share of samples whose labels are all right."""
+        return accuracy
 
     def _values(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the targets as what the outputs should be."""
@@ -184,6 +191,11 @@ class ColumnsLoss(Loss):
         """Return probabilities, block by block, for autograd."""
         blocks = zip(self.losses, logits.split(self.sizes, dim), strict=True)
         return torch.cat([loss.activate(block, dim) for loss, block in blocks], dim)
+
+    @property
+    def metric(self) -> Metric:
+        """The share of samples whose labels are right in every column."""
+        return partial(accuracy_of_columns, sizes=self.sizes)
 
     def _split(self, logits: Tensor, targets: Tensor, *more: Tensor) -> list[Sequence[Tensor]]:
         """Return each column's logits, its codes, and its part of what else has such a form."""

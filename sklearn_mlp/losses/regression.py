@@ -1,12 +1,13 @@
 """Losses of numbers, fused with their output activation or with outputs of their own."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from sklearn_mlp.losses.base import Loss
+from sklearn_mlp.losses.base import Loss, Metric
+from sklearn_mlp.losses.metrics import d2_pinball
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 from sklearn_mlp.machine.kernels import inference_mode
 
@@ -147,6 +148,11 @@ class Quantiles(Loss):
         if not self.is_several:
             return outputs
         return outputs.reshape(*outputs.shape[:-1], -1, len(self.levels))
+
+    @property
+    def metric(self) -> Metric:
+        """The share of the pinball loss that is explained, averaged over the levels."""
+        return partial(d2_pinball, levels=self.levels)
 
     def _by_target(self, logits: Tensor) -> Tensor:
         """Return the logits as (..., n_targets, n_levels, n_samples)."""

@@ -6,9 +6,10 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from sklearn_mlp.data.target_checks import as_column, as_numbers, check_range
+from sklearn_mlp.data.target_checks import as_column, as_numbers
 from sklearn_mlp.data.targets import NumberCodec
 from sklearn_mlp.losses import Loss, choose_regressor_loss
+from sklearn_mlp.losses.choice import check_targets
 from sklearn_mlp.machine.sklearn_internals import fit_context
 from sklearn_mlp.tabular.base import BaseTabularMLP
 from sklearn_mlp.tabular.coded_rows import Part
@@ -325,7 +326,7 @@ default='squared_error'
 
     def _check_targets(self, y: Any) -> np.ndarray:
         y = as_numbers(y)
-        check_range(y, self.loss)
+        check_targets(y, self.loss)
         return as_column(y).astype(np.float64, copy=False)
 
     def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> NumberCodec:
