@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_mlp.contract.state import SavedTensor
+from sklearn_mlp.contract.tensor_trees import SavedTensor
 from sklearn_mlp.export.checks import check_network
 from sklearn_mlp.export.coded import Decoder, Encoder
 from sklearn_mlp.export.pickling import is_of_same_form, names_of_tensors, tensors_of

@@ -12,7 +12,7 @@ from sklearn import exceptions
 from sklearn.utils.metadata_routing import MetadataRequest
 from torch import Tensor, nn
 
-from sklearn_mlp.contract.state import owned
+from sklearn_mlp.contract.tensor_trees import owned
 from sklearn_mlp.estimators.backends import restore_trainer
 from sklearn_mlp.export.pickling import device_here, pack_network, unpack_network
 from sklearn_mlp.export.plain import KIND, PLAIN_CLASSES, plain, restored

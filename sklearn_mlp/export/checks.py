@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 from torch import Tensor
 
-from sklearn_mlp.contract.state import History, SavedTensor
+from sklearn_mlp.contract.state import History
+from sklearn_mlp.contract.tensor_trees import SavedTensor
 from sklearn_mlp.export.plain import KIND, PLAIN_CLASSES
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_mlp.contract.state import SavedTensor
+from sklearn_mlp.contract.tensor_trees import SavedTensor
 from sklearn_mlp.export.plain import KIND
 from sklearn_mlp.export.tables import columns_of, rows_of
 

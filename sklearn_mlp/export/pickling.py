@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_mlp.contract.state import SavedTensor
+from sklearn_mlp.contract.tensor_trees import SavedTensor
 from sklearn_mlp.export.plain import plain, restored
 from sklearn_mlp.machine.devices import available_devices
 from sklearn_mlp.network.mlp import MLP

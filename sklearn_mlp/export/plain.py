@@ -15,10 +15,10 @@ from sklearn_mlp.contract.state import (
     AverageState,
     History,
     OptimizerState,
-    SavedTensor,
     Snapshot,
     TrainingState,
 )
+from sklearn_mlp.contract.tensor_trees import SavedTensor
 from sklearn_mlp.data.label_codecs import ClassCodec, ColumnsCodec
 from sklearn_mlp.data.targets import NumberCodec
 from sklearn_mlp.losses import classification, custom, errors, labels, regression

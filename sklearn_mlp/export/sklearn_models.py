@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_mlp.contract.state import History, OptimizerState, TrainingState, owned
+from sklearn_mlp.contract.state import History, OptimizerState, TrainingState
+from sklearn_mlp.contract.tensor_trees import owned
 from sklearn_mlp.data.label_codecs import LabelCodec
 from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.losses import Loss

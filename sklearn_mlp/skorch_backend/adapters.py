@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from sklearn_mlp.contract.state import OptimizerState, map_tensors
+from sklearn_mlp.contract.state import OptimizerState
+from sklearn_mlp.contract.tensor_trees import map_tensors
 from sklearn_mlp.data.batches import Batch
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network.mlp import trained_parameters

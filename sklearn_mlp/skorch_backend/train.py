@@ -8,6 +8,7 @@ skorch's.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
 from torch import nn
 
@@ -57,7 +58,7 @@ def train(
     net : NeuralNetClassifier or NeuralNetRegressor
         The fitted net; with ``partial_fit`` or ``warm_start`` that of the call before.
     """
-    net = state.trainer
+    net = cast(OwnedNet | None, state.trainer)
     if (
         net is None
         or net.is_trimmed

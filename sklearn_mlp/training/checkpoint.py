@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from sklearn_mlp.contract.state import OptimizerState, TrainingState, map_tensors
+from sklearn_mlp.contract.state import OptimizerState, TrainingState
+from sklearn_mlp.contract.tensor_trees import map_tensors
 
 # Up to so many numbers a copy takes a hundredth of a `partial_fit`, and of more up to a sixth.
 _FEW_NUMBERS = 100_000

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_mlp.contract.state import TrainingState, map_tensors
+from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.contract.tensor_trees import map_tensors
 from sklearn_mlp.network.mlp import Layout
 
 

@@ -34,7 +34,7 @@ from sklearn_mlp import (
     TorchMLPRegressor,
     losses,
 )
-from sklearn_mlp.contract.state import SavedTensor, owned
+from sklearn_mlp.contract.tensor_trees import SavedTensor, owned
 from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.export.plain import PLAIN_CLASSES, plain, restored
 from sklearn_mlp.losses.base import Loss
