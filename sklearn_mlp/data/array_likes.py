@@ -63,13 +63,8 @@ def _article(noun: str) -> str:
 
 def _advice(values: Any, name: str) -> str | None:
     """Say what to do with an object, or return None if it is read as it is."""
-    if isinstance(values, DataLoader):
-        return "call partial_fit with the arrays or tensors of each batch"
-    if isinstance(values, Dataset):
-        return (
-            "pass its samples and its targets as two arrays or tensors (of a TensorDataset "
-            "X, y = dataset.tensors), or call partial_fit with each batch of a DataLoader"
-        )
+    if isinstance(values, DataLoader | Dataset):
+        return "pass it in the place of X, without y, to the fit of one estimator"
     if isinstance(values, str | bytes | os.PathLike):
         return "read the file, and pass what is in it"
     if isinstance(values, Iterator):

@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from sklearn_mlp.data.parts import column_of, names_of, numbers_of
+from sklearn_mlp.data.parts import column_of, length_of, names_of, numbers_of
 from sklearn_mlp.data.sources import RowSource
 
 # So many bytes of samples are shuffled at a time, and what has no more is read at once: 256 MiB.
@@ -68,11 +68,27 @@ class BlockArray:
             rows = np.arange(len(self))[rows]
         if len(rows) and rows[-1] < len(self._head):
             return self._head[rows]
+        if self.source.has_random_access:
+            return self._read_rows(rows)
         reader = BlockReader(self)
         try:
             return reader.read(rows, self.dtype)
         finally:
             reader.close()
+
+    def _read_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Read some rows of a source that has random access."""
+        numbers, start = np.empty((len(rows), self.shape[1]), self.dtype), 0
+        where = self.source.describe(0)
+        for part in self.source.read_rows(rows):
+            stop = start + length_of(part[0])
+            numbers[start:stop] = numbers_of(part[0], where)
+            start = stop
+        if start != len(rows):
+            raise ValueError(
+                f"{where} must give an item for each of {len(rows)} rows, got {start}."
+            )
+        return numbers
 
     def __len__(self) -> int:
         return self.shape[0]

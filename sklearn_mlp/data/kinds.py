@@ -49,7 +49,7 @@ def rows_to_predict(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:
 
 def _rows_of_stored(X: StoredArray, dtype: torch.dtype, device: torch.device) -> Rows:
     """Return what is read some rows at a time, in random access or block by block."""
-    if not isinstance(X.source, blocks.BlockArray):
+    if not isinstance(X.source, blocks.BlockArray) or X.source.source.has_random_access:
         return StreamedRows.of(X, dtype, device)
     if X.rows is not None and X.shape[0] * X.shape[1] * X.dtype.itemsize <= blocks.BUFFER_BYTES:
         # A part held out: gone through all blocks for once, not in every epoch.

@@ -8,6 +8,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from sklearn_mlp.data.sources import IteratedSource, RowSource
+from sklearn_mlp.data.torch_source import torch_source
 
 # What makes an object an array, or a table, which is read at once.
 _AT_ONCE = ("__array__", "__array_interface__", "__dataframe__", "__len__", "shape", "toarray")
@@ -40,6 +41,8 @@ def source_of(
         return arrow.ArrowSource.of(X, y, sample_weight, names)
     if y is not None:
         return None
+    if isinstance(X, DataLoader | Dataset):
+        return torch_source(X)
     if _is_iterated(X):
         _check_own_targets(X, y, sample_weight)
         return IteratedSource(X)
@@ -74,6 +77,6 @@ def _is_iterated(X: Any) -> bool:
     """Tell whether X can only be iterated over, each time anew."""
     if not isinstance(X, Iterable) or isinstance(X, str | bytes | Mapping | Set | Sequence):
         return False
-    if isinstance(X, Iterator | DataLoader | Dataset):
+    if isinstance(X, Iterator):
         return False
     return not any(hasattr(X, name) for name in _AT_ONCE)

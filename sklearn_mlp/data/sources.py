@@ -46,6 +46,9 @@ class RowSource(ABC):
     (300,)
     """
 
+    # Whether `read_rows` reads rows in any order.
+    has_random_access = False
+
     @property
     @abstractmethod
     def n_blocks(self) -> int:
@@ -111,6 +114,21 @@ class RowSource(ABC):
             As `read`; samples that come are left alone.
         """
         return self.read(block)
+
+    def read_rows(self, rows: Any) -> Iterable[Part]:
+        """Read some rows in any order; only where there is random access.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Which, of all.
+
+        Yields
+        ------
+        part : tuple
+            As `read`, of some of them at a time.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads blocks from beginning to end")
 
     @property
     def feature_names(self) -> Sequence[str] | None:

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
 from sklearn_mlp.data.labels import join_columns, show
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -373,9 +373,6 @@ DATASET = TensorDataset(torch.tensor(X), torch.tensor(CODES))
 @pytest.mark.parametrize(
     ("values", "advice"),
     [
-        (DATASET, "a TensorDataset; pass its samples and its targets as two arrays"),
-        (Subset(DATASET, [0, 1]), "a Subset; pass its samples and its targets as two arrays"),
-        (DataLoader(DATASET), "a DataLoader; call partial_fit with the arrays or tensors of each"),
         ((row for row in X), "a generator; an iterator can be read only once"),
         (map(list, X), "a map; an iterator can be read only once"),
         ("table.csv", "a str; read the file, and pass what is in it"),
@@ -398,6 +395,24 @@ def test_what_is_no_array(make_regressor, values, advice):
             call()
     with pytest.raises(TypeError, match="y " + message):
         make_regressor().fit(X, values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [DATASET, Subset(DATASET, [0, 1]), DataLoader(DATASET)],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_brings_its_own_targets(make_regressor, values):
+    advice = f"got a {type(values).__name__}; pass it in the place of X, without y, to the fit of"
+    estimator = make_regressor().fit(X, CODES)
+    for call in (
+        lambda: make_regressor().fit(values, CODES),
+        lambda: estimator.partial_fit(values, CODES),
+        lambda: make_regressor().fit(X, values),
+        lambda: fit_many([make_regressor()], values, CODES),
+    ):
+        with pytest.raises(TypeError, match=advice):
+            call()
 
 
 def test_a_table_that_is_read_later(make_classifier):
