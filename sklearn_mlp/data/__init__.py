@@ -19,6 +19,7 @@
 `streamed`         rows of these, the next block read while the last is computed
 `sources`          rows in blocks that can be read again: the protocol for one's own
 `arrow_source`     those of Parquet files, data sets and tables of Arrow's
+`dask_source`      those of Dask's collections
 `torch_source`     those of torch's data sets and loaders
 `source_kinds`     which objects are read as sources
 `parts`            some rows of a source as arrays

@@ -141,7 +141,7 @@ class _FirstPass:
                         f"{[length_of(each) for each in part if each is not None]} in {where}."
                     )
             first += len(numbers)
-        if not first:
+        if not first and not self._source.may_have_empty_blocks:
             raise ValueError(
                 f"{where} is empty: each block must have a row at least. Leave out those that "
                 "have none."

@@ -39,6 +39,9 @@ def source_of(
     if _is_arrow(X, y):
         arrow = import_module("sklearn_mlp.data.arrow_source")
         return arrow.ArrowSource.of(X, y, sample_weight, names)
+    if _is_dask(X) and (y is None or _is_dask(y) or _is_named(y)):
+        dask = import_module("sklearn_mlp.data.dask_source")
+        return dask.DaskSource.of(X, y, sample_weight, names)
     if y is not None:
         return None
     if isinstance(X, DataLoader | Dataset):
@@ -59,12 +62,23 @@ def _check_own_targets(X: Any, y: Any, sample_weight: Any) -> None:
             )
 
 
+def _is_named(y: Any) -> bool:
+    """Tell whether targets are names of columns."""
+    return isinstance(y, str) or (
+        isinstance(y, list) and bool(y) and all(isinstance(name, str) for name in y)
+    )
+
+
+def _is_dask(values: Any) -> bool:
+    """Tell whether an object is a DataFrame, a Series or an array of Dask's."""
+    module = type(values).__module__
+    return module.startswith(("dask.dataframe", "dask.array")) and hasattr(values, "npartitions")
+
+
 def _is_arrow(X: Any, y: Any) -> bool:
     """Tell whether X is Arrow's, or the path of a Parquet file or folder."""
     package = type(X).__module__.partition(".")[0]
-    is_named = isinstance(y, str) or (
-        isinstance(y, list) and bool(y) and all(isinstance(name, str) for name in y)
-    )
+    is_named = _is_named(y)
     if package == "pyarrow":
         # A table is read as an array where the targets come beside it.
         return is_named or (y is None and type(X).__module__.startswith("pyarrow._dataset"))

@@ -6,7 +6,7 @@ a class in a file of its own; `source_kinds` tells them apart.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, final
 
 # What a source may give of a stretch of rows: samples, and mostly targets and weights.
@@ -46,8 +46,11 @@ class RowSource(ABC):
     (300,)
     """
 
-    # Whether `read_rows` reads rows in any order.
+    # Whether `read_rows` reads rows in any order, whether a block may be without rows, and whether
+    # predictions are asked for `lazily`.
     has_random_access = False
+    may_have_empty_blocks = False
+    is_lazy = False
 
     @property
     @abstractmethod
@@ -129,6 +132,21 @@ class RowSource(ABC):
             As `read`, of some of them at a time.
         """
         raise NotImplementedError(f"{type(self).__name__} reads blocks from beginning to end")
+
+    def lazily(self, predict: Callable[[Any], Any]) -> Any:
+        """Return predictions that are computed later on; only where that is done.
+
+        Parameters
+        ----------
+        predict : callable
+            Takes the samples of some rows; returns an array, or a list or tuple of them.
+
+        Returns
+        -------
+        predictions : object
+            A collection of the kind of the samples.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is predicted at once")
 
     @property
     def feature_names(self) -> Sequence[str] | None:

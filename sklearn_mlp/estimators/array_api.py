@@ -30,7 +30,8 @@ def follow_samples(method: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(X, Tensor):
             source = source_of(X, names=vars(self).get("feature_names_in_"))
             if source is not None:
-                return predict_source(method, self, source, *args, **kwargs)
+                is_lazy = source.is_lazy and source is not X
+                return predict_source(method, self, source, args, kwargs, is_lazy=is_lazy)
             return method(self, X, *args, **kwargs)
         if not get_config()["array_api_dispatch"]:
             return method(self, X, *args, **kwargs)

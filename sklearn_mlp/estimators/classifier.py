@@ -437,8 +437,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
             The samples; or what is read some rows at a time: an array in a file, or, without
             ``y`` or with names of columns for ``y`` and ``sample_weight``, a `RowSource`, a
-            Parquet file or folder, a data set of pyarrow's, or a data set or loader of torch's
-            (see the guide, "Data larger than memory").
+            Parquet file or folder, a data set of pyarrow's or torch's, a loader, or a collection
+            of Dask's (see the guide, "Data larger than memory").
         y : array-like or Tensor of shape (n_samples,), (n_samples, n_labels) or \
                 (n_samples, n_columns)
             Labels of any type, an indicator matrix of 0 and 1 for multilabel tasks, which may be

@@ -433,8 +433,8 @@ or a subclass of torch.optim.Optimizer, default='adam'
         X : array-like, CSR or CSC matrix, DataFrame or Tensor of shape (n_samples, n_features)
             The samples; or what is read some rows at a time: an array in a file, or, without
             ``y`` or with names of columns for ``y`` and ``sample_weight``, a `RowSource`, a
-            Parquet file or folder, a data set of pyarrow's, or a data set or loader of torch's
-            (see the guide, "Data larger than memory").
+            Parquet file or folder, a data set of pyarrow's or torch's, a loader, or a collection
+            of Dask's (see the guide, "Data larger than memory").
         y : array-like, sparse matrix or Tensor of shape (n_samples,) or (n_samples, n_outputs)
             The numbers to predict; sparse ones are made dense.
         sample_weight : array-like of shape (n_samples,), default=None

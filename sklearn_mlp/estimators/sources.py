@@ -1,7 +1,8 @@
 """Methods that take a source of rows in the place of ``X``: fits, predictions and scores."""
 
+import copy
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -51,14 +52,29 @@ def scores_sources(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def predict_source(
-    method: Callable[..., Any], self: Any, source: RowSource, *args: Any, **more: Any
+    method: Callable[..., Any],
+    self: Any,
+    source: RowSource,
+    args: tuple[Any, ...],
+    more: dict[str, Any],
+    *,
+    is_lazy: bool,
 ) -> Any:
     """Return what a method ``(self, X, ...)`` says of all rows of a source, part by part."""
     self._check_is_fitted()
+    if is_lazy:
+        # Later calls of fit do not change what is computed then.
+        fitted = copy.deepcopy(self)
+        return source.lazily(partial(_call, method.__name__, fitted, args, more))
     results = [method(self, part, *args, **more) for part in _read_ahead(_samples_of(source))]
     if not results:
         raise ValueError("X must have a row at least, got a source without any.")
     return _joined(results)
+
+
+def _call(name: str, estimator: Any, args: tuple[Any, ...], more: dict[str, Any], X: Any) -> Any:
+    """Call a method by its name: a function that is decorated has no pickle."""
+    return getattr(estimator, name)(X, *args, **more)
 
 
 def _samples_of(source: RowSource) -> Iterator[Any]:
