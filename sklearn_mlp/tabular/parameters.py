@@ -26,11 +26,12 @@ CLASSIFIER_PARAMETERS: dict[str, list[Any]] = {
     "calibrate": ["boolean"],
 }
 
-LOSSES = ("squared_error", "absolute_error", "quantile", "poisson", "gamma")
+LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma")
 
 REGRESSOR_PARAMETERS: dict[str, list[Any]] = {
     **PARAMETERS,
     "loss": [StrOptions(set(LOSSES))],
-    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "huber_delta": [Interval(Real, 0, None, closed="neither")],
+    "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
     "clip": ["boolean"],
 }

@@ -4,11 +4,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 
 from sklearn_mlp.data.target_checks import as_column, as_numbers
 from sklearn_mlp.data.targets import NumberCodec
-from sklearn_mlp.losses import Loss, choose_regressor_loss
+from sklearn_mlp.losses import Loss, Quantiles, choose_regressor_loss
 from sklearn_mlp.losses.choice import check_targets
 from sklearn_mlp.machine.sklearn_internals import fit_context
 from sklearn_mlp.tabular.base import BaseTabularMLP
@@ -47,12 +47,15 @@ default='from_dtype'
     dropout : float or 'auto', default='auto'
         The share of hidden values that a step leaves out, in [0, 1), falling to 0 in the second
         half of training; ``'auto'`` is 0.
-    loss : {'squared_error', 'absolute_error', 'quantile', 'poisson', 'gamma'}, \
+    loss : {'squared_error', 'absolute_error', 'huber', 'quantile', 'poisson', 'gamma'}, \
 default='squared_error'
         What is minimised. ``'poisson'``, for counts, and ``'gamma'``, for positive numbers, are
         half the deviances with a log link.
-    quantile : float, default=0.5
-        The level of ``loss='quantile'``, between 0 and 1.
+    huber_delta : float, default=1.35
+        Where ``loss='huber'`` becomes linear, in standard deviations of ``y``.
+    quantile : float or array-like of float, default=0.5
+        Of ``loss='quantile'``: the level, between 0 and 1, or several in rising order, which the
+        same networks predict; they never cross.
     clip : bool, default=True
         Whether predictions stay within the targets of training.
     cv : int, splitter or iterable of splits, default=4
@@ -74,11 +77,11 @@ default='squared_error'
     Attributes
     ----------
     oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
-        Predictions of the training rows by networks that have not learned from them, one of each
-        group; NaN for rows that no fold holds out.
+        Predictions, as `predict` returns them, of the training rows by networks that have not
+        learned from them, one of each group; NaN for rows that no fold holds out.
     oof_score_ : float
-        R² of these: what to expect of new rows, or a little less, since all networks together are
-        better than two.
+        The score of these, R² unless ``loss='quantile'``: what to expect of new rows, or a little
+        less, since all networks together are better than two.
     history_ : pandas.DataFrame
         How the networks did while they were trained.
     encoder_ : TabularEncoder
@@ -124,9 +127,12 @@ default='squared_error'
     _default_dropout = 0.0
 
     loss: str
+    huber_delta: float
+    quantile: Any
+    clip: bool
     _codec: NumberCodec
     _range: tuple[Any, Any]
-    _residuals: HeldResiduals
+    _residuals: HeldResiduals | None
 
     def __init__(
         self,
@@ -138,7 +144,8 @@ default='squared_error'
         learning_rate_init: float | str = "auto",
         dropout: float | str = "auto",
         loss: str = "squared_error",
-        quantile: float = 0.5,
+        huber_delta: float = 1.35,
+        quantile: Any = 0.5,
         clip: bool = True,
         cv: Any = 4,
         random_state: Any = None,
@@ -154,6 +161,7 @@ default='squared_error'
         self.learning_rate_init = learning_rate_init
         self.dropout = dropout
         self.loss = loss
+        self.huber_delta = huber_delta
         self.quantile = quantile
         self.clip = clip
         self.cv = cv
@@ -205,16 +213,16 @@ default='squared_error'
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            The predictions.
+            The predictions. With ``loss='quantile'`` and several of them there is one more axis,
+            for these, rising.
         std : ndarray of the same shape
             The standard deviation of the networks' predictions, with ``return_std``.
         """
         if not return_std:
-            outputs = self._outputs(X)
-            return self._decode(outputs)
+            return self._clipped(self._decode(self._outputs(X)))
         groups = self._member_outputs(X)
-        mean, spread = self._moments([self._decode(each, clip=False) for each in groups])
-        return (np.clip(mean, *self._range) if self.clip else mean), spread
+        mean, spread = self._moments([self._decode(each) for each in groups])
+        return self._clipped(mean), spread
 
     def _moments(self, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation over networks that count as their groups do."""
@@ -241,7 +249,27 @@ default='squared_error'
         y : ndarray of shape (n_members, n_samples) or (n_members, n_samples, n_targets)
             Those of the first group of networks, then of the second, in the order of the folds.
         """
-        return self._decode(np.concatenate(self._member_outputs(X)))
+        return self._clipped(self._decode(np.concatenate(self._member_outputs(X))))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², or with ``loss='quantile'`` its counterpart for quantiles.
+
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_features)
+            As in `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The true numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            `sklearn.metrics.r2_score`; of quantiles `sklearn.metrics.d2_pinball_score`, averaged
+            over the levels. 1 is perfect, and 0 is no better than a constant.
+        """
+        return self._score(self.predict(X), y, sample_weight)
 
     def predict_quantiles(self, X: Any, alpha: Any = (0.05, 0.5, 0.95)) -> np.ndarray:
         """Predict quantiles of the targets, by the errors at rows held out.
@@ -312,17 +340,34 @@ default='squared_error'
     def _quantiles(self, X: Any, levels: list[float], sign: int | None = None) -> np.ndarray:
         """Return quantiles, (n_rows, n_targets, n_levels)."""
         groups = self._member_outputs(X)
-        numbers = [self._decode(each, clip=False).reshape(each.shape) for each in groups]
+        if self._residuals is None:
+            raise ValueError(
+                "the networks predict several quantiles themselves, which predict returns; for "
+                f"intervals and other levels fit with one number as quantile, not {self.quantile}."
+            )
+        numbers = [self._decode(each).reshape(each.shape) for each in groups]
         weights = self._ensemble.mixture.weights
         return self._residuals.quantiles(numbers, weights, levels, sign)
 
-    def _decode(self, outputs: np.ndarray, *, clip: bool | None = None) -> np.ndarray:
-        """Return numbers in the user's unit, of outputs (..., n_rows, n_targets)."""
-        flat = self._codec.decode(outputs.reshape(-1, outputs.shape[-1]))
-        n_targets = outputs.shape[-1]
-        shape = outputs.shape[:-1] if n_targets == 1 else outputs.shape
-        numbers = flat.reshape(shape)
-        return np.clip(numbers, *self._range) if (self.clip if clip is None else clip) else numbers
+    def _decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Return numbers in the user's unit, of outputs (..., n_rows, n_outputs)."""
+        predictions = self._ensemble.loss.predictions(outputs.reshape(-1, outputs.shape[-1]))
+        numbers = self._codec.decode(predictions)
+        return numbers.reshape(*outputs.shape[:-1], *numbers.shape[1:])
+
+    def _clipped(self, numbers: np.ndarray) -> np.ndarray:
+        """Bring what `_decode` returns into the range of the targets of training."""
+        if not self.clip:
+            return numbers
+        low, high = self._range
+        if np.ndim(low) and self._has_levels():
+            low, high = low[:, None], high[:, None]
+        return np.clip(numbers, low, high)
+
+    def _has_levels(self) -> bool:
+        """Tell whether the networks predict several quantiles."""
+        loss = self._ensemble.loss
+        return isinstance(loss, Quantiles) and loss.is_several
 
     def _check_targets(self, y: Any) -> np.ndarray:
         y = as_numbers(y)
@@ -346,9 +391,10 @@ default='squared_error'
         return codec.encode(y), weights
 
     def _choose_loss(self, codec: NumberCodec) -> tuple[Loss, int]:
-        loss = choose_regressor_loss(self.loss, "auto", 1.0, float(self.quantile))
+        delta = float(self.huber_delta)
+        loss = choose_regressor_loss(self.loss, "auto", delta, self.quantile)
         assert codec.scale is not None
-        return loss, len(codec.scale)
+        return loss, loss.count_logits(len(codec.scale))
 
     def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
         return None
@@ -358,13 +404,26 @@ default='squared_error'
     ) -> None:
         counted = y if weights is None else y[weights > 0]
         self._range = counted.min(axis=0), counted.max(axis=0)
-        self.oof_prediction_ = self._decode(outputs)
-        predicted = self._decode(outputs, clip=False)
-        self._residuals = HeldResiduals.of(
-            (y - predicted).reshape(outputs.shape), weights, self._held
-        )
+        predicted = self._decode(outputs)
+        self.oof_prediction_ = self._clipped(predicted)
+        self._residuals = None
+        if not self._has_levels():
+            self._residuals = HeldResiduals.of(
+                (y - predicted).reshape(outputs.shape), weights, self._held
+            )
         own_weights = None if weights is None else weights[judged]
         self.oof_score_ = self._score_outputs(outputs[judged], y[judged], own_weights)
 
     def _score_outputs(self, outputs: np.ndarray, y: np.ndarray, weights: Any) -> float:
-        return float(r2_score(y, self._decode(outputs), sample_weight=weights))
+        return self._score(self._clipped(self._decode(outputs)), y, weights)
+
+    def _score(self, predicted: np.ndarray, y: Any, weights: Any) -> float:
+        loss = self._ensemble.loss
+        if not isinstance(loss, Quantiles):
+            return float(r2_score(y, predicted, sample_weight=weights))
+        by_level = np.moveaxis(predicted, -1, 0) if loss.is_several else predicted[None]
+        scores = [
+            d2_pinball_score(y, each, sample_weight=weights, alpha=level)
+            for each, level in zip(by_level, loss.levels, strict=True)
+        ]
+        return float(np.mean(scores))

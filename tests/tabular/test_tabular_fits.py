@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.model_selection import GroupKFold, ShuffleSplit, TimeSeriesSplit
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -109,7 +109,7 @@ def test_several_numbers_are_learned_together():
     assert model.predict_members(X).shape == (8, 300, 2)
 
 
-@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "poisson", "gamma"])
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile", "poisson", "gamma"])
 def test_losses_of_numbers(loss):
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(600, 2))
@@ -120,8 +120,38 @@ def test_losses_of_numbers(loss):
     predicted = model.predict(X[400:])
     if loss == "quantile":
         assert np.mean(y[400:] <= predicted) == pytest.approx(0.9, abs=0.07)
+        expected = d2_pinball_score(y[400:], predicted, alpha=0.9)
+        assert model.score(X[400:], y[400:]) == expected
     else:
         assert r2_score(mean[400:], predicted) > 0.9
+
+
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_several_quantiles_are_learned_together(n_targets):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(900, 2))
+    # Noise that grows with the first column.
+    y = X[:, :1] + (1.1 + X[:, :1]) * rng.normal(size=(900, n_targets))
+    y = y[:, 0] if n_targets == 1 else y
+    levels = [0.1, 0.5, 0.9]
+    model = TabularMLPRegressor(loss="quantile", quantile=levels, **SMALL).fit(X[:600], y[:600])
+    shape = (300, 3) if n_targets == 1 else (300, 2, 3)
+    predicted, spread = model.predict(X[600:], return_std=True)
+    assert predicted.shape == spread.shape == shape
+    assert model.predict_members(X).shape == (8, 900, *shape[1:])
+    assert model.oof_prediction_.shape == (600, *shape[1:])
+    assert (np.diff(predicted) >= 0).all()
+    shares = (y[600:, ..., None] <= predicted).mean(axis=0)
+    np.testing.assert_allclose(shares, np.broadcast_to(levels, shares.shape), atol=0.09)
+    # It is wider where there is more noise, as no interval of residuals is.
+    width = predicted[..., -1] - predicted[..., 0]
+    assert width[X[600:, 0] > 0].mean() > 1.8 * width[X[600:, 0] < 0].mean()
+    assert 0.1 < model.score(X[600:], y[600:]) < 0.6
+    assert model.oof_score_ == pytest.approx(model.score(X[600:], y[600:]), abs=0.1)
+    with pytest.raises(ValueError, match="predict several quantiles themselves"):
+        model.predict_interval(X)
+    with pytest.raises(ValueError, match="quantile must be a number between 0 and 1, or several"):
+        model.set_params(quantile=[0.9, 0.1]).fit(X, y)
 
 
 def test_predictions_stay_within_the_targets_unless_told_otherwise():
