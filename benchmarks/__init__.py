@@ -31,6 +31,7 @@ The order of calls:
         runner.check                    agreement.compare_*: whose times may count
         timing.interleave               the rounds
       memory.run_memory                 peak memory, each in a process of its own
+      files.run_files                   rows in a file, each peer in a process of its own
       imports.run_imports               import times
       scaling.scaling_workloads         points of curves, run like any workload
       search.run_search                 whole searches, agreement of their scores first

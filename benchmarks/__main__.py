@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import ENVIRONMENT_VARIABLE, DataSource, DataUnavailable
+from benchmarks.files import SCORE_MARGIN, run_files
 from benchmarks.imports import run_imports
 from benchmarks.machine import (
     PACKAGES,
@@ -35,7 +36,7 @@ from benchmarks.summary import summary_notes, summary_table
 from benchmarks.torch_peers import SingleThreadLoop
 from benchmarks.workloads import WORKLOADS, Workload
 
-SECTIONS = ("workloads", "memory", "imports", "overhead", "scaling", "search")
+SECTIONS = ("workloads", "memory", "files", "imports", "overhead", "scaling", "search")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -55,6 +56,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     choose.add_argument("--peers", nargs="+", choices=all_peers(), metavar="NAME")
     choose.add_argument("--axes", nargs="+", metavar="NAME", help="curves of the section scaling")
+    choose.add_argument(
+        "--file-gb", type=float, help="size of the section files; default: 0.8, quick: 0.008"
+    )
     choose.add_argument("--device", default="cpu", help="for torch peers; default: cpu")
     choose.add_argument("--repeats", type=int, help="timed rounds; default: 5, quick: 2")
     choose.add_argument("--quick", action="store_true", help="cut sizes, for a smoke test")
@@ -79,6 +83,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--csv and --target go together")
     if options.repeats is None:
         options.repeats = 2 if options.quick else 5
+    if options.file_gb is None:
+        options.file_gb = 0.008 if options.quick else 0.8
     options.command = shlex.join(["python", "-m", "benchmarks", *(arguments or sys.argv[1:])])
     return options
 
@@ -175,6 +181,19 @@ class Suite:
                     log=print_line,
                 ),
             )
+
+    def run_files(self) -> None:
+        """Rows that stay in a file."""
+        self.keep(
+            "Rows in a file",
+            lambda: run_files(
+                1e9 * self.options.file_gb,
+                repeats=self.options.repeats,
+                # A few steps say little.
+                score_margin=1.0 if self.options.quick else SCORE_MARGIN,
+                log=print_line,
+            ),
+        )
 
     def run_imports(self) -> None:
         """Import times."""

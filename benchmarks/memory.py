@@ -106,12 +106,12 @@ def forget_loaded_copies() -> None:
 
 def resident_bytes() -> int:
     """Resident memory now; where the system does not say, the peak so far."""
-    return _status("VmRSS") or _peak_of_process()
+    return status_bytes("VmRSS") or _peak_of_process()
 
 
 def peak_bytes() -> int:
     """The highest resident memory since `reset_peak`."""
-    return _status("VmHWM") or _peak_of_process()
+    return status_bytes("VmHWM") or _peak_of_process()
 
 
 def reset_peak() -> None:
@@ -120,7 +120,7 @@ def reset_peak() -> None:
         CLEAR_REFS.write_text("5")
 
 
-def _status(key: str) -> int:
+def status_bytes(key: str) -> int:
     """A line of Linux's `/proc/self/status` in bytes, 0 where there is none."""
     if STATUS.exists():
         for line in STATUS.read_text().splitlines():

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.files import REFERENCE as IN_MEMORY
+from benchmarks.files import paired_rates, rows_per_second
 from benchmarks.peers import OURS, REFERENCE
 from benchmarks.results import Results
 from benchmarks.scaling import AXIS_TITLES, slopes
@@ -33,6 +35,7 @@ def write_report(results: Results, folder: Path, plots: Sequence[str] = ()) -> P
         workloads_section(results.table("workloads")),
         limits_section(results.table("workloads")),
         memory_section(results.table("memory")),
+        files_section(results.table("files")),
         imports_section(results.table("imports")),
         overhead_section(results.table("overhead")),
         scaling_section(results.table("scaling")),
@@ -250,6 +253,39 @@ def memory_section(table: pd.DataFrame) -> str:
         "data loaded in the peer's dtype, model fitted where a prediction is measured); each in a "
         "process of its own. *Input* is the size of X in float64 (for a prediction, of the rows "
         f"to predict).\n\n{circumstances(measured)}.\n\n" + markdown_table(header, rows)
+    )
+
+
+def files_section(table: pd.DataFrame) -> str:
+    """Rows per second and memory of each peer, where the rows stay in a file or are in memory."""
+    measured = table[table["seconds"].notna()]
+    if measured.empty:
+        return ""
+    ratios, rows = paired_rates(measured, IN_MEMORY), []
+    for peer, group in measured.groupby("peer", sort=False):
+        rates, ratio = rows_per_second(group) / 1e6, ratios.get(peer, [])
+        rows.append(
+            [
+                group.iloc[0]["peer_title"],
+                f"{group.iloc[0]['n_samples']:,}",
+                f"{rates.median():.2f}",
+                spread(rates.min(), rates.max(), len(rates), "{:.2f}"),
+                f"{np.median(ratio):.2f}" if len(ratio) else "–",
+                f"{group['peak_bytes'].max() / 1e6:.0f}",
+                f"{group['mapped_bytes'].max() / 1e6:.0f}",
+                f"{group['score'].iloc[0]:.3f}",
+            ]
+        )
+    header = ["peer", "rows", "million rows/s", "range", "slower than in memory", "own memory, MB"]
+    header += ["pages of files, MB", "R²"]
+    first = measured.iloc[0]
+    return (
+        "## Rows in a file\n\nWhole fits, checks included, each in a process of its own that may "
+        "hold 2 GiB of its own memory where the rows stay in the file. *Own memory* is the most "
+        "that it had, above what it had before; *pages of files* are those of libraries and of "
+        "the file that the system keeps for it, and takes back when it needs them. *Slower* is by "
+        f"the rates of a round.\n\n{first['title']}, {first['input_bytes'] / 1e9:.1f} GB of "
+        f"float64; {circumstances(measured)}.\n\n{markdown_table(header, rows)}"
     )
 
 

@@ -15,7 +15,8 @@ class Measurement:
     """One row: what one peer did in one round of one workload.
 
     A row without `seconds` says in `note` why there is no time. `peak_bytes` is set in the
-    section `memory` only, and `best_flops` for the matrix products only. `date` and `load` are
+    sections `memory` and `files` only, `mapped_bytes`, the pages of files besides, in `files`, and
+    `best_flops` for the matrix products only. `date` and `load` are
     those when its workload began, `command` is the command line that ran it: one table may hold
     the rows of several runs.
     """
@@ -41,6 +42,7 @@ class Measurement:
     margin: float = NAN
     agrees: bool = False
     peak_bytes: float = NAN
+    mapped_bytes: float = NAN
     input_bytes: float = NAN
     step_flops: float = NAN
     best_flops: float = NAN
