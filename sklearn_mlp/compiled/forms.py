@@ -1,4 +1,4 @@
-"""What the compiled steps can run, told from a fit's parts; where they cannot, why.
+"""The fits that the compiled steps can run, told from their parts; of others, why not.
 
 The numbers are those of the enumerations in ``forms.hpp``.
 """

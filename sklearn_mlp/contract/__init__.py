@@ -1,8 +1,8 @@
-"""What a backend is given, and what it leaves: nouns only.
+"""The contract with a backend: what it is given, and what it leaves; nouns only.
 
 `config`        the settings of a fit, checked and resolved
 `fit`           everything that a backend trains with
-`state`         what training goes on from, and the history
+`state`         the state that training goes on from, and the history
 `tensor_trees`  tensors within dictionaries and lists, mapped and saved
 `observers`     who looks on while a network is trained
 

@@ -1,4 +1,4 @@
-"""What a fit has ready before it trains: parameters and samples checked, and a backend's share.
+"""A fit before it trains: parameters and samples checked, and a backend's share.
 
 A single fit goes from the former to the latter and on to the backend; many fits at once share
 the samples, and train what is prepared together.
@@ -23,7 +23,7 @@ from sklearn_mlp.network.architecture import Architecture
 
 @dataclass(frozen=True)
 class CheckedParameters:
-    """What the parameters of a fit ask for, together and of this machine, checked.
+    """The parameters of a fit, checked together and against this machine.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a fit knows besides the weights, and what the next `partial_fit` goes on from."""
+"""The state of training besides the weights, which the next `partial_fit` goes on from."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -156,7 +156,7 @@ class AverageState:
 
 
 class Trainer(Protocol):
-    """What a backend trains with and keeps for the next call, such as skorch's net."""
+    """A backend's own object that it keeps for the next call, such as skorch's net."""
 
     def plain(self, backend_params: Mapping[str, Any] | None) -> Any:
         """Return what is saved of it, without the network."""

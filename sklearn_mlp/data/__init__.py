@@ -1,15 +1,15 @@
 """From what the user passes as X and y to the batches of a fit.
 
-`array_likes`      what is an array as it is; what is none, and what to do instead
+`array_likes`      arrays as they are; what is none, and what to do instead
 `readable`         tensors and sparse matrices that are no numbers
 `tensors`          from arrays to tensors, and numbers too large for them
-`target_checks`    what is asked of y before it is read
-`checks`           what is asked of X
-`labels`           what labels look like: columns, types, classes
+`target_checks`    the checks of y before it is read
+`checks`           the checks of X
+`labels`           the forms of labels: columns, types, classes
 `targets`          codecs: what targets stand for; numbers and their scale
 `label_codecs`     from labels to codes, and back
-`class_weights`    what each class counts
-`samples`          what a backend trains on, and is watched on
+`class_weights`    the weight of each class
+`samples`          the data to train on, and to be watched on
 `rows`             samples, whatever they lie in, and how batches of them come
 `dense`            one tensor, and the ways to bring it into an epoch's order
 `sparse`           sparse rows, multiplied as they are or made dense by batch

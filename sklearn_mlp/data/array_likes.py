@@ -1,4 +1,4 @@
-"""What is an array of numbers as it is; and what is nothing like one, and what to do instead."""
+"""Arrays of numbers as they are; and objects that are nothing like one, and what to do instead."""
 
 import math
 import os

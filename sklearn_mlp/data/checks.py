@@ -1,4 +1,4 @@
-"""What is asked of ``X``, in scikit-learn's sentences, before it becomes rows of numbers."""
+"""The checks of ``X``, in scikit-learn's sentences, before it becomes rows of numbers."""
 
 from typing import Any
 

@@ -55,7 +55,7 @@ class ConvertedRows(Rows):
 
     @property
     def identity(self) -> Hashable:
-        """What is equal for two that are the same samples, and lie in the same memory."""
+        """A value that is equal for two that are the same samples, in the same memory."""
         return id(self.source), self.dtype
 
     def gather(self, n_train: int, batch_size: int, *, is_moved: bool) -> Gather:

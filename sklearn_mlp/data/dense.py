@@ -66,7 +66,7 @@ class DenseRows(Rows):
 
     @property
     def identity(self) -> Hashable:
-        """What is equal for two that are the same samples, and lie in the same memory."""
+        """A value that is equal for two that are the same samples, in the same memory."""
         return self.source.data_ptr(), self.shape, self.dtype
 
     def gather(self, n_train: int, batch_size: int, *, is_moved: bool) -> Gather:

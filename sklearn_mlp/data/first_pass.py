@@ -105,7 +105,7 @@ class _Column:
 
 @final
 class _FirstPass:
-    """What is known of a source, up to a block."""
+    """The knowledge of a source, up to a block."""
 
     def __init__(self, source: RowSource) -> None:
         self._source = source

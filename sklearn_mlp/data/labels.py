@@ -1,4 +1,4 @@
-"""What labels look like: one column, several, or an indicator matrix; their types and classes."""
+"""The forms of labels: one column, several, or an indicator matrix; their types and classes."""
 
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence

@@ -102,7 +102,7 @@ class Rows(ABC):
     @property
     @abstractmethod
     def identity(self) -> Hashable:
-        """What is equal for two that are the same samples, and lie in the same memory."""
+        """A value that is equal for two that are the same samples, in the same memory."""
 
     @abstractmethod
     def gather(self, n_train: int, batch_size: int, *, is_moved: bool) -> "Gather":

@@ -1,4 +1,4 @@
-"""What a backend trains on."""
+"""The data of a fit: as it was checked, and as a backend trains on it."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,7 +36,7 @@ class Rescorer(Protocol):
 
 @dataclass(frozen=True)
 class Samples:
-    """What the user passes, checked, before it becomes tensors.
+    """The user's samples and targets, checked, before they become tensors.
 
     Attributes
     ----------

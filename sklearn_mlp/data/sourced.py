@@ -124,7 +124,7 @@ class SourceRows(Rows):
 
     @property
     def identity(self) -> Hashable:
-        """What is equal for two that are the same samples, and lie in the same memory."""
+        """A value that is equal for two that are the same samples, in the same memory."""
         rows = self.source.rows
         return id(self.array), None if rows is None else rows.tobytes(), self.dtype
 

@@ -85,7 +85,7 @@ class SparseRows(Rows):
 
     @property
     def identity(self) -> Hashable:
-        """What is equal for two that are the same samples, and lie in the same memory."""
+        """A value that is equal for two that are the same samples, in the same memory."""
         places = (self.source.data, self.source.indices, self.source.indptr)
         return *(part.ctypes.data for part in places), self.shape, self.dtype
 

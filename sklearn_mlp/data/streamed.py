@@ -92,7 +92,7 @@ class StreamedRows(Rows):
 
     @property
     def identity(self) -> Hashable:
-        """What is equal for two that are the same samples, and lie in the same memory."""
+        """A value that is equal for two that are the same samples, in the same memory."""
         rows = self.source.rows
         return id(self.source.source), None if rows is None else rows.tobytes(), self.dtype
 

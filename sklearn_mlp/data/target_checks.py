@@ -1,4 +1,4 @@
-"""What is asked of ``y`` before it is labels or numbers, and of the numbers of a regression."""
+"""The checks of ``y`` before it is labels or numbers, and of the numbers of a regression."""
 
 import re
 from collections.abc import Iterator

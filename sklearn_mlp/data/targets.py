@@ -8,7 +8,7 @@ import numpy as np
 
 
 class TargetCodec(ABC):
-    """What the targets of a fit look like to the user and to the network."""
+    """The two forms of a fit's targets: the user's, and the network's."""
 
     @property
     def is_coded(self) -> bool:

@@ -2,8 +2,8 @@
 
 `classifier`          `TorchMLPClassifier`
 `regressor`           `TorchMLPRegressor`
-`base`                what they share: `_fit` from top to bottom
-`fitted`              what a fit leaves, and predictions
+`base`                their common base: `_fit` from top to bottom
+`fitted`              fitted attributes, and predictions
 `parameterized`       their parameters, set and read
 `parameters`          a row per parameter: what it may be, and in a stack
 `backends`            the backends by name
@@ -20,9 +20,9 @@
 `input_gradients`     how predictions change with each feature
 `hidden`              activations of hidden layers
 `hidden_features`     `HiddenFeatures`, which passes them on in a Pipeline
-`saved_state`         what an estimator is pickled by, and other versions'
+`saved_state`         the state that is pickled, and other versions'
 `saving`, `loading`   `save` and `load`: files without code
-`file_format`         what such a file says of an estimator, written and read
+`file_format`         an estimator in such a file, written and read
 `own_network`         and of its network
 `array_api`           tensors in, tensors out
 

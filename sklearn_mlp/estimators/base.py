@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share: the scikit-learn contract around a backend."""
+"""The common base of classifier and regressor: scikit-learn's contract around a backend."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

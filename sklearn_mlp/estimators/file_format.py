@@ -1,4 +1,4 @@
-"""What a file says of an estimator: its class's name, its parameters, and what a fit has left.
+"""An estimator in a file: its class's name, its parameters, and what a fit has left.
 
 The state is that which the estimator is pickled by; `EstimatorWriter` makes a document and arrays
 of it, `EstimatorReader` an estimator of these, which it takes nothing from on trust.

@@ -1,4 +1,4 @@
-"""What a fitted estimator holds, and what it does with it: attributes, predictions, pickles."""
+"""The fitted half of an estimator: attributes, predictions, pickles."""
 
 import copy
 from collections.abc import Callable, Mapping

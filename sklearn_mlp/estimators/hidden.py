@@ -24,7 +24,7 @@ def _has_hidden_layers(estimator: Any) -> bool:
 
 
 class HiddenActivationsMixin:
-    """What shows a fitted network's hidden layers."""
+    """Shows a fitted network's hidden layers."""
 
     @available_if(_has_hidden_layers)
     @follow_samples

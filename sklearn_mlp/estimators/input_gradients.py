@@ -21,7 +21,7 @@ from sklearn_mlp.steps.prediction import widened
 
 
 class InputGradientsMixin:
-    """What differentiates a fitted network with respect to its features."""
+    """Differentiates a fitted network with respect to its features."""
 
     if TYPE_CHECKING:
         # Of the estimator that this is a part of.

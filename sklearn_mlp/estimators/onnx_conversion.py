@@ -7,7 +7,7 @@ from sklearn_mlp.machine.isolation import isolated
 
 
 class OnnxConversionMixin:
-    """What writes a fitted estimator as a model of ONNX."""
+    """Writes a fitted estimator as a model of ONNX."""
 
     if TYPE_CHECKING:
         # Of the estimator that this is a part of.

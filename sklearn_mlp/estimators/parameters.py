@@ -30,7 +30,7 @@ Reason = Callable[[Any], str | None]
 
 @dataclass(frozen=True)
 class Parameter:
-    """What there is to know of a parameter.
+    """All there is to know of a parameter.
 
     Attributes
     ----------

@@ -606,12 +606,12 @@ or a subclass of torch.optim.Optimizer, default='adam'
 
     @property
     def target_mean_(self) -> np.ndarray:
-        """What `scale_target` subtracts from each target, (n_targets,)."""
+        """The numbers that `scale_target` subtracts from the targets, (n_targets,)."""
         return self._scaling("target_mean_", "mean")
 
     @property
     def target_scale_(self) -> np.ndarray:
-        """What `scale_target` divides each target by, (n_targets,)."""
+        """The numbers that `scale_target` divides the targets by, (n_targets,)."""
         return self._scaling("target_scale_", "scale")
 
     def _scaling(self, attribute: str, name: str) -> np.ndarray:

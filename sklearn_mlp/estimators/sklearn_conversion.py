@@ -27,7 +27,7 @@ _OF_EPOCHS = ("loss_curve_", "best_loss_", "validation_scores_", "best_validatio
 
 
 class SklearnConversionMixin:
-    """What makes a fitted estimator of scikit-learn's, and is made of one."""
+    """Makes a fitted estimator of scikit-learn's, and is made of one."""
 
     # The name of scikit-learn's class in ``sklearn.neural_network``.
     _sklearn_name: ClassVar[str]

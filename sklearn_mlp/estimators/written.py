@@ -169,7 +169,7 @@ class WrittenAttributes:
 
     @property
     def _written(self) -> dict[str, Any]:
-        """What was written and has no other place, until the next fit."""
+        """Attributes that were written and have no other place, until the next fit."""
         return vars(self).get("_written_attributes", {})
 
     def _write(self, name: str, value: Any) -> None:

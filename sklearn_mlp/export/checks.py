@@ -1,4 +1,4 @@
-"""What a file says of this package's objects is checked against their classes' own annotations.
+"""Objects read from a file, checked against their classes' own annotations.
 
 A pickle is trusted, and one of another version is read as far as it goes; a file is neither.
 """

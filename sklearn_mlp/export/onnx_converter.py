@@ -1,4 +1,4 @@
-"""What skl2onnx needs to convert our estimators as steps of a Pipeline."""
+"""Converters of our estimators for skl2onnx, as steps of a Pipeline."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an estimator makes of its network's outputs, as operators of ONNX."""
+"""From a network's outputs to predictions, as operators of ONNX."""
 
 from functools import singledispatch
 

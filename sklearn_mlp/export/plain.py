@@ -1,4 +1,4 @@
-"""What an estimator holds as plain values, and back: arrays, numbers, strings and containers.
+"""An estimator's state as plain values, and back: arrays, numbers, strings and containers.
 
 A pickle, or a file of skops, then names no class of this package but the estimator's own. It can
 be opened where classes have moved, and what it says is data. A user's own objects stay as they

@@ -1,7 +1,7 @@
 """A fitted network looked at, as in `sklearn.inspection`.
 
 `displays`   curves and weights as pictures
-`arguments`  what the pictures may be given
+`arguments`  the pictures' arguments, checked
 `html`       the network's table in an estimator's HTML
 
 May import what lies below `contract`, and that; never what trains.

@@ -1,4 +1,4 @@
-"""What the displays may be given: checked before anything is drawn, with errors that name it."""
+"""The displays' arguments: checked before anything is drawn, with errors that name them."""
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence

@@ -46,7 +46,7 @@ def network_table(network: nn.Module, out_activation: str) -> str:
 
 
 class WithNetworkTable:
-    """What scikit-learn shows of a fitted estimator, with the table of layers before it.
+    """scikit-learn's view of a fitted estimator, with the table of layers before it.
 
     Parameters
     ----------

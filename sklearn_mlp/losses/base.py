@@ -1,4 +1,4 @@
-"""What a loss is to the rest of the package."""
+"""`Loss`: the one interface of all losses."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

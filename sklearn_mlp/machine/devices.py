@@ -15,7 +15,7 @@ KINDS = ("cpu", *_ACCELERATORS)
 
 @dataclass(frozen=True)
 class DeviceTraits:
-    """What the kinds of devices differ in; whatever depends on it asks here.
+    """The differences between kinds of devices; whatever depends on one asks here.
 
     Attributes
     ----------

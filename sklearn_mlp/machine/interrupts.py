@@ -1,4 +1,4 @@
-"""What an interrupt ends: one fit, which keeps what it has reached, or many fits at once.
+"""An interrupt's reach: one fit, which keeps what it has come to, or many fits at once.
 
 A single fit takes it as the user's wish to stop training here, as scikit-learn's does. Among many
 that would give some networks cut short among whole ones, whose scores are then compared: there the

@@ -1,4 +1,4 @@
-"""What a fit runs in: the device, the floating-point type, and the samples of a batch."""
+"""Where a fit runs, and in what: device, floating-point type, samples of a batch."""
 
 import warnings
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _EXACT_SAMPLES = 200
 
 @dataclass(frozen=True)
 class Placement:
-    """What a fit runs in, resolved from the parameters once.
+    """Device, type and batch size of a fit, resolved from the parameters once.
 
     Attributes
     ----------

@@ -251,7 +251,7 @@ def with_variable(
 
 @dataclass(frozen=True)
 class TrainingOfMLP:
-    """What a network of scikit-learn's trains on from, besides what it shows.
+    """The state that a network of scikit-learn's trains on from, besides what it shows.
 
     Attributes
     ----------

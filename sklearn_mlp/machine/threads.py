@@ -35,7 +35,7 @@ _TRIVIAL_WORK = 30_000
 
 
 class _Local(threading.local):
-    """What runs in the calling thread: the work of a step, and the threads that all fits share."""
+    """The calling thread's own: the work of a step, and the threads that all fits share."""
 
     work: float | None = None
     n_threads: int = 1

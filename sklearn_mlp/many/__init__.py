@@ -1,7 +1,7 @@
 """Many fits as one.
 
 `fits`       `fit_many`
-`arguments`  what it may be given
+`arguments`  its arguments, checked
 `planning`   which fits make a stack
 
 May import `estimators`, and what lies below them.

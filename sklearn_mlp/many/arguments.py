@@ -1,4 +1,4 @@
-"""What `fit_many` may be given: checked before anything is trained, with errors that name it."""
+"""The arguments of `fit_many`: checked before anything is trained, with errors that name them."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet

@@ -142,7 +142,7 @@ def fit_many(
 
 @dataclass
 class Outcome:
-    """What came of one fit of many.
+    """The outcome of one fit of many.
 
     Attributes
     ----------

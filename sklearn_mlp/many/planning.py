@@ -107,12 +107,12 @@ class FitRequest:
 
     @property
     def key(self) -> Hashable:
-        """What has to be equal for two fits to be stacked."""
+        """A value that has to be equal for two fits to be stacked."""
         return equal_parameters(self.estimator), self.n_samples, self.n_features
 
     @cached_property
     def placement(self) -> Placement:
-        """What the fit would run in."""
+        """Device, type and batch size that the fit would have."""
         device = resolve_device(self.estimator.device)
         return Placement.of(vars(self.estimator), device, self.n_samples)
 

@@ -9,7 +9,7 @@
 `initial_weights`     scikit-learn's initial weights, and others
 `user_module`         a module of the user's, tried before it is trained
 `module_parameters`   the parameters module__<name>
-`alterations`         what a user has changed about a fitted network
+`alterations`         a user's changes to a fitted network
 `memory`              a network that no memory holds, refused by name
 
 May import `machine`, `losses` and `data`.

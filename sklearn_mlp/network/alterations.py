@@ -1,4 +1,4 @@
-"""What the user has changed about a network: whether it still is what it was made as.
+"""A user's changes to a network: whether it still is what it was made as.
 
 ``module_`` is the user's to change: hooks, layers replaced, pruned or re-parametrised, weights
 frozen. Whatever computes a network from its weights alone, past its modules, asks here first.

@@ -129,7 +129,7 @@ class MLP(nn.Module):
 
     @property
     def activation(self) -> Any:
-        """What `use_activation` was given last."""
+        """The parameter, as `use_activation` was given it last."""
         return self._activation[0]
 
     @property

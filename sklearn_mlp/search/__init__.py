@@ -10,10 +10,10 @@
 
 `searches`  the searches, and `cross_validate_batched`
 `parallel`  which fits go together
-`stack`     what a process does with them: preprocess, fit, score
+`stack`     a process's part: preprocess, fit, score
 `scoring`   scikit-learn's scorers, and its default one, faster
 `folds`     the candidates on their folds, and the samples of these
-`saved`     what is pickled of a fitted search
+`saved`     a fitted search as it is pickled
 
 May import all other rooms.
 """

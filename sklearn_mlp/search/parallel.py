@@ -1,4 +1,4 @@
-"""What takes the place of scikit-learn's `Parallel`: it puts fits together before it runs them."""
+"""A stand-in for scikit-learn's `Parallel` that puts fits together before it runs them."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence

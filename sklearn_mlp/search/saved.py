@@ -1,4 +1,4 @@
-"""What is saved of a fitted search: not what scikit-learn makes of its parameters.
+"""A fitted search as it is saved: without what scikit-learn makes of its parameters.
 
 skops would have to be told to trust the classes of those, which are private in part.
 """

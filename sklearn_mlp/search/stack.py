@@ -1,4 +1,4 @@
-"""What a process does with a stack of fits: preprocess, fit, score."""
+"""A stack of fits in one process: preprocess, fit, score."""
 
 import copy
 import time
@@ -20,7 +20,7 @@ from sklearn_mlp.search.scoring import Scorer
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same for all fits of a search.
+    """A search, as far as it is the same for all of its fits.
 
     Attributes
     ----------
@@ -33,13 +33,13 @@ class Settings:
 
     @property
     def fit_params(self) -> dict[str, Any]:
-        """What is passed to fit, besides samples and targets."""
+        """The arguments of fit besides samples and targets."""
         params = self.options["fit_params"] or {}
         return {name: value for name, value in params.items() if value is not None}
 
     @property
     def scorer(self) -> Scorer:
-        """What scores a candidate on its fold."""
+        """The scorer of a candidate on its fold."""
         options = self.options
         return Scorer(options["scorer"], options["score_params"] or {}, options["error_score"])
 

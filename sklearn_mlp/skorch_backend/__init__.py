@@ -6,7 +6,7 @@
 `making`         a net made anew, or from what was saved of one
 `data`           data sets and iterators for skorch
 `adapters`       our losses and solvers as a criterion and an optimizer
-`trained_parts`  what is trained where callbacks freeze parts
+`trained_parts`  the parts that are trained, where callbacks freeze some
 `parameters`     skorch's names for what the estimators have; no skorch
 
 May import `training`, and what lies below it.

@@ -1,4 +1,4 @@
-"""What skorch is given of the samples: data sets, and iterators over their batches."""
+"""The samples as skorch takes them: data sets, and iterators over their batches."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

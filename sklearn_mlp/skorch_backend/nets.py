@@ -39,7 +39,7 @@ _SETTABLE = {"lr", "optimizer__lr", "verbose"}
 
 
 class OwnedNet(NeuralNet):
-    """What belongs to an estimator, which alone trains it.
+    """A net that belongs to an estimator, which alone trains it.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is trained of a network, in a loop whose callbacks may freeze parts of it, or free them."""
+"""The trained parts of a network, in a loop whose callbacks may freeze some, or free them."""
 
 from contextlib import ExitStack
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is done to the gradient before a solver's step, or to the weights after it."""
+"""Changes to the gradient before a solver's step, or to the weights after it."""
 
 from collections.abc import Mapping
 from typing import Any, final

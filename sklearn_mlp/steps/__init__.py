@@ -1,6 +1,6 @@
 """The gradient of one batch, of one network or of k, and predictions.
 
-`base`            what every step does
+`base`            the interface of every step
 `closed_form`     forward, loss gradient, backward, written out
 `general`         the same with dropout, skipped layers, any activation
 `autograd`        any module, by autograd
@@ -10,7 +10,7 @@
 `precision`       products in bfloat16 around autograd
 `prediction`      a fitted network over samples, chunk by chunk
 `input_gradients`  how its outputs change with the samples
-`choice`          what computes the gradients, decided once per fit
+`choice`          how gradients are computed, decided once per fit
 
 May import `contract`, and what lies below it.
 """

@@ -1,4 +1,4 @@
-"""What computes the gradient of a batch, for every loop and solver."""
+"""`Step`: the gradient of a batch, for every loop and solver."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager

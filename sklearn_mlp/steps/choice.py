@@ -1,4 +1,4 @@
-"""What computes a network's gradients: the closed form, compiled or not, autograd, or skorch.
+"""The choice of what computes gradients: closed form, compiled or not, autograd, or skorch.
 
 `choose_engine` decides, once per fit; what comes of it for each option is in
 ``docs/what-runs-where.md``.

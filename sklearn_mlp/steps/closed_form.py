@@ -123,7 +123,7 @@ class PlainStep(ClosedFormStep["Buffers"]):
 
 
 class Buffers:
-    """What a step on a given number of samples writes to.
+    """The memory that a step on a given number of samples writes to.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ from sklearn_mlp.steps.layers import Layers
 
 @dataclass(frozen=True)
 class HiddenForm:
-    """What a network does between its affine maps.
+    """The operations of a network between its affine maps.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class GeneralStep(ClosedFormStep["_GeneralBuffers"]):
 
 @final
 class _GeneralBuffers(Buffers):
-    """What a step on a given number of samples writes to.
+    """The memory that a step on a given number of samples writes to.
 
     Attributes
     ----------

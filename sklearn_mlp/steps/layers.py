@@ -81,7 +81,7 @@ class Layers(ABC):
 
 
 class OneNetworkLayers(Layers):
-    """What the layers of one network have, however they are multiplied.
+    """The layers of one network, however they are multiplied.
 
     Parameters
     ----------

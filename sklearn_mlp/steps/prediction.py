@@ -23,7 +23,7 @@ def _sparse_affine(inputs: Any, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 class _PlainForward:
-    """What a plain network computes, with the activations applied in place.
+    """Runs a plain network, with the activations applied in place.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _forward_of(network: nn.Module) -> "_PlainForward | _ModuleForward":
 
 
 class _ModuleForward:
-    """What any other network computes, in eval mode."""
+    """Runs any other network, in eval mode."""
 
     def __init__(self, network: nn.Module) -> None:
         # All of it: a part may be new, or the user may have set its mode.

@@ -6,17 +6,17 @@
 `lbfgs`               SciPy's L-BFGS-B, instead of epochs
 `graphs`              an epoch's steps as one CUDA graph
 `compiled_epochs`     an epoch's steps in compiled code
-`compiled_validator`  what a validation set says, in compiled code
+`compiled_validator`  loss and score on a validation set, in compiled code
 `monitor`             the end of an epoch: stopping, best weights
 `recorder`            how an epoch, or an iteration of lbfgs, comes into the history
-`validator`           what a validation set says
+`validator`           loss and score on a validation set
 `stacked_validator`   the same of k networks
 `schedules`           learning rates
-`randomness`          what a network draws while it trains
+`randomness`          the random numbers of a network in training
 `sparse_order`        the first weight's order in memory under sparse samples
-`carried_memory`      what is remembered where other parameters are trained
-`checkpoint`          what a fit that fails puts back
-`divergence`          what training may not leave
+`carried_memory`      its memory, where other parameters are trained than before
+`checkpoint`          the way back for a fit that fails
+`divergence`          weights and losses that are no finite numbers
 
 May import `solvers`, `steps`, `compiled`, and what lies below them.
 """

@@ -1,4 +1,4 @@
-"""What training remembers, where other parameters are trained than in the call before.
+"""The memory of training, where other parameters are trained than in the call before.
 
 Between calls the user may freeze layers and free them again, prune or re-parametrise them. A
 moment, an average or a copy of the weights is a vector of numbers by their place alone: it must

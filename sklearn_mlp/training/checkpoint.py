@@ -1,4 +1,4 @@
-"""What a fit that goes on with a network changes in place, put back where the fit fails."""
+"""The way back to a network as it was, for a fit that goes on with it and fails."""
 
 from typing import Any
 

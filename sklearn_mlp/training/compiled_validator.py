@@ -1,4 +1,4 @@
-"""What a validation set says of a network whose epochs are compiled, by the same code.
+"""Loss and score on a validation set of a network whose epochs are compiled, by the same code.
 
 On networks of microseconds a step, the calls of `validator` take as long as the epoch.
 """

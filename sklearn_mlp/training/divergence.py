@@ -1,4 +1,4 @@
-"""What training has left: refused if its weights, warned of if its loss is no finite number."""
+"""Training that has diverged: refused if a weight is not finite, warned of if the loss is not."""
 
 import math
 import warnings

@@ -25,7 +25,7 @@ _Stream = tuple[slice | EllipsisType, Tensor, Tensor | None]
 
 
 class LossOfEpoch(Protocol):
-    """What tells the losses of an epoch, however its steps are run.
+    """The losses of an epoch, however its steps are run.
 
     Attributes
     ----------

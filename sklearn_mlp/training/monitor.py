@@ -104,12 +104,12 @@ class EpochMonitor:
         """
         self._say("Iteration %d, loss = %.8f", self.state.n_iter + 1, loss)
         if self._average is None:
-            return self._look(loss, n_samples)
+            return self._evaluate(loss, n_samples)
         self._average.epoch_ended(self.state.epochs_scheduled + 1)
         with self._average.in_place():
-            return self._look(loss, n_samples)
+            return self._evaluate(loss, n_samples)
 
-    def _look(self, loss: float, n_samples: int) -> bool:
+    def _evaluate(self, loss: float, n_samples: int) -> bool:
         """Evaluate the network as it is, record it, and tell whether training is to end."""
         state = self.state
         found: dict[str, Any] = {"samples_seen": state.samples_seen + n_samples}

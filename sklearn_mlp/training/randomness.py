@@ -1,4 +1,4 @@
-"""What a network draws while it trains, settled by ``random_state``."""
+"""The random numbers of a network in training, settled by ``random_state``."""
 
 import copy
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What training remembers of the first weight, in the order that sparse samples want it."""
+"""The memory of the first weight, in the order that sparse samples want."""
 
 import math
 from collections.abc import Iterator

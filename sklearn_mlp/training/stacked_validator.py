@@ -1,4 +1,4 @@
-"""What validation sets say of k networks at once."""
+"""Losses and scores of k networks at once, on their validation sets."""
 
 from collections.abc import Sequence
 from typing import Any

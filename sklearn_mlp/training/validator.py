@@ -1,4 +1,4 @@
-"""What a validation set says of a network, or of k that are watched on the same one."""
+"""Loss and score on a validation set, of a network, or of k that are watched on the same one."""
 
 import math
 
