@@ -10,7 +10,8 @@ from torch import Tensor
 from sklearn_mlp.compiled.forms import ACTIVATIONS, SOLVERS, form_of_loss
 from sklearn_mlp.compiled.library import compiled_steps, gemm_of, instruction_set
 from sklearn_mlp.contract.config import TrainingConfig
-from sklearn_mlp.network.mlp import MLP, ParameterVector
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.network.parameter_vector import ParameterVector
 
 
 class EpochMemory:

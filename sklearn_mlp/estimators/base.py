@@ -51,8 +51,9 @@ from sklearn_mlp.machine.threads import shared_threads
 from sklearn_mlp.network.alterations import can_be_trained_as_made, may_write_to_inputs
 from sklearn_mlp.network.architecture import Architecture
 from sklearn_mlp.network.memory import less_to_fit, naming_device_memory, naming_memory
-from sklearn_mlp.network.mlp import count_parameters, own_memory, place_of
+from sklearn_mlp.network.mlp import count_parameters, place_of
 from sklearn_mlp.network.module_parameters import module_parameters_of
+from sklearn_mlp.network.parameter_vector import own_memory
 from sklearn_mlp.network.user_module import check_changed, check_numbers, dtype_to_go_on
 from sklearn_mlp.solvers.choice import check_solver
 from sklearn_mlp.steps.choice import choose_engine

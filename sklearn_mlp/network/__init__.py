@@ -1,6 +1,7 @@
 """The network: a `torch.nn.Module`, its parameters, and what a user makes of it.
 
-`mlp`                 the module, and its parameters as one vector
+`mlp`                 the module
+`parameter_vector`    its parameters as one vector
 `stacked_parameters`  the parameters of k networks in one piece of memory
 `architecture`        which network the parameters ask for
 `activations`         the activations: functions, derivatives, modules

@@ -13,7 +13,8 @@ from sklearn_mlp.machine import kernels
 from sklearn_mlp.machine.random_numbers import may_draw
 from sklearn_mlp.network.activations import ACTIVATIONS, LayerActivation
 from sklearn_mlp.network.dropout import Dropout
-from sklearn_mlp.network.mlp import MLP, split_by_dimensions
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.network.parameter_vector import split_by_dimensions
 
 Affine = tuple[Tensor, Tensor]
 

@@ -1,4 +1,4 @@
-"""The ways to draw a network's initial weights, besides scikit-learn's own."""
+"""The ways to draw a network's initial weights: scikit-learn's own, and others."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from torch import nn
 
 from sklearn_mlp.machine.random_numbers import draw_seed, seeded_torch
 from sklearn_mlp.machine.user_errors import blamed
-from sklearn_mlp.network.mlp import MLP, draw_initial_weights
+from sklearn_mlp.network.activations import gains
+from sklearn_mlp.network.mlp import MLP
 
 # Each returns a weight, (n_out, n_in).
 Draw = Callable[[np.random.RandomState, int, int], np.ndarray]
@@ -40,6 +41,32 @@ WEIGHT_INITS: dict[str, Draw] = {
     "xavier_normal": _xavier_normal,
     "orthogonal": _orthogonal,
 }
+
+
+def draw_initial_weights(network: MLP, random_state: np.random.RandomState) -> None:
+    """Fill the network with scikit-learn's initial weights.
+
+    Uniform within ``sqrt(factor / (fan_in + fan_out))``, Glorot and Bengio (2010), with factor 2
+    for the logistic activation and 6 for the rest (the output layer counts with the last hidden
+    one); the biases within the same bound. Drawn in
+    scikit-learn's order and shape, so that the same ``random_state`` gives the same network.
+
+    Parameters
+    ----------
+    network : MLP
+        Changed in place.
+    random_state : RandomState
+        The source of the numbers, advanced.
+    """
+    factors = gains(network.activations, network.activation)
+    with torch.no_grad():
+        for layer, gain in zip(network.linear_layers, factors, strict=True):
+            fan_in, fan_out = layer.in_features, layer.out_features
+            bound = np.sqrt(gain / (fan_in + fan_out))
+            coef = random_state.uniform(-bound, bound, (fan_in, fan_out))
+            intercept = random_state.uniform(-bound, bound, fan_out)
+            layer.weight.copy_(torch.from_numpy(coef).T)
+            layer.bias.copy_(torch.from_numpy(intercept))
 
 
 def draw_weights(network: MLP, weight_init: Any, random_state: np.random.RandomState) -> None:

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 
 
 class StackedParameters:

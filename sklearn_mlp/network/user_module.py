@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sklearn_mlp.machine.random_numbers import draw_seed, seeded_torch
 from sklearn_mlp.machine.user_errors import blamed
 from sklearn_mlp.network.alterations import may_draw_globally
-from sklearn_mlp.network.mlp import check_some, trained_parameters
+from sklearn_mlp.network.parameter_vector import check_some, trained_parameters
 
 
 def make_module(

@@ -14,7 +14,7 @@ from sklearn_mlp.contract.state import OptimizerState
 from sklearn_mlp.contract.tensor_trees import map_tensors
 from sklearn_mlp.data.batches import Batch
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network.mlp import trained_parameters
+from sklearn_mlp.network.parameter_vector import trained_parameters
 from sklearn_mlp.solvers.base import Solver
 from sklearn_mlp.training.sparse_order import copied_in_order
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.network.mlp import MLP, ParameterVector, check_some, trained_parameters
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.network.parameter_vector import ParameterVector, check_some, trained_parameters
 from sklearn_mlp.solvers.averaging import WeightAverage, make_average
 from sklearn_mlp.solvers.base import Solver
 from sklearn_mlp.solvers.choice import make_solver

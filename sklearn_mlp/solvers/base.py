@@ -10,7 +10,7 @@ from torch import Tensor
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import OptimizerState
 from sklearn_mlp.machine import kernels
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.solvers.rules import AdamRule, Rule, SGDRule
 
 # From so many parameters on, a pass over the weights takes longer than a second call.

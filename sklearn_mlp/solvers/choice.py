@@ -8,7 +8,7 @@ import torch
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import OptimizerState, TrainingState
 from sklearn_mlp.machine.placement import is_stochastic
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.solvers.averaging import WeightAverage
 from sklearn_mlp.solvers.base import SGD, Adam, Solver
 from sklearn_mlp.solvers.elementwise import Adagrad, AdamW, NAdam, RAdam, RMSprop

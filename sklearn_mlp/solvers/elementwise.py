@@ -15,7 +15,7 @@ from torch import Tensor
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import OptimizerState
 from sklearn_mlp.machine import kernels
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.solvers.base import Solver
 from sklearn_mlp.solvers.rules import (
     ADAGRAD_EPSILON,

@@ -10,7 +10,7 @@ from torch import Tensor
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import AverageState, TrainingState
 from sklearn_mlp.machine.devices import exact_dtype_of
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.network.stacked_parameters import StackedParameters
 from sklearn_mlp.solvers.averaging import Average
 

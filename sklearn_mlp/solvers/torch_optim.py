@@ -9,7 +9,7 @@ from torch import Tensor
 from sklearn_mlp.contract.config import DECOUPLED_SOLVERS, TrainingConfig
 from sklearn_mlp.contract.state import OptimizerState
 from sklearn_mlp.contract.tensor_trees import map_tensors
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.solvers.base import Solver
 
 # By name. Muon is there from torch 2.9 on.

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from sklearn_mlp.data.batches import Batch
 from sklearn_mlp.losses import Loss
-from sklearn_mlp.network.mlp import ParameterVector, trained_parameters
 from sklearn_mlp.network.normalization import lone_samples_spared
+from sklearn_mlp.network.parameter_vector import ParameterVector, trained_parameters
 from sklearn_mlp.steps.base import Step
 from sklearn_mlp.steps.precision import mixed_precision
 

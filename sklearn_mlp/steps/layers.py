@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.machine.products import choose_products
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 
 
 class Layers(ABC):

@@ -5,7 +5,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.steps.layers import OneNetworkLayers
 
 _LOW = torch.bfloat16

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.contract.state import OptimizerState, TrainingState
-from sklearn_mlp.network.mlp import Layout
+from sklearn_mlp.network.parameter_vector import Layout
 
 Parts = tuple[tuple[str, tuple[int, ...]], ...]
 

@@ -14,7 +14,8 @@ from sklearn_mlp.contract.state import OptimizerState
 from sklearn_mlp.data.batches import Batches
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.network.dropout import MaskSource
-from sklearn_mlp.network.mlp import MLP, ParameterVector
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.solvers.averaging import WeightAverage
 
 # Multiply-adds between two looks for an interrupt, some hundredths of a second, and bytes of

@@ -15,7 +15,7 @@ from sklearn_mlp.data.samples import TrainingData, ValidationData
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.sklearn_internals import check_optimize_result
 from sklearn_mlp.machine.threads import single_blas
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.steps.base import Step
 from sklearn_mlp.training.divergence import warn_of_loss
 from sklearn_mlp.training.recorder import Recorder

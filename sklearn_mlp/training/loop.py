@@ -15,7 +15,7 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.devices import exact_dtype_of
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.threads import rebalance_threads
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.network.stacked_parameters import StackedParameters
 from sklearn_mlp.steps.base import Step
 from sklearn_mlp.training.monitor import EpochMonitor

@@ -14,8 +14,9 @@ from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.batches import Batches
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.machine.threads import single_blas
-from sklearn_mlp.network.mlp import MLP, ParameterVector
+from sklearn_mlp.network.mlp import MLP
 from sklearn_mlp.network.normalization import settle_statistics
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.solvers.averaging import make_average
 from sklearn_mlp.solvers.choice import make_solver
 from sklearn_mlp.steps.autograd import AutogradStep

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.contract.tensor_trees import map_tensors
-from sklearn_mlp.network.mlp import Layout
+from sklearn_mlp.network.parameter_vector import Layout
 
 
 @contextmanager

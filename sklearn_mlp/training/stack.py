@@ -20,7 +20,8 @@ from sklearn_mlp.losses.labels import ColumnsLoss, LabelLoss
 from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.random_numbers import draw_seed
 from sklearn_mlp.network.dropout import StackedMasks
-from sklearn_mlp.network.mlp import MLP, ParameterVector, place_of
+from sklearn_mlp.network.mlp import MLP, place_of
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.network.stacked_parameters import StackedParameters
 from sklearn_mlp.solvers.stacked import make_stacked_solver
 from sklearn_mlp.solvers.stacked_averaging import MemberAverage, StackedAverage

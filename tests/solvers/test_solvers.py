@@ -12,7 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_mlp.contract.config import DECOUPLED_SOLVERS
 from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.network.mlp import MLP, ParameterVector, draw_initial_weights
+from sklearn_mlp.network.initial_weights import draw_initial_weights
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.solvers.choice import make_solver
 from sklearn_mlp.solvers.torch_optim import TORCH_SOLVERS
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from sklearn_mlp.estimators import base
 from sklearn_mlp.losses import SquaredError
-from sklearn_mlp.network.mlp import ParameterVector
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.steps.autograd import AutogradStep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -12,7 +12,9 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.data.batches import Batch
 from sklearn_mlp.losses import MulticlassLogLoss
-from sklearn_mlp.network.mlp import MLP, ParameterVector, draw_initial_weights
+from sklearn_mlp.network.initial_weights import draw_initial_weights
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.steps import general as general_step
 from sklearn_mlp.steps.autograd import AutogradStep
 from sklearn_mlp.steps.layers import FlatLayers

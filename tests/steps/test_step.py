@@ -10,7 +10,9 @@ from sklearn_mlp import TorchMLPClassifier
 from sklearn_mlp.data.batches import Batch
 from sklearn_mlp.losses import BinaryLogLoss, MulticlassLogLoss, Poisson, SquaredError
 from sklearn_mlp.network.activations import ACTIVATIONS
-from sklearn_mlp.network.mlp import MLP, ParameterVector, draw_initial_weights
+from sklearn_mlp.network.initial_weights import draw_initial_weights
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.steps import general as general_step
 from sklearn_mlp.steps.layers import FlatLayers
 

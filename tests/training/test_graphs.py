@@ -18,7 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_mlp import TorchMLPClassifier, fit_many
 from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.network.mlp import MLP, ParameterVector
+from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.solvers.choice import OWN_SOLVERS, make_solver
 from sklearn_mlp.training import graphs, stack
 from sklearn_mlp.training import native as train
