@@ -12,6 +12,7 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `training`              a group on its folds: steps, cycles, its best moment
 `members`               k networks side by side: forwards, backwards, a step
 `judging`               losses, temperatures and weights by rows not seen
+`scoring`               a scorer asked what outputs of rows not seen are worth
 `intervals`             quantiles by the errors at rows not seen
 `importances`           what a column is worth, by rows not seen
 `folds`                 which rows each network learns from

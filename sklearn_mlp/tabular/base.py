@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,6 +30,7 @@ from sklearn_mlp.tabular.folds import Folds, rows_judged, split_for_groups, warn
 from sklearn_mlp.tabular.importances import permuted_scores
 from sklearn_mlp.tabular.judging import Task, combine, outputs_of
 from sklearn_mlp.tabular.saved_state import SavedTable
+from sklearn_mlp.tabular.scoring import HeldScorer
 from sklearn_mlp.tabular.training import EXACT_ROWS, Settings, TrainedGroup, Watch
 
 
@@ -42,6 +44,8 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
     learning_rate_init: float | str
     dropout: float | str
     cv: Any
+    n_members: int | None
+    scoring: Any
     random_state: Any
     n_jobs: int | None
     max_time: float | None
@@ -90,6 +94,12 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
         """Return the class codes that folds are even in, if there are such."""
 
     @abstractmethod
+    def _read_targets(
+        self, codec: Any, y: np.ndarray, weights: np.ndarray | None
+    ) -> dict[str, Any]:
+        """Return the fitted attributes that are known from the targets."""
+
+    @abstractmethod
     def _judge_all(
         self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None, judged: np.ndarray
     ) -> None:
@@ -115,34 +125,60 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
             weights = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
         random_state = check_random_state(_seed_of(self.random_state))
         encoder._fit_table(table, weights)
-        codec = self._read_codec(y, weights)
+        codec, given_weights = self._read_codec(y, weights), weights
         targets, weights = self._encode_targets(y, weights, codec)
-        labels, n_groups = self._stratify(targets), len(self._parts)
         folds = split_for_groups(
-            n_groups, self.cv, table.n_rows, labels, weights, groups, random_state
+            len(self._parts),
+            self.cv,
+            self.n_members,
+            table.n_rows,
+            self._stratify(targets),
+            weights,
+            groups,
+            random_state,
         )
         warn_of_few_rows(table.n_rows)
         settings = self._settings(table.n_rows)
         coded = CodedRows.of(encoder._code, table, settings.dtype, keep=True)
         task = self._task(targets, weights, codec, settings.dtype)
+        known = self._read_targets(codec, y, weights)
+        scorer = self._scorer(task.loss, codec, known, X, y, given_weights)
+        task = replace(task, scorer=scorer)
+        trained = self._train(coded, task, folds, settings, random_state)
+        self._finish(encoder, codec, task, trained, folds)
+        for name, value in known.items():
+            setattr(self, name, value)
+        judged = rows_judged(folds[: len(trained)], table.n_rows)
+        outputs = self._held_outputs(trained)
+        self._judge_all(outputs, y, weights, judged)
+        if isinstance(scorer, HeldScorer):
+            self.oof_score_ = scorer.of_rows(np.flatnonzero(judged))(outputs[judged])
+        return self
+
+    def _train(
+        self,
+        coded: CodedRows,
+        task: Task,
+        folds: list[Folds],
+        settings: Settings,
+        random_state: np.random.RandomState,
+    ) -> list[TrainedGroup]:
+        """Train the groups; an interrupt ends that, and is told."""
         watch = Watch(report=self._report if self.verbose else None)
         trained = train_groups(
             coded,
-            self._parts,
+            self._parts[: len(folds)],
             task,
             folds,
             settings,
-            [draw_seed(random_state) for _ in self._parts],
+            [draw_seed(random_state) for _ in folds],
             watch=watch,
             max_time=self.max_time,
-            n_threads=min(effective_n_jobs(self.n_jobs), n_groups),
+            n_threads=min(effective_n_jobs(self.n_jobs), len(folds)),
         )
         if watch.interrupt is not None:
             end_training(watch.interrupt)
-        self._finish(encoder, codec, task, trained, folds)
-        judged = rows_judged(folds[: len(trained)], table.n_rows)
-        self._judge_all(self._outputs_of_held(trained), y, weights, judged)
-        return self
+        return trained
 
     def _settings(self, n_rows: int) -> Settings:
         """Return the parameters that training takes, the automatic ones settled."""
@@ -170,10 +206,27 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
         has_classes = not hasattr(codec, "decode_deviations")
         return Task(loss, values, counted, n_logits, has_classes, self._is_calibrated)
 
+    def _scorer(
+        self, loss: Loss, codec: Any, known: dict[str, Any], X: Any, y: np.ndarray, weights: Any
+    ) -> HeldScorer | str | None:
+        """Return what ``scoring`` names."""
+        if self.scoring is None or self.scoring == "loss":
+            return self.scoring
+        # What it takes to make predictions of outputs.
+        fitted = {**vars(self), **known, "_codec": codec, "_ensemble": Bunch(loss=loss)}
+
+        def predicting(outputs: np.ndarray) -> Any:
+            double = object.__new__(type(self))
+            double.__dict__.update(fitted, _outputs=lambda X: outputs)
+            return double
+
+        return HeldScorer(self.scoring, predicting, X, y, weights, np.arange(len(y)))
+
     def _report(self, row: dict[str, float]) -> bool:
         """Print how the networks were judged."""
         error = f", error {row['error']:.4f}" if row["error"] else ""
-        print(f"Iteration {row['n_iter']:.1f}, held-out loss {row['loss']:.6f}{error}")
+        score = f", score {row['score']:.6f}" if "score" in row else ""
+        print(f"Iteration {row['n_iter']:.1f}, held-out loss {row['loss']:.6f}{error}{score}")
         return False
 
     def _finish(
@@ -194,7 +247,8 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
             task.of_rows(rows),
             [group.logits[:, rows] for group in trained],
             [group.temperature for group in trained],
-            len(folds[0].learned),
+            sum(len(each.learned) for each in folds) / len(folds),
+            folds[0].n_seen,
         )
         groups = [Group(group.members, group.part) for group in trained]
         self._ensemble = Ensemble(encoder._code, groups, mixture, task.loss)
@@ -213,7 +267,7 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
             {"group": place, **row} for place, group in enumerate(trained) for row in group.history
         ]
 
-    def _outputs_of_held(self, trained: list[TrainedGroup]) -> np.ndarray:
+    def _held_outputs(self, trained: list[TrainedGroup]) -> np.ndarray:
         """Return the outputs of rows by networks that have not seen them, (n_rows, n_outputs)."""
         ensemble = self._ensemble
         mixture, loss = ensemble.mixture, ensemble.loss

@@ -56,6 +56,16 @@ default='from_dtype'
         The folds: for each there are two networks, one in each group. An integer holds out each
         row once, classes spread evenly, and ``groups`` kept together; for rows in the order of
         time pass ``sklearn.model_selection.TimeSeriesSplit``.
+    n_members : int or None, default=None
+        How many networks there are in both groups together; None is one for each fold in each
+        group. More repeat the folds, those of an integer ``cv`` with other rows; fewer are
+        faster, and leave rows of which nothing is known but by networks that have learned them.
+    scoring : str or callable, default=None
+        What decides when training was best and how the groups are weighed, by rows held out, and
+        what ``oof_score_`` is: a name of `sklearn.metrics.get_scorer_names`, or a callable
+        ``scorer(estimator, X, y)`` that returns a number, larger being better, whose estimator
+        can predict these rows and no others. ``'loss'`` is the loss; None is loss and error
+        together.
     random_state : int, RandomState instance or None, default=None
         Settles folds, weights, batches and dropout.
     n_jobs : int or None, default=None
@@ -77,8 +87,8 @@ default='from_dtype'
         each group; NaN for rows that no fold holds out. Several columns of labels have a block
         each.
     oof_score_ : float
-        The accuracy of these: what to expect of new rows, or a little less, since all networks
-        together are better than two.
+        The accuracy of these, or what ``scoring`` says: what to expect of new rows, or a little
+        less, since all networks together are better than two.
     history_ : pandas.DataFrame
         How the networks did while they were trained.
     encoder_ : TabularEncoder
@@ -138,6 +148,8 @@ default='from_dtype'
         class_weight: Any = None,
         calibrate: bool = True,
         cv: Any = 4,
+        n_members: int | None = None,
+        scoring: Any = None,
         random_state: Any = None,
         n_jobs: int | None = None,
         max_time: float | None = None,
@@ -153,6 +165,8 @@ default='from_dtype'
         self.class_weight = class_weight
         self.calibrate = calibrate
         self.cv = cv
+        self.n_members = n_members
+        self.scoring = scoring
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.max_time = max_time
@@ -304,10 +318,14 @@ default='from_dtype'
     def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
         return targets[:, 0] if targets.shape[1] == 1 and targets.dtype.kind == "i" else None
 
+    def _read_targets(
+        self, codec: LabelCodec, y: np.ndarray, weights: np.ndarray | None
+    ) -> dict[str, Any]:
+        return {"classes_": codec.classes}
+
     def _judge_all(
         self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None, judged: np.ndarray
     ) -> None:
-        self.classes_ = self._codec.classes
         self.oof_prediction_ = outputs
         counted = None if weights is None else weights[judged]
         self.oof_score_ = self._score_outputs(outputs[judged], y[judged], counted)

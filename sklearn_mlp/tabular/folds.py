@@ -28,15 +28,50 @@ class Folds:
     learned: list[np.ndarray]
     held: list[np.ndarray]
 
+    @property
+    def n_seen(self) -> float:
+        """How many networks, in the mean, are judged by a row that any of them is judged by."""
+        held = np.concatenate(self.held)
+        return len(held) / len(np.unique(held))
 
-def split_for_groups(n_groups: int, cv: Any, *args: Any) -> list[Folds]:
+    def joined(self, other: "Folds") -> "Folds":
+        """Return these folds, and then others."""
+        return Folds(self.learned + other.learned, self.held + other.held)
+
+    def repeated(self, k: int) -> "Folds":
+        """Return so many folds: the first ones, or these again and again."""
+        places = [place % len(self.learned) for place in range(k)]
+        return Folds([self.learned[one] for one in places], [self.held[one] for one in places])
+
+
+def split_for_groups(n_groups: int, cv: Any, n_members: int | None, *args: Any) -> list[Folds]:
     """Split rows for each group of networks by itself; splits of the user's are all groups'.
 
-    ``args`` are those of `split_rows` after ``cv``.
+    Parameters
+    ----------
+    n_groups : int
+        Groups; of fewer networks than groups some have none, and are left out.
+    cv, n_members
+        The parameters. Without the latter there is a network for each fold in each group.
+    *args
+        Those of `split_rows` after ``cv``.
     """
-    if isinstance(cv, Integral):
-        return [split_rows(cv, *args) for _ in range(n_groups)]
-    return [split_rows(cv, *args)] * n_groups
+    if n_members is None:
+        if isinstance(cv, Integral):
+            return [split_rows(cv, *args) for _ in range(n_groups)]
+        return [split_rows(cv, *args)] * n_groups
+    sizes = [n_members // n_groups + (place < n_members % n_groups) for place in range(n_groups)]
+    first = split_rows(cv, *args)
+    if not isinstance(cv, Integral) or max(sizes) < len(first.learned):
+        # Of few networks all groups have the same rows, for these to be judged together.
+        return [first.repeated(size) for size in sizes if size]
+    found: list[Folds] = []
+    for size in sizes:
+        folds = split_rows(cv, *args) if found else first
+        while len(folds.learned) < size:
+            folds = folds.joined(split_rows(cv, *args))
+        found.append(folds.repeated(size))
+    return found
 
 
 def split_rows(

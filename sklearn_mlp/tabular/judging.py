@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import ColumnsLoss
+from sklearn_mlp.tabular.scoring import HeldScorer
 
 # The logarithms of the lowest and the highest temperature, and how closely it is found.
 _LOW, _HIGH, _PRECISION = -2.5, 2.0, 0.02
@@ -39,6 +40,8 @@ class Task:
         Whether the targets are labels.
     is_calibrated : bool
         Whether temperatures are found, or are 1.
+    scorer : HeldScorer, 'loss' or None
+        What decides, instead of loss and error together.
     """
 
     loss: Loss
@@ -47,11 +50,21 @@ class Task:
     n_logits: int
     has_classes: bool
     is_calibrated: bool
+    scorer: HeldScorer | str | None = None
 
     def of_rows(self, rows: Tensor) -> "Task":
         """Return the task of some rows."""
         weights = None if self.weights is None else self.weights[rows]
-        return replace(self, targets=self.targets[:, rows], weights=weights)
+        scorer = self.scorer
+        if isinstance(scorer, HeldScorer):
+            scorer = scorer.of_rows(rows.numpy())
+        return replace(self, targets=self.targets[:, rows], weights=weights, scorer=scorer)
+
+    def score_of(self, outputs: Tensor) -> float | None:
+        """Return the scorer's score of outputs, (n_outputs, n_rows), if there is a scorer."""
+        if not isinstance(self.scorer, HeldScorer):
+            return None
+        return self.scorer(outputs.t().numpy())
 
     def loss_of(self, logits: Tensor) -> float:
         """Return the mean loss of logits, (n_logits, n_rows)."""
@@ -126,7 +139,9 @@ class Mixture:
         return mean if temperature == 1 else outputs_of(loss, logits_of(loss, mean), temperature)
 
 
-def combine(task: Task, logits: list[Tensor], temperatures: list[float], k: int) -> Mixture:
+def combine(
+    task: Task, logits: list[Tensor], temperatures: list[float], k: float, n_seen: float = 1.0
+) -> Mixture:
     """Weigh the groups by the outputs that each has for rows it has not seen.
 
     Parameters
@@ -137,15 +152,18 @@ def combine(task: Task, logits: list[Tensor], temperatures: list[float], k: int)
         One per group.
     temperatures : list of float
         Those of the groups.
-    k : int
+    k : float
         Networks of each group, whose mean predicts.
+    n_seen : float
+        Networks of each group that a row's logits are the mean of.
 
     Notes
     -----
     A mean of calibrated networks is less sure than it could be, and the more so the more networks
     it is of. The rows tell the temperature of a mean of two, one of each group. Of 2 k it is
     taken to be that to the power of ``2 (1 - 1 / k)``: the logarithm as a line in one over the
-    number of pairs, which is 0 for single networks.
+    number of pairs, which is 0 for single networks. Where more than one of each group have not
+    seen a row, the 2 becomes ``1 / (1 - 1 / (2 n_seen))``.
     """
     if len(logits) == 1:
         return Mixture((1.0,), (temperatures[0],))
@@ -154,11 +172,12 @@ def combine(task: Task, logits: list[Tensor], temperatures: list[float], k: int)
 
     def loss_at(weight: float) -> float:
         mean = weight * outputs[0] + (1 - weight) * outputs[1]
-        return task.loss_of(logits_of(task.loss, mean))
+        score = task.score_of(mean)
+        return task.loss_of(logits_of(task.loss, mean)) if score is None else -score
 
     weight = min(_WEIGHTS, key=loss_at)
     of_two = task.temperature_of(logits_of(task.loss, (outputs[0] + outputs[1]) / 2))
-    of_all = of_two ** (2 * (1 - 1 / k))
+    of_all = of_two ** ((1 - 1 / k) / (1 - 1 / (2 * n_seen)))
     return Mixture((weight, 1 - weight), tuple(temperatures), of_all, of_two)
 
 

@@ -3,6 +3,8 @@
 from numbers import Integral, Real
 from typing import Any
 
+from sklearn.metrics import get_scorer_names
+
 from sklearn_mlp.machine.sklearn_internals import HasMethods, Interval, StrOptions
 
 PARAMETERS: dict[str, list[Any]] = {
@@ -13,6 +15,8 @@ PARAMETERS: dict[str, list[Any]] = {
     "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
     "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"]), "array-like"],
+    "n_members": [Interval(Integral, 1, None, closed="left"), None],
+    "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
     "random_state": ["random_state"],
     "n_jobs": [Integral, None],
     "max_time": [Interval(Real, 0, None, closed="neither"), None],

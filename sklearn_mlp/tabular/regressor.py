@@ -62,6 +62,15 @@ default='squared_error'
         The folds: for each there are two networks, one in each group. An integer holds out each
         row once, ``groups`` kept together; for rows in the order of time pass
         ``sklearn.model_selection.TimeSeriesSplit``.
+    n_members : int or None, default=None
+        How many networks there are in both groups together; None is one for each fold in each
+        group. More repeat the folds, those of an integer ``cv`` with other rows; fewer are
+        faster, and leave rows of which nothing is known but by networks that have learned them.
+    scoring : str or callable, default=None
+        What decides when training was best and how the groups are weighed, by rows held out, and
+        what ``oof_score_`` is: a name of `sklearn.metrics.get_scorer_names`, or a callable
+        ``scorer(estimator, X, y)`` that returns a number, larger being better, whose estimator
+        can predict these rows and no others. ``'loss'`` is the loss; None is the loss, too.
     random_state : int, RandomState instance or None, default=None
         Settles folds, weights, batches and dropout.
     n_jobs : int or None, default=None
@@ -80,8 +89,8 @@ default='squared_error'
         Predictions, as `predict` returns them, of the training rows by networks that have not
         learned from them, one of each group; NaN for rows that no fold holds out.
     oof_score_ : float
-        The score of these, R² unless ``loss='quantile'``: what to expect of new rows, or a little
-        less, since all networks together are better than two.
+        The score of these, R² unless there is ``scoring`` or ``loss='quantile'``: what to expect
+        of new rows, or a little less, since all networks together are better than two.
     history_ : pandas.DataFrame
         How the networks did while they were trained.
     encoder_ : TabularEncoder
@@ -148,6 +157,8 @@ default='squared_error'
         quantile: Any = 0.5,
         clip: bool = True,
         cv: Any = 4,
+        n_members: int | None = None,
+        scoring: Any = None,
         random_state: Any = None,
         n_jobs: int | None = None,
         max_time: float | None = None,
@@ -165,6 +176,8 @@ default='squared_error'
         self.quantile = quantile
         self.clip = clip
         self.cv = cv
+        self.n_members = n_members
+        self.scoring = scoring
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.max_time = max_time
@@ -399,11 +412,15 @@ default='squared_error'
     def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
         return None
 
+    def _read_targets(
+        self, codec: NumberCodec, y: np.ndarray, weights: np.ndarray | None
+    ) -> dict[str, Any]:
+        counted = y if weights is None else y[weights > 0]
+        return {"_range": (counted.min(axis=0), counted.max(axis=0))}
+
     def _judge_all(
         self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None, judged: np.ndarray
     ) -> None:
-        counted = y if weights is None else y[weights > 0]
-        self._range = counted.min(axis=0), counted.max(axis=0)
         predicted = self._decode(outputs)
         self.oof_prediction_ = self._clipped(predicted)
         self._residuals = None

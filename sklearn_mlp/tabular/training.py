@@ -19,7 +19,7 @@ from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.threads import shared_threads
 from sklearn_mlp.tabular.coded_rows import CHUNK, CodedRows, Part
 from sklearn_mlp.tabular.folds import Folds
-from sklearn_mlp.tabular.judging import Task
+from sklearn_mlp.tabular.judging import Task, outputs_of
 from sklearn_mlp.tabular.members import FrozenMembers, Members
 
 # The learning rate goes through four cycles, each twice as long as the one before.
@@ -404,6 +404,9 @@ class _Judge:
             "temperature": temperature,
             **losses,
         }
+        score = task.score_of(outputs_of(task.loss, counted, temperature))
+        if score is not None:
+            row["score"] = score
         self.history.append(row)
         if self.best is None or self._is_best():
             self.best = _Best(share, members.values.clone(), temperature, logits)
@@ -413,8 +416,14 @@ class _Judge:
     def _is_best(self) -> bool:
         """Tell whether the last row of the history is no worse than the best one.
 
-        Loss and error both count, each beside its lowest so far.
+        Loss and error both count, each beside its lowest so far; or what ``scoring`` says.
         """
+        last, best = self.history[-1], self.history[self._place_of_best]
+        if "score" in last:
+            # No score, where a scorer has none, is no better than any.
+            return last["score"] >= best["score"] or math.isnan(best["score"])
+        if self._task.scorer == "loss":
+            return last["loss"] <= best["loss"]
         least_loss = min(row["loss"] for row in self.history)
         least_error = min(row["error"] for row in self.history)
 
@@ -422,7 +431,7 @@ class _Judge:
             error = (row["error"] + 0.01) / (least_error + 0.01)
             return row["loss"] / max(least_loss, 1e-12) + error
 
-        return score(self.history[-1]) <= score(self.history[self._place_of_best])
+        return score(last) <= score(best)
 
     def _logits(self, frozen: FrozenMembers, member: int, rows: np.ndarray) -> Tensor:
         """Return one network's logits of rows, (n_logits, n_rows)."""

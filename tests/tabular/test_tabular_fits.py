@@ -12,7 +12,13 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
-from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.metrics import (
+    accuracy_score,
+    d2_pinball_score,
+    log_loss,
+    r2_score,
+    roc_auc_score,
+)
 from sklearn.model_selection import GroupKFold, ShuffleSplit, TimeSeriesSplit
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -245,6 +251,77 @@ def test_thirty_rows_are_enough_and_fewer_are_warned_of(Estimator):
     assert Estimator(**SMALL).fit(table, y).predict(table).shape == (30,)
     with pytest.warns(UserWarning, match="12 rows are too few to choose"):
         Estimator(**SMALL).fit(table[:12], y[:12])
+
+
+@pytest.mark.parametrize("n_members", [1, 2, 7, 8, 16])
+def test_members_are_as_many_as_asked_for(n_members):
+    table, number = mixed_table(200)
+    y = targets_of(TabularMLPClassifier, number)
+    model = TabularMLPClassifier(n_members=n_members, **SMALL).fit(table, y)
+    assert model.n_members_ == len(model.predict_members(table)) == n_members
+    sizes = [len(held) for held in model._held]
+    assert sizes == [-(-n_members // 2), n_members // 2][: len(sizes)]
+    judged = np.isfinite(model.oof_prediction_).all(axis=1).mean()
+    assert judged == {1: 0.25, 2: 0.25, 7: 0.75}.get(n_members, 1)
+    assert model.score(table, y) > 0.8
+    if n_members == 8:
+        plain = TabularMLPClassifier(**SMALL).fit(table, y)
+        np.testing.assert_array_equal(plain.oof_prediction_, model.oof_prediction_)
+    if n_members == 16:
+        first, again = np.concatenate(model._held[0][:4]), np.concatenate(model._held[0][4:])
+        assert sorted(first) == sorted(again) == list(range(200))
+        assert not np.array_equal(first, again)
+
+
+def test_splits_of_the_users_are_repeated():
+    table, number = mixed_table(200)
+    model = TabularMLPRegressor(cv=GroupKFold(2), n_members=8, **SMALL)
+    model.fit(table, number, groups=np.arange(200) % 7)
+    (first, *_), _ = model._held
+    np.testing.assert_array_equal(first, model._held[1][2])
+    assert model.predict_interval(table).shape == (200, 2)
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "loss", "neg_log_loss"])
+def test_a_scorer_decides_when_training_was_best(scoring):
+    X, y = make_classification(300, flip_y=0.2, random_state=0)
+    y = np.where(y, "yes", "no")
+    weights = np.random.default_rng(0).uniform(size=300)
+    model = TabularMLPClassifier(scoring=scoring, **SMALL).fit(X, y, sample_weight=weights)
+    if scoring == "loss":
+        assert "score" not in model.history_
+        assert model.oof_score_ == accuracy_score(
+            y, model.classes_[model.oof_prediction_.argmax(axis=1)], sample_weight=weights
+        )
+        return
+    metric = {"roc_auc": roc_auc_score, "neg_log_loss": lambda *a, **k: -log_loss(*a, **k)}
+    column = model.oof_prediction_[:, 1]
+    expected = metric[scoring](y, column, sample_weight=weights)
+    assert model.oof_score_ == pytest.approx(expected)
+    best = model.history_.groupby("group")["score"].max()
+    assert (best <= model.oof_score_ + 0.05).all()
+
+
+def test_a_scorer_of_the_users_is_given_the_rows_held_out():
+    table, number = mixed_table(200)
+    seen = []
+
+    def worst(estimator, X, y):
+        seen.append(X)
+        return -np.abs(estimator.predict(X) - y).max()
+
+    model = TabularMLPRegressor(scoring=worst, cv=TimeSeriesSplit(3), **SMALL).fit(table, number)
+    assert {len(X) for X in seen} == {150}
+    assert list(seen[0].columns) == list(table.columns)
+    kept = np.isfinite(model.oof_prediction_)
+    assert model.oof_score_ == -np.abs(model.oof_prediction_ - number)[kept].max()
+    with pytest.raises(TypeError, match="scoring=<lambda> must return a number"):
+        TabularMLPRegressor(scoring=lambda *_: None, **SMALL).fit(table, number)
+    several = TabularMLPClassifier(scoring="roc_auc", **SMALL)
+    with pytest.raises(
+        ValueError, match="scoring='roc_auc' failed on the validation set, 200 samp"
+    ):
+        several.fit(table, np.arange(200) % 3)
 
 
 # Training.
