@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from sklearn_mlp.tabular.encoder import TabularEncoder
     from sklearn_mlp.tabular.regressor import TabularMLPRegressor
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "BatchedGridSearchCV",
