@@ -166,7 +166,23 @@ class Member:
         self.average: MemberAverage | None = None
         if self.config.weight_averaging is not None:
             self.average = MemberAverage(self.vector, self.state, self.config)
-        self.monitor: EpochMonitor
+        validation = fit.data.validation
+        self.monitor = EpochMonitor(
+            self.config,
+            self.state,
+            fit.network,
+            self.vector.memory,
+            validation,
+            None if validation is None else self._validate,
+            self.average,
+        )
+
+    def _validate(self) -> tuple[float, float]:
+        """Return the loss and the score after this epoch, which the stack has evaluated."""
+        validation = self.fit.data.validation
+        assert validation is not None
+        rescore = validation.rescore
+        return self.evaluation if rescore is None else (self.evaluation[0], rescore())
 
     @property
     def dropout(self) -> tuple[float, ...]:
@@ -187,6 +203,13 @@ def _mask_generator(fit: PreparedFit) -> torch.Generator | None:
     return generator
 
 
+def _make_stream(fits: Sequence[PreparedFit]) -> Stream:
+    """Return the samples of some fits that see the same ones, in the same order."""
+    first = fits[0]
+    batches = Batches(first.data, batch_size=first.config.batch_size, shuffle=first.config.shuffle)
+    return Stream(batches, len(fits))
+
+
 @final
 class Stack(Run):
     """The networks that are still being trained, as one.
@@ -201,6 +224,7 @@ class Stack(Run):
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = list(members)
+        self.monitors = [member.monitor for member in members]
         self._config = members[0].config
         network = members[0].fit.network
         assert isinstance(network, MLP)
@@ -215,37 +239,13 @@ class Stack(Run):
         self._solver = make_stacked_solver(
             self._parameters, self._gradient, configs, self._average
         )
-        streams = [list(group) for _, group in groupby(members, lambda one: stream_key(one.fit))]
         self._streams = [
-            Stream(
-                Batches(
-                    first.fit.data,
-                    batch_size=first.config.batch_size,
-                    shuffle=first.config.shuffle,
-                ),
-                len(group),
-            )
-            for group in streams
-            for first in group[:1]
+            _make_stream([member.fit for member in group])
+            for _, group in groupby(members, lambda member: stream_key(member.fit))
         ]
         self._stream_of = [stream for stream in self._streams for _ in range(stream.count)]
-        for member in members:
-            member.monitor = EpochMonitor(
-                member.config,
-                member.state,
-                member.fit.network,
-                member.vector.memory,
-                member.fit.data.validation,
-                self._validate_of(member),
-                member.average,
-            )
         self._n_epochs = max(config.max_iter for config in configs)
         self._assemble()
-
-    @property
-    def monitors(self) -> list[EpochMonitor]:  # type: ignore[override]
-        """One per network."""
-        return [member.monitor for member in self.members]
 
     def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
         """Take the steps of one epoch, all networks at once."""
@@ -261,8 +261,13 @@ class Stack(Run):
             return
         with nullcontext() if self._average is None else self._average.in_place():
             evaluations = self._validator.evaluate()
-        for member, evaluation in zip(self.members, evaluations, strict=True):
-            member.evaluation = evaluation
+        for index, member in enumerate(self.members):
+            member.evaluation = evaluations[index]
+            # The monitor keeps the best weights: it has to find those that were evaluated.
+            scored = self._parameters
+            if self._average is not None and self._average.counts[index]:
+                scored = self._average.values
+            scored.read(index, member.vector)
 
     def drop(self, finished: Sequence[int]) -> None:
         """Hand networks over as they are, or at their best, and go on with the others."""
@@ -282,6 +287,7 @@ class Stack(Run):
             member.monitor.restore_best()
         kept = [index for index in range(len(self.members)) if index not in set(finished)]
         self.members = [self.members[index] for index in kept]
+        self.monitors = [member.monitor for member in self.members]
         if not kept:
             return
         for index in finished:
@@ -329,40 +335,27 @@ class Stack(Run):
         self._take_steps: Callable[[Sequence[Any]], None] = (
             EpochGraph(*parts, self._n_epochs) if is_graph else partial(take_steps, *parts)
         )
+        self._validator = self._make_validator(form, bounds, losses)
+
+    def _make_validator(
+        self, form: HiddenForm, bounds: Sequence[int], losses: Sequence[Loss]
+    ) -> StackedValidator | None:
+        """Return what evaluates the networks that are left, if they are validated."""
         # All that share a stream hold out the same samples.
         validations = [
             (validation, stream.count)
             for first, stream in zip(bounds, self._streams, strict=False)
             if (validation := self.members[first].fit.data.validation) is not None
         ]
-        self._validator: StackedValidator | None = None
-        if validations:
-            is_sparse = all(one.inputs.has_sparse_batches for one, _ in validations)
-            without = replace(form, dropout=[0.0] * len(hidden), input_dropout=0.0)
-            step = make_step(self._layers(is_sparse=is_sparse), without, loss)
-            self._validator = StackedValidator(step, validations, losses, is_sparse=is_sparse)
+        if not validations:
+            return None
+        is_sparse = all(one.inputs.has_sparse_batches for one, _ in validations)
+        without = replace(form, dropout=[0.0] * len(form.dropout), input_dropout=0.0)
+        step = make_step(self._layers(is_sparse=is_sparse), without, self._step.loss)
+        return StackedValidator(step, validations, losses, is_sparse=is_sparse)
 
     def _layers(self, *, is_sparse: bool) -> Layers:
         """Return the affine maps of the networks that are left."""
         layers_type: Callable[..., Layers] = SparseStackedLayers if is_sparse else StackedLayers
         counts, batch_size = [stream.count for stream in self._streams], self._config.batch_size
         return layers_type(self._parameters, self._gradient, counts, batch_size)
-
-    def _validate_of(self, member: Member) -> Callable[[], tuple[float, float]] | None:
-        """Return what a network's monitor asks for loss and score, if it is validated."""
-        validation = member.fit.data.validation
-        if validation is None:
-            return None
-
-        def validate() -> tuple[float, float]:
-            """Return the loss and the score after this epoch."""
-            # The monitor keeps the best weights: it has to find those that were evaluated.
-            index, scored = self.members.index(member), self._parameters
-            if self._average is not None and self._average.counts[index]:
-                scored = self._average.values
-            scored.read(index, member.vector)
-            if validation.rescore is None:
-                return member.evaluation
-            return member.evaluation[0], validation.rescore()
-
-        return validate
