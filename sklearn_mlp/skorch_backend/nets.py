@@ -136,24 +136,30 @@ class OwnedNet(NeuralNet):
             logits = super().infer(x, **fit_params)
         return logits.float() if logits.dtype == torch.bfloat16 else logits
 
+    def train_step_single(self, batch: Any, **fit_params: Any) -> Any:
+        """Compute the gradient of a batch, for a step whose rate and penalty are set first."""
+        run, labels = self._present_run(), batch[1]
+        # torch refuses a factor beyond its type's range; the largest diverges just the same.
+        largest = torch.finfo(run.trained.parameters.values.dtype).max
+        penalty = run.monitor.config.penalty / self._batch_of(labels).weight_sum
+        self.optimizer_.penalty = min(penalty, largest)
+        if run.rates is not None:
+            self.optimizer_.learning_rate = run.rates[labels.place]
+        return super().train_step_single(batch, **fit_params)
+
     def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Return the loss of a batch, in training including the penalty."""
-        batch = y_true.batch if isinstance(y_true, Labels) else self._batch_of(y_true)
-        loss = self.criterion_(y_pred, batch)
+        loss = self.criterion_(y_pred, self._batch_of(y_true))
         if not training or self.run_ is None:
             return loss
-        weights = self.run_.trained.parameters.flat_weights
-        # torch refuses a factor beyond its type's range; the largest diverges just the same.
-        largest = torch.finfo(weights.dtype).max
-        penalty = min(self.run_.monitor.config.penalty / batch.weight_sum, largest)
-        # The solver adds its gradient.
-        self.optimizer_.penalty = penalty
-        if self.run_.rates is not None:
-            self.optimizer_.learning_rate = self.run_.rates[y_true.place]
+        # Its value: the solver adds its gradient.
+        weights, penalty = self.run_.trained.parameters.flat_weights, self.optimizer_.penalty
         return loss.add(torch.dot(weights, weights), alpha=0.5 * penalty) if penalty else loss
 
     def _batch_of(self, y: Any) -> Batch:
-        """Return labels, or numbers, of any origin as a batch."""
+        """Return the batch of labels; or labels, or numbers, of any other origin as one."""
+        if isinstance(y, Labels):
+            return y.batch
         codec, weight = self.codec_, place_of(self.module_)
         y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
         values = tensor_to_read(codec.encode(y))
