@@ -2,9 +2,11 @@
 
 import operator
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
@@ -25,6 +27,12 @@ def _has_hidden_layers(estimator: Any) -> bool:
 
 class HiddenActivationsMixin:
     """Shows a fitted network's hidden layers."""
+
+    if TYPE_CHECKING:
+        # Of the estimator that this is a part of.
+        def _predict(
+            self, X: Any, finish: Callable[[Tensor, torch.dtype], Tensor], layer: int | None
+        ) -> tuple[np.ndarray, np.dtype]: ...
 
     @available_if(_has_hidden_layers)
     @follow_samples
@@ -57,9 +65,8 @@ class HiddenActivationsMixin:
         >>> clf.hidden_activations(X, 0).shape
         (150, 16)
         """
-        predict: Any = self
         number = _whole_number(layer)
-        activations, dtype = predict._predict(X, lambda values, dtype: values, number)
+        activations, dtype = self._predict(X, lambda values, dtype: values, number)
         result: np.ndarray = activations.astype(dtype, copy=False)
         return result
 
