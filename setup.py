@@ -45,7 +45,16 @@ def extensions() -> list[Extension]:
             [f"{folder}/{name}.cpp" for name in SOURCES],
             depends=[
                 f"{folder}/{name}.hpp"
-                for name in ("activations", "build", "elementary", "forms", "losses", "steps")
+                for name in (
+                    "activations",
+                    "build",
+                    "descent",
+                    "elementary",
+                    "forms",
+                    "losses",
+                    "products",
+                    "steps",
+                )
             ],
             language="c++",
             py_limited_api=True,

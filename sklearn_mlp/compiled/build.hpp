@@ -1,4 +1,5 @@
-// Builds the steps for one kind of processor: BUILD names it, TARGET has what it must offer.
+// Builds the steps for one kind of processor: BUILD names it, TARGET has what it must offer, and
+// HAS_SMALL_PRODUCTS says whether OpenBLAS has kernels for small products there.
 //
 // The standard headers come first: what they define is built for any processor, and only what
 // follows for this one. It may not call their templates beyond what is surely inlined, since the
@@ -11,6 +12,10 @@
 #include <type_traits>
 
 #include "forms.hpp"
+
+#ifndef HAS_SMALL_PRODUCTS
+#define HAS_SMALL_PRODUCTS false
+#endif
 
 #ifdef TARGET
 #define PRAGMA_OF(text) _Pragma(#text)

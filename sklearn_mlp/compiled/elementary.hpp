@@ -113,6 +113,28 @@ inline double log(double x) {
     return x > 0.0 && x < infinity<double> ? result : unusual;
 }
 
+// sqrt(x) = x / sqrt(x), of x >= 0, of which 1 / sqrt(x) is found by Newton's steps from half the
+// exponent. Below the smallest normal number it is that one's.
+inline float root(float x) {
+    const float tiny = 1.17549435e-38f;
+    const float z = x < tiny ? tiny : x;
+    float y = bits<float>(0x5f375a86u - (bits<uint32_t>(z) >> 1));
+    const float half = 0.5f * z;
+    for (int i = 0; i < 3; ++i)
+        y *= 1.5f - half * y * y;
+    return z * y;
+}
+
+inline double root(double x) {
+    const double tiny = 2.2250738585072014e-308;
+    const double z = x < tiny ? tiny : x;
+    double y = bits<double>(0x5fe6eb50c7b537a9ull - (bits<uint64_t>(z) >> 1));
+    const double half = 0.5 * z;
+    for (int i = 0; i < 4; ++i)
+        y *= 1.5 - half * y * y;
+    return z * y;
+}
+
 template <class T> inline T absolute(T x) { return x < T(0) ? -x : x; }
 
 // Of x >= 0; what rounding takes from 1 + x is put back.

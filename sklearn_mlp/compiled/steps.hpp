@@ -10,9 +10,9 @@
 namespace {
 
 #include "activations.hpp"
+#include "descent.hpp"
 #include "losses.hpp"
-
-char no[] = "N", yes[] = "T";
+#include "products.hpp"
 
 // Reductions are written in lanes, because the compiler may not reorder a sum by itself.
 constexpr int LANES = 32;
@@ -21,17 +21,23 @@ constexpr int LANES = 32;
 constexpr int FEW_FEATURES = 32;
 
 template <class T, class Term> inline T sum_of(int64_t n, Term term) {
-    T lanes[LANES] = {};
+    constexpr int FEW = LANES / 4;
+    T lanes[LANES] = {}, few[FEW] = {};
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
         for (int lane = 0; lane < LANES; ++lane)
             lanes[lane] += term(i + lane);
-    for (int lane = 0; i < n; ++i, ++lane)
-        lanes[lane] += term(i);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int lane = 0; lane < half; ++lane)
-            lanes[lane] += lanes[lane + half];
-    return lanes[0];
+    for (; i + FEW <= n; i += FEW)
+        for (int lane = 0; lane < FEW; ++lane)
+            few[lane] += term(i + lane);
+    T rest = 0;
+    for (; i < n; ++i)
+        rest += term(i);
+    for (int lane = 0; lane < FEW; ++lane)
+        few[lane] += (lanes[lane] + lanes[lane + FEW]) + (lanes[lane + 2 * FEW] + lanes[lane + 3 * FEW]);
+    for (int lane = 0; lane < FEW / 2; ++lane)
+        few[lane] += few[lane + FEW / 2];
+    return ((few[0] + few[2]) + (few[1] + few[3])) + rest;
 }
 
 // Long sums go on in double.
@@ -44,13 +50,21 @@ template <class T, class Term> inline double long_sum_of(int64_t n, Term term) {
     return sum;
 }
 
+// Has numbers that are needed soon brought into the cache.
+template <class T> inline void fetch(const T *numbers, int64_t count) {
+#ifdef __GNUC__
+    for (int64_t i = 0; i < count; i += 64 / sizeof(T))
+        __builtin_prefetch(numbers + i);
+#endif
+}
+
 // One batch, as one thread sees it: its slice of samples, and its share of each layer's units.
 template <class T> class Worker {
   public:
     Worker(Plan<T> &plan, const Epoch<T> &epoch, Barrier &barrier, int thread)
         : plan_(plan), epoch_(epoch), barrier_(barrier), thread_(thread),
           n_layers_(plan.n_layers()), n_outputs_(plan.widths[plan.n_layers()]),
-          masks_(epoch.masks) {}
+          products_(plan.gemm), masks_(epoch.masks) {}
 
     // Takes all steps; returns this thread's part of the sum of the losses.
     double run() {
@@ -96,6 +110,7 @@ template <class T> class Worker {
     const Epoch<T> &epoch_;
     Barrier &barrier_;
     const int thread_, n_layers_, n_outputs_;
+    const Products<T> products_;
     int lead_ = 0; // from one unit's values to the next one's
     int64_t start_ = 0; // of the batch, in the epoch
     int size_ = 0; // of the batch
@@ -175,6 +190,9 @@ template <class T> class Worker {
         for (int c = begin_; c < begin_ + count_; ++c) {
             const T *from = epoch_.inputs + row(c) * epoch_.row_stride;
             if (are_rows_whole) {
+                // Rows come from anywhere in memory: the next one is on its way meanwhile.
+                if (c + 1 < begin_ + count_)
+                    fetch(epoch_.inputs + row(c + 1) * epoch_.row_stride, n_features);
                 std::memcpy(inputs + int64_t(c) * n_features, from, n_features * sizeof(T));
                 continue;
             }
@@ -186,13 +204,6 @@ template <class T> class Worker {
             for (int j = 0; j < n_features; ++j)
                 for (int c = begin_; c < begin_ + count_; ++c)
                     inputs[int64_t(j) * lead_ + c] *= mask[int64_t(j) * lead_ + c];
-    }
-
-    void gemm(char *of_a, char *of_b, int m, int n, int k, const T *a, int lda, const T *b,
-              int ldb, T *c, int ldc) const {
-        T one = 1, zero = 0;
-        plan_.gemm(of_a, of_b, &m, &n, &k, &one, const_cast<T *>(a), &lda, const_cast<T *>(b),
-                   &ldb, &zero, c, &ldc);
     }
 
     int64_t weight_place(int layer) const {
@@ -225,11 +236,11 @@ template <class T> class Worker {
             const int n_in = plan_.widths[layer], n_out = plan_.widths[layer + 1];
             const T *weight = plan_.values + weight_place(layer);
             T *out = values_of(layer) + begin_;
-            if (layer == 0 && !is_feature_major_)
-                gemm(yes, no, count_, n_out, n_in, inputs_ + int64_t(begin_) * n_in, n_in, weight,
+            if (is_row_major(layer))
+                products_.multiply('T', 'N', count_, n_out, n_in, inputs_ + int64_t(begin_) * n_in, n_in, weight,
                      n_in, out, lead_);
             else
-                gemm(no, no, count_, n_out, n_in,
+                products_.multiply('N', 'N', count_, n_out, n_in,
                      (layer == 0 ? inputs_ : hidden_of(layer - 1)) + begin_, lead_, weight, n_in,
                      out, lead_);
             if (layer < n_layers_ - 1)
@@ -281,7 +292,7 @@ template <class T> class Worker {
         for (int layer = n_layers_ - 1; layer > 0; --layer) {
             const int n_in = plan_.widths[layer], n_out = plan_.widths[layer + 1];
             T *delta = plan_.deltas[layer - 1].data();
-            gemm(no, yes, count_, n_in, n_out, plan_.deltas[layer].data() + begin_, lead_,
+            products_.multiply('N', 'T', count_, n_in, n_out, plan_.deltas[layer].data() + begin_, lead_,
                  plan_.values + weight_place(layer), n_in, delta + begin_, lead_);
             const T *mask = mask_of(layer);
             with_activation(plan_.activations[layer - 1], [&](auto kind) {
@@ -301,49 +312,88 @@ template <class T> class Worker {
         }
     }
 
+    struct Units {
+        int first, count;
+    };
+
+    // The units of a layer whose weights this thread changes.
+    Units own_units(int layer) const {
+        const int64_t n_out = plan_.widths[layer + 1];
+        const int first = static_cast<int>(n_out * thread_ / barrier_.n_threads);
+        const int last = static_cast<int>(n_out * (thread_ + 1) / barrier_.n_threads);
+        return {first, last - first};
+    }
+
     // The gradients and the update of some units of each layer.
     void update(double rate, double penalty, int64_t step) {
-        const bool is_clipped = plan_.longest > 0;
+        const Descent<T> descent(plan_, rate, step, averaged_);
+        if (plan_.longest > 0)
+            return update_clipped(descent, penalty);
+        for (int layer = 0; layer < n_layers_; ++layer) {
+            const Units own = own_units(layer);
+            if (own.count == 0)
+                continue;
+            const int n_in = plan_.widths[layer];
+            // Some units at a time: their gradient is used while it is in the cache.
+            const int at_once = is_row_major(layer)
+                ? Products<T>::columns_to_go_on_with(n_in, own.count, size_)
+                : own.count;
+            const Range all = weights_of(layer, own);
+            T *gradient = plan_.gradient.data() + all.start;
+            for (int done = 0; done < own.count; done += at_once) {
+                const int count = own.count - done < at_once ? own.count - done : at_once;
+                compute_gradients(layer, {own.first + done, count}, gradient);
+                change(weights_of(layer, {own.first + done, count}), gradient, descent, penalty,
+                       T(1), true);
+            }
+            const Range biases = biases_of(layer, own);
+            T *of_biases = plan_.gradient.data() + biases.start;
+            compute_bias_gradients(layer, own, of_biases);
+            change(biases, of_biases, descent, 0, T(1), false);
+        }
+    }
+
+    // The same, where no more than a length of the gradient is used: all of it comes first.
+    void update_clipped(const Descent<T> &descent, double penalty) {
+        T *gradient = plan_.gradient.data();
         double square = 0;
         for (int layer = 0; layer < n_layers_; ++layer) {
-            const int n_in = plan_.widths[layer], n_out = plan_.widths[layer + 1];
-            const int first = static_cast<int>(int64_t(n_out) * thread_ / barrier_.n_threads);
-            const int last = static_cast<int>(int64_t(n_out) * (thread_ + 1) / barrier_.n_threads);
-            if (first == last)
+            const Units own = own_units(layer);
+            const Range weights = weights_of(layer, own), biases = biases_of(layer, own);
+            if (own.count == 0)
                 continue;
-            compute_gradients(layer, first, last - first);
-            const Range weights{weight_place(layer) + int64_t(first) * n_in,
-                                int64_t(last - first) * n_in};
-            const Range biases{bias_place(layer) + first, last - first};
-            if (is_clipped)
-                square += square_of(weights) + square_of(biases);
-            else {
-                change(weights, rate, penalty, step, T(1), true);
-                change(biases, rate, 0, step, T(1), false);
-            }
+            compute_gradients(layer, own, gradient + weights.start);
+            compute_bias_gradients(layer, own, gradient + biases.start);
+            square += square_of(weights) + square_of(biases);
         }
-        if (is_clipped) {
-            plan_.squares[thread_] = square;
-            barrier_.wait();
-            double length = 0;
-            for (int thread = 0; thread < barrier_.n_threads; ++thread)
-                length += plan_.squares[thread];
-            const T factor = static_cast<T>(shortening(std::sqrt(length)));
-            for (int layer = 0; layer < n_layers_; ++layer) {
-                const int n_in = plan_.widths[layer], n_out = plan_.widths[layer + 1];
-                const int first = static_cast<int>(int64_t(n_out) * thread_ / barrier_.n_threads);
-                const int last =
-                    static_cast<int>(int64_t(n_out) * (thread_ + 1) / barrier_.n_threads);
-                change({weight_place(layer) + int64_t(first) * n_in, int64_t(last - first) * n_in},
-                       rate, penalty, step, factor, true);
-                change({bias_place(layer) + first, last - first}, rate, 0, step, factor, false);
-            }
+        plan_.squares[thread_] = square;
+        barrier_.wait();
+        double length = 0;
+        for (int thread = 0; thread < barrier_.n_threads; ++thread)
+            length += plan_.squares[thread];
+        const T factor = static_cast<T>(shortening(std::sqrt(length)));
+        for (int layer = 0; layer < n_layers_; ++layer) {
+            const Units own = own_units(layer);
+            const Range weights = weights_of(layer, own), biases = biases_of(layer, own);
+            change(weights, gradient + weights.start, descent, penalty, factor, true);
+            change(biases, gradient + biases.start, descent, 0, factor, false);
         }
     }
 
     struct Range {
         int64_t start, count;
     };
+
+    Range weights_of(int layer, Units units) const {
+        const int64_t n_in = plan_.widths[layer];
+        return {weight_place(layer) + units.first * n_in, units.count * n_in};
+    }
+
+    Range biases_of(int layer, Units units) const {
+        return {bias_place(layer) + units.first, units.count};
+    }
+
+    bool is_row_major(int layer) const { return layer == 0 && !is_feature_major_; }
 
     double square_of(Range range) const {
         const T *gradient = plan_.gradient.data() + range.start;
@@ -356,72 +406,41 @@ template <class T> class Worker {
         return factor > 1 ? 1 : factor;
     }
 
-    void compute_gradients(int layer, int first, int count) {
+    void compute_gradients(int layer, Units units, T *gradient) const {
         const int n_in = plan_.widths[layer];
-        const T *delta = plan_.deltas[layer].data() + int64_t(first) * lead_;
-        T *gradient = plan_.gradient.data() + weight_place(layer) + int64_t(first) * n_in;
-        if (layer == 0 && !is_feature_major_)
-            gemm(no, no, n_in, count, size_, inputs_, n_in, delta, lead_, gradient, n_in);
+        const T *delta = plan_.deltas[layer].data() + int64_t(units.first) * lead_;
+        if (is_row_major(layer))
+            products_.multiply('N', 'N', n_in, units.count, size_, inputs_, n_in, delta, lead_,
+                               gradient, n_in);
         else
-            gemm(yes, no, n_in, count, size_, layer == 0 ? inputs_ : hidden_of(layer - 1), lead_,
-                 delta, lead_, gradient, n_in);
-        T *of_bias = plan_.gradient.data() + bias_place(layer) + first;
-        for (int unit = 0; unit < count; ++unit) {
+            products_.multiply('T', 'N', n_in, units.count, size_,
+                               layer == 0 ? inputs_ : hidden_of(layer - 1), lead_, delta, lead_,
+                               gradient, n_in);
+    }
+
+    void compute_bias_gradients(int layer, Units units, T *gradient) const {
+        const T *delta = plan_.deltas[layer].data() + int64_t(units.first) * lead_;
+        for (int unit = 0; unit < units.count; ++unit) {
             const T *values = delta + int64_t(unit) * lead_;
-            of_bias[unit] = sum_of<T>(size_, [=](int64_t c) { return values[c]; });
+            gradient[unit] = sum_of<T>(size_, [=](int64_t c) { return values[c]; });
         }
     }
 
     // Changes a range of the parameters by their gradient, times a factor, and the penalty's;
-    // the penalty is also a part of the loss, of the weights as they were before.
-    void change(Range range, double rate, double penalty, int64_t step, T factor,
-                bool are_weights) {
-        descend(range, rate, penalty, step, factor, are_weights);
-        if (!plan_.average)
-            return;
-        const T *__restrict values = plan_.values + range.start;
-        T *__restrict average = plan_.average + range.start;
-        // Of n steps, the one k steps back counts (1 - d) d**k / (1 - d**n).
-        const double rest = 1 - std::pow(plan_.ema_decay, double(averaged_));
-        const T share = static_cast<T>((1 - plan_.ema_decay) / rest);
-        for (int64_t i = 0; i < range.count; ++i)
-            average[i] += share * (values[i] - average[i]);
-    }
-
-    void descend(Range range, double rate, double penalty, int64_t step, T factor,
-                 bool are_weights) {
-        T *__restrict values = plan_.values + range.start;
-        const T *__restrict gradient = plan_.gradient.data() + range.start;
-        if (penalty != 0)
-            total_ += 0.5 * penalty * size_
-                * long_sum_of<T>(range.count, [=](int64_t i) { return values[i] * values[i]; });
-        const T p = static_cast<T>(penalty);
-        T *__restrict first = plan_.first + range.start;
-        if (plan_.solver == Solver::sgd || plan_.solver == Solver::nesterov) {
-            const T momentum = static_cast<T>(plan_.beta_1), by = static_cast<T>(rate);
-            const T ahead = plan_.solver == Solver::nesterov ? momentum : T(1);
-            const T straight = plan_.solver == Solver::nesterov ? by : T(0);
-            for (int64_t i = 0; i < range.count; ++i) {
-                const T slope = gradient[i] * factor + p * values[i];
-                first[i] = momentum * first[i] - by * slope;
-                values[i] += ahead * first[i] - straight * slope;
-            }
-            return;
-        }
-        T *__restrict second = plan_.second + range.start;
-        const double correction = std::sqrt(1 - std::pow(plan_.beta_2, double(step)));
-        const bool is_adamw = plan_.solver == Solver::adamw;
-        // Kingma and Ba (2014), section 2: the bias correction is folded into the step size.
-        const T by = static_cast<T>(rate * correction / (1 - std::pow(plan_.beta_1, double(step))));
-        const T epsilon = static_cast<T>(plan_.epsilon * (is_adamw ? correction : 1));
-        const T shrink = static_cast<T>(is_adamw && are_weights ? 1 - rate * plan_.decay : 1);
-        const T take_1 = static_cast<T>(1 - plan_.beta_1), beta_2 = static_cast<T>(plan_.beta_2);
-        const T take_2 = static_cast<T>(1 - plan_.beta_2);
-        for (int64_t i = 0; i < range.count; ++i) {
-            const T slope = gradient[i] * factor + p * values[i];
-            first[i] += take_1 * (slope - first[i]);
-            second[i] = beta_2 * second[i] + take_2 * (slope * slope);
-            values[i] = values[i] * shrink - by * first[i] / (std::sqrt(second[i]) + epsilon);
+    // the penalty is also a part of the loss, of the weights as they were before. Every number
+    // is fetched once: a block stays in the cache.
+    void change(Range range, const T *gradient, const Descent<T> &descent, double penalty,
+                T factor, bool are_weights) {
+        constexpr int64_t block = 2048;
+        for (int64_t done = 0; done < range.count; done += block) {
+            const int64_t start = range.start + done;
+            const int64_t count = range.count - done < block ? range.count - done : block;
+            const T *values = plan_.values + start;
+            if (penalty != 0)
+                total_ += 0.5 * penalty * size_
+                    * double(sum_of<T>(count, [=](int64_t i) { return values[i] * values[i]; }));
+            descent.take(plan_, start, count, gradient + done, factor, static_cast<T>(penalty),
+                         are_weights);
         }
     }
 

@@ -19,6 +19,9 @@ SETS = compiled_steps().instruction_sets() if why_not_here() is None else []
 
 FEW = make_classification(97, 7, n_informative=5, n_classes=3, random_state=0)
 MANY = make_classification(97, 40, n_informative=9, n_classes=3, random_state=1)
+# So large that products are cut, and with a feature that says nothing.
+LARGE = make_classification(260, 70, n_informative=9, n_classes=3, random_state=1)
+LARGE[0][:, 5] = 0
 TWO = make_classification(90, 6, random_state=2)
 LABELS = make_multilabel_classification(80, 9, n_classes=4, random_state=0)
 NUMBERS = make_regression(90, 8, n_targets=1, noise=3.0, random_state=0)
@@ -64,6 +67,8 @@ CLASSIFIERS = [
     (MANY, {"hidden_layer_sizes": (6,), "batch_size": 97, "shuffle": False}),
     (MANY, {"hidden_layer_sizes": (33, 6), "batch_size": 16, "shuffle": False}),
     (MANY, {"batch_size": 1, "max_iter": 2}),
+    (LARGE, {"hidden_layer_sizes": (100, 40), "batch_size": 200, "alpha": 0.0}),
+    (LARGE, {"hidden_layer_sizes": (120,), "batch_size": 200, "gradient_clip": 0.1}),
     (TWO, {"hidden_layer_sizes": (8,), "early_stopping": True}),
     (FEW, {"class_weight": "balanced", "batch_size": 25}),
     (FEW, {"label_smoothing": 0.1, "batch_size": 25}),
