@@ -93,11 +93,6 @@ class BlockArray:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def describe(self, row: int) -> str:
-        """Return what an error calls the place of a row."""
-        block = int(np.searchsorted(self.bounds, row, side="right")) - 1
-        return f"row {row - self.bounds[block]} of {self.source.describe(block)}"
-
 
 @final
 class BlockReader:

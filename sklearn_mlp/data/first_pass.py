@@ -1,5 +1,6 @@
 """The first pass through a source: how many rows, which targets, and whether all are numbers."""
 
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -15,11 +16,12 @@ from sklearn_mlp.data.stored import StoredArray
 _HEAD_ROWS = 8
 
 
-def read_once(source: RowSource) -> tuple[Any, np.ndarray | None, np.ndarray | None]:
-    """Go through a source once.
+@dataclass(frozen=True)
+class ReadSource:
+    """A source that was gone through once.
 
-    Returns
-    -------
+    Attributes
+    ----------
     X : ndarray, DataFrame or StoredArray of shape (n_samples, n_features)
         The samples: in memory if they have at most `blocks.BUFFER_BYTES`, with the names of the
         features if there are any; else what reads them block by block.
@@ -27,6 +29,26 @@ def read_once(source: RowSource) -> tuple[Any, np.ndarray | None, np.ndarray | N
         The targets.
     sample_weight : ndarray of shape (n_samples,) or None
         The weights.
+    source : RowSource
+        What was read.
+    bounds : ndarray of shape (n_blocks + 1,)
+        Where the blocks begin among all rows, and where the last one ends.
+    """
+
+    X: Any
+    y: np.ndarray | None
+    sample_weight: np.ndarray | None
+    source: RowSource
+    bounds: np.ndarray
+
+    def place_of(self, row: int) -> str:
+        """Return what an error calls the place of a row."""
+        block = int(np.searchsorted(self.bounds, row, side="right")) - 1
+        return f"row {row - self.bounds[block]} of {self.source.describe(block)}"
+
+
+def read_once(source: RowSource) -> ReadSource:
+    """Go through a source once, and check it.
 
     Raises
     ------
@@ -36,11 +58,12 @@ def read_once(source: RowSource) -> tuple[Any, np.ndarray | None, np.ndarray | N
     seen = _FirstPass(source)
     for block in range(source.n_blocks):
         seen.take_block(block)
-    return seen.samples(), seen.targets.joined(), seen.weights.joined()
+    columns = seen.targets.joined(), seen.weights.joined()
+    return ReadSource(seen.samples(), *columns, source, seen.bounds)
 
 
 def read_targets(source: RowSource) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Go through a source for the targets and weights alone, as `read_once` returns them."""
+    """Go through a source for targets and weights alone; return them, as far as there are any."""
     targets, weights = _Column("y"), _Column("sample_weight")
     for block in range(source.n_blocks):
         first = 0
@@ -172,15 +195,20 @@ class _FirstPass:
         elif self._kept is not None:
             self._kept.append(numbers)
 
+    @property
+    def bounds(self) -> np.ndarray:
+        """Where the blocks begin, and where the last one ends."""
+        return np.cumsum([0, *self._counts])
+
     def samples(self) -> Any:
-        """Return the samples, as `read_once` does."""
+        """Return the samples, as a `ReadSource` has them; once."""
         dtype = np.dtype(np.float32 if self._is_single else np.float64)
         if self._kept is not None:
             kept, self._kept = self._kept, None
             X = np.concatenate(kept, dtype=dtype)
             return X if self._names is None else pd.DataFrame(X, columns=self._names, copy=False)
         assert self._n_features is not None
-        bounds, targets = np.cumsum([0, *self._counts]), self.targets.joined()
+        bounds, targets = self.bounds, self.targets.joined()
         head = self._head.astype(dtype)
         array = BlockArray(
             self._source, bounds, self._n_features, dtype, targets, self._names, head

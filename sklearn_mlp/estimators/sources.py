@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from sklearn_mlp.data.first_pass import read_once, read_targets
+from sklearn_mlp.data.first_pass import ReadSource, read_once, read_targets
 from sklearn_mlp.data.parts import check_numbers, names_of, numbers_of
 from sklearn_mlp.data.source_kinds import source_of
 from sklearn_mlp.data.sources import RowSource
 from sklearn_mlp.data.streamed import _Reading
+
+# What has more different targets is no classification, whose labels could be new.
+_MOST_CLASSES = 10_000
 
 
 def fits_sources(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,19 +26,50 @@ def fits_sources(method: Callable[..., Any]) -> Callable[..., Any]:
     def fit(
         self: Any, X: Any, y: Any = None, sample_weight: Any = None, *args: Any, **more: Any
     ) -> Any:
-        source = source_of(X, y, sample_weight)
-        names = None
-        if source is not None:
-            names = source.feature_names
-            X, y, sample_weight = read_once(source)
-        X_val = more.get("X_val")
-        if X_val is not None:
-            source = source_of(X_val, more.get("y_val"), more.get("sample_weight_val"), names)
-            if source is not None:
-                more["X_val"], more["y_val"], more["sample_weight_val"] = read_once(source)
-        return method(self, X, y, sample_weight, *args, **more)
+        source = None if type(X) is np.ndarray else source_of(X, y, sample_weight)
+        read = None if source is None else read_once(source)
+        if read is not None:
+            X, y, sample_weight = read.X, read.y, read.sample_weight
+        watched = _read_validation_set(read, more)
+        if read is None and watched is None:
+            return method(self, X, y, sample_weight, *args, **more)
+        if watched is not None:
+            beside = {"y_val": watched.y, "sample_weight_val": watched.sample_weight}
+            more = {**more, "X_val": watched.X, **beside}
+        known = more.get("classes", vars(self).get("classes_"))
+        try:
+            return method(self, X, y, sample_weight, *args, **more)
+        except ValueError as error:
+            place = method.__name__ == "partial_fit" and _unknown_label(read, known)
+            place = place or _unknown_label(watched, y)
+            if not place:
+                raise
+            raise ValueError(f"{error} {place}") from error
 
     return fit
+
+
+def _read_validation_set(read: ReadSource | None, more: dict[str, Any]) -> ReadSource | None:
+    """Return the validation set, if there is one and it is a source."""
+    X_val = more.get("X_val")
+    if X_val is None:
+        return None
+    names = None if read is None else read.source.feature_names
+    source = source_of(X_val, more.get("y_val"), more.get("sample_weight_val"), names)
+    return None if source is None else read_once(source)
+
+
+def _unknown_label(read: ReadSource | None, known: Any) -> str:
+    """Say where the first label is that is not among those that are known, if there is one."""
+    if read is None or read.y is None or read.y.ndim != 1 or np.ndim(known) != 1:
+        return ""
+    known = set(np.asarray(known).tolist())
+    if read.y.dtype.kind == "f" or len(known) > _MOST_CLASSES:
+        return ""
+    for row, label in enumerate(read.y.tolist()):
+        if label not in known:
+            return f"The first such label is {label!r}, in {read.place_of(row)}."
+    return ""
 
 
 def scores_sources(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -85,7 +85,7 @@ def test_numbers_in_memory(kind, settings, backend):
 
 def replay(monkeypatch, source):
     """Let samples in memory come in the order of a source's."""
-    array, _, _ = read_once(source)
+    array = read_once(source).X
     streamed = SourceRows(array, torch.float64, CPU)
     monkeypatch.setattr(
         Rows, "shuffle", lambda self, rows, random: SourceRows.shuffle(streamed, rows, random)
@@ -121,7 +121,7 @@ def test_numbers_in_the_same_order(settings, backend, monkeypatch):
 @pytest.mark.usefixtures("small_buffer")
 def test_order():
     """Blocks come in an order of their own, rows shuffled within the buffer; each comes once."""
-    array, _, _ = read_once(Blocks(X, NUMBERS))
+    array = read_once(Blocks(X, NUMBERS)).X
     rows = SourceRows(array, torch.float64, CPU)
     some = np.flatnonzero(np.arange(N_SAMPLES) % 3)
     orders = [rows.shuffle(some, np.random.RandomState(seed)) for seed in (0, 0, 1)]
@@ -152,7 +152,8 @@ def test_buffers_of_any_size(monkeypatch):
     """Rows come in the order that was drawn, whatever the buffer and the batches."""
     for n_rows in (1, 7, 70, 299):
         monkeypatch.setattr(blocks, "BUFFER_BYTES", row_bytes(n_rows))
-        array, targets, _ = read_once(Blocks(X, NUMBERS))
+        read = read_once(Blocks(X, NUMBERS))
+        array, targets = read.X, read.y
         rows = SourceRows(array, torch.float64, CPU)
         np.testing.assert_array_equal(targets, NUMBERS)
         taken = rows.take(np.arange(N_SAMPLES)[::-2])
@@ -263,6 +264,20 @@ def test_errors(source, message):
     """An error says in which block something is wrong, what must hold, and what came."""
     with pytest.raises(ValueError, match=message):
         TorchMLPClassifier(**FAST).fit(source)
+
+
+def test_new_labels(small_buffer):
+    """A class that was not there before is said to be where it is."""
+    labels = LABELS.astype(object)
+    labels[140] = "maybe"
+    place = r"The first such label is 'maybe', in row 9 of block 3 of Blocks\.$"
+    model = TorchMLPClassifier(**FAST).fit(Blocks(X, LABELS))
+    with pytest.raises(ValueError, match=r"classes not in `self.classes_`.*" + place):
+        model.partial_fit(Blocks(X, labels))
+    with pytest.raises(ValueError, match=r"that are not in the training set's y.*" + place):
+        model.fit(Blocks(X, LABELS), X_val=Blocks(X, labels))
+    with pytest.raises(ValueError, match=r"classes not in.*" + place):
+        TorchMLPClassifier(**FAST).partial_fit(Blocks(X, labels), classes=["no", "yes"])
 
 
 def test_errors_of_form():
