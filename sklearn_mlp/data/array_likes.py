@@ -66,7 +66,12 @@ def _advice(values: Any, name: str) -> str | None:
     if isinstance(values, DataLoader | Dataset):
         return "pass it in the place of X, without y, to the fit of one estimator"
     if isinstance(values, str | bytes | os.PathLike):
-        return "read the file, and pass what is in it"
+        return (
+            "read the file, and pass what is in it (names of columns as y go with Parquet files, "
+            "pyarrow's data sets and Dask's DataFrames)"
+        )
+    if type(values).__module__.startswith("pyarrow._dataset"):
+        return "pass the name of a column as y"
     if isinstance(values, Iterator):
         return (
             "an iterator can be read only once: pass what begins anew whenever it is iterated "

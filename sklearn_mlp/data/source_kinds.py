@@ -52,6 +52,30 @@ def source_of(
     return None
 
 
+def check_in_memory(X: Any, y: Any, whose: str) -> None:
+    """Check that samples are not to be read as a source, where that is not done.
+
+    Parameters
+    ----------
+    X, y : object
+        What the user passed.
+    whose : str
+        Who takes them.
+
+    Raises
+    ------
+    TypeError
+        If they are.
+    """
+    is_source = isinstance(X, RowSource | DataLoader | Dataset) or _is_arrow(X, y)
+    if is_source or (y is None and _is_iterated(X)):
+        raise TypeError(
+            f"{whose} takes rows that are in memory, got a {type(X).__name__} as X; read it "
+            "first, or fit one TorchMLPClassifier or TorchMLPRegressor, which trains on it as it "
+            "is."
+        )
+
+
 def _check_own_targets(X: Any, y: Any, sample_weight: Any) -> None:
     """Check that there are no targets beside those that a source brings."""
     for name, given in (("y", y), ("sample_weight", sample_weight)):

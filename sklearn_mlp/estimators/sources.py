@@ -80,6 +80,11 @@ def scores_sources(method: Callable[..., Any]) -> Callable[..., Any]:
         source = source_of(X, y, sample_weight, vars(self).get("feature_names_in_"))
         if source is not None:
             X, (y, sample_weight) = source, read_targets(source)
+            if y is None:
+                raise ValueError(
+                    "y must be passed, or be in X, for a score, got none: name its column, or let "
+                    "X yield (X, y)."
+                )
         return method(self, X, y, sample_weight)
 
     return score

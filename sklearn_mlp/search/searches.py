@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_validate
 from sklearn.pipeline import Pipeline
 
+from sklearn_mlp.data.source_kinds import check_in_memory
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.machine.interrupts import interrupts_end_all
 from sklearn_mlp.machine.sklearn_internals import (
@@ -54,6 +55,7 @@ class _StackingSearch(BaseSearchCV):
             If the user interrupts: the search is then as it was before.
         """
         _check_estimator(self.estimator, type(self).__name__)
+        check_in_memory(X, y, type(self).__name__)
         before = dict(vars(self))
         try:
             with interrupts_end_all():
@@ -292,6 +294,7 @@ return_estimator, return_indices, error_score
     >>> cross_validate_batched(clf, X, y, cv=3)["test_score"].shape
     (3,)
     """
+    check_in_memory(X, y, "cross_validate_batched")
     table = {**constraints_of(cross_validate), "max_memory": MAX_MEMORY}
     validate_parameter_constraints(table, locals(), "cross_validate_batched")
     _check_estimator(estimator, "cross_validate_batched")

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch, Tags, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mlp.data.source_kinds import check_in_memory
 from sklearn_mlp.data.target_checks import validate_targets
 from sklearn_mlp.data.tensors import on_host
 from sklearn_mlp.losses import Loss
@@ -115,6 +116,7 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
 
         The estimator keeps what it had until all is there.
         """
+        check_in_memory(X, y, type(self).__name__)
         encoder = TabularEncoder(self.categorical_features)
         table = read_table(encoder, X, reset=True)
         y = self._check_targets(validate_targets(self, on_host(y)))

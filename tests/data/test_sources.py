@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 import torch
 
-from sklearn_mlp import RowSource, TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp import (
+    BatchedGridSearchCV,
+    RowSource,
+    TabularMLPClassifier,
+    TorchMLPClassifier,
+    TorchMLPRegressor,
+    cross_validate_batched,
+)
 from sklearn_mlp.data import blocks
 from sklearn_mlp.data.first_pass import read_once
 from sklearn_mlp.data.rows import Rows
@@ -294,6 +301,26 @@ def test_errors_of_form():
     model.fit(Blocks(X, LABELS))
     with pytest.raises(ValueError, match="X has 4 features, but TorchMLPClassifier is expecting"):
         model.predict(Blocks(X[:, 1:]))
+
+
+@pytest.mark.parametrize("source", [Blocks(X, LABELS), Anew(X, LABELS)], ids=["blocks", "anew"])
+def test_what_takes_no_sources(source):
+    """Searches and estimators for tables have their rows in memory, and say so."""
+    model = TorchMLPClassifier(**FAST)
+    for call in (
+        lambda: BatchedGridSearchCV(model, {"alpha": [1, 2]}).fit(source),
+        lambda: cross_validate_batched(model, source),
+        lambda: TabularMLPClassifier().fit(source, None),
+    ):
+        with pytest.raises(TypeError, match=r"takes rows that are in memory, got a .* as X"):
+            call()
+
+
+def test_scores_need_targets():
+    """A score without targets says where they may come from."""
+    model = TorchMLPClassifier(**FAST).fit(X, LABELS)
+    with pytest.raises(ValueError, match="y must be passed, or be in X, for a score"):
+        model.score(Blocks(X))
 
 
 class OfRows:
