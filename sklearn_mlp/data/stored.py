@@ -8,6 +8,7 @@ is smaller is read as a whole once, as NumPy would.
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Self, final
 
 import numpy as np
@@ -20,6 +21,10 @@ from sklearn_mlp.data.mapped import MappedArray
 LARGEST_WHOLE = 1 << 28
 # How many numbers are gone through, and read ahead, at a time: 32 MiB of float64.
 BLOCK_SIZE = 1 << 22
+# A block of what is not mapped has so many times as many: most of a file in chunks is gone through
+# for each. From one row in so many on they are read as stretches, of which the rows are picked.
+_LARGER_BLOCKS = 8
+_FEWEST_OF_STRETCH = 1 / 8
 # How many are looked at where they are at a time: as many as the cache of a core holds.
 _LOOKED_AT = 1 << 17
 
@@ -105,7 +110,14 @@ class StoredArray:
 
     @property
     def block_rows(self) -> int:
-        """How many rows are a block."""
+        """How many rows to bring into an order at once."""
+        return (
+            self._stretch_rows if self._mapped is not None else _LARGER_BLOCKS * self._stretch_rows
+        )
+
+    @property
+    def _stretch_rows(self) -> int:
+        """How many neighbours to read at once."""
         return max(1, BLOCK_SIZE // max(1, self.shape[1]))
 
     def check(self) -> None:
@@ -129,8 +141,8 @@ class StoredArray:
     def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """Go through all rows, a block at a time, with the first one's number; only to look at."""
         if self._mapped is None or self.rows is not None:
-            for start in range(0, len(self), self.block_rows):
-                yield start, self[start : start + self.block_rows]
+            for start in range(0, len(self), self._stretch_rows):
+                yield start, self[start : start + self._stretch_rows]
             return
         at_once = max(1, _LOOKED_AT // max(1, self.shape[1]))
         for start in range(0, len(self), at_once):
@@ -194,10 +206,27 @@ class StoredArray:
         ascending = rows[places]
         if (ascending[1:] == ascending[:-1]).any():
             unique, places = np.unique(rows, return_inverse=True)
-            numbers[...] = self._part(unique, len(unique))[places]
-        else:
+            read = np.empty((len(unique), self.shape[1]), numbers.dtype)
+            self._read_ascending(unique, read)
+            numbers[...] = read[places]
+            return
+        for stretch, part in self._parts(ascending):
             # Converted and brought into order in one go.
-            numbers[places] = self._part(ascending, len(rows))
+            numbers[places[stretch]] = part
+
+    def _parts(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Go through rows that ascend, each once: which of them, and what they are."""
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        if len(rows) < _FEWEST_OF_STRETCH * (last - first):
+            yield slice(0, len(rows)), self._part(rows, len(rows))
+            return
+        starts = range(first, last, self._stretch_rows)
+        bounds = np.searchsorted(rows, [*starts, last]).tolist()
+        for start, (begin, end) in zip(starts, pairwise(bounds), strict=True):
+            stop = min(start + self._stretch_rows, last)
+            if begin < end:
+                part = self._part(slice(start, stop), stop - start)
+                yield slice(begin, end), part[rows[begin:end] - start]
 
     def _part(self, rows: slice | np.ndarray, n_rows: int) -> np.ndarray:
         """Return what the source gives for rows that ascend, each once."""

@@ -223,6 +223,31 @@ def test_rows(kind, samples, tmp_path):
     assert array[2:9].flags.writeable
 
 
+@pytest.mark.parametrize("kind", ["h5py", "zarr", "rows"])
+@pytest.mark.parametrize("n_rows", [1, 20, 50, 290])
+def test_few_and_many_rows(kind, n_rows, samples, tmp_path):
+    """Rows that are far apart are read by number, others as stretches, which are not all."""
+    X, source = samples[0], in_file(kind, samples[0], tmp_path)
+    asked = []
+
+    class Asked:
+        """Keeps what is asked for."""
+
+        shape, dtype = X.shape, X.dtype
+
+        def __getitem__(self, rows):
+            asked.append(rows)
+            return source[rows]
+
+    rows = np.random.RandomState(0).permutation(N_SAMPLES)[:n_rows]
+    np.testing.assert_array_equal(StoredArray(Asked())[rows], X[rows])
+    if n_rows > 40:
+        assert [rows.stop - rows.start for rows in asked[:-1]] == [70] * 4
+    elif n_rows > 1:
+        assert [len(rows) for rows in asked] == [n_rows]
+    np.testing.assert_array_equal(StoredArray(Asked())[[299, 0, 299]], X[[299, 0, 299]])
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_not_finite(value, samples, tmp_path):
     """The error says where it is."""
