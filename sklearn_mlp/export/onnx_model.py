@@ -143,12 +143,17 @@ def make_model(
         ir_version=IR_VERSION if base is None else base.ir_version,
     )
     if base is not None:
-        compose = onnx.compose
-        base = compose.add_prefix(base, "module/", rename_inputs=False, rename_outputs=False)
-        model = compose.merge_models(base, model, [(logits, logits)])
+        model = _put_behind(base, model, logits)
     model.producer_name = "sklearn_mlp"
     helper.set_model_props(model, {name: json.dumps(value) for name, value in properties.items()})
     return model
+
+
+def _put_behind(base: Any, model: Any, logits: str) -> Any:
+    """Return two models as one, the second of which takes what the first gives."""
+    compose = import_onnx().compose
+    base = compose.add_prefix(base, "module/", rename_inputs=False, rename_outputs=False)
+    return compose.merge_models(base, model, [(logits, logits)])
 
 
 def _write_outputs(

@@ -127,6 +127,14 @@ def fit_many(
         )
         for number, places in enumerate(jobs)
     )
+    _take_fitted(estimators, jobs, results)
+    return estimators
+
+
+def _take_fitted(
+    estimators: Sequence[BaseTorchMLP], jobs: Sequence[Sequence[int]], results: Sequence[Any]
+) -> None:
+    """Give the estimators what their jobs have fitted; raise the first one's error, if any."""
     errors: dict[int, Exception] = {}
     for places, (fitted, outcomes) in zip(jobs, results, strict=True):
         for place, one, outcome in zip(places, fitted, outcomes, strict=True):
@@ -137,7 +145,6 @@ def fit_many(
                 errors[place] = outcome.error
     if errors:
         raise errors[min(errors)]
-    return estimators
 
 
 @dataclass

@@ -60,7 +60,7 @@ def make_solver(
     name = config.solver if is_own else f"{config.solver} {config.solver_params}"
     memory = state.optimizer
     if not config.incremental or memory is None or memory.solver != name:
-        moments = {name: torch.zeros_like(parameters.values) for name in kind.moment_names}
+        moments = {one: torch.zeros_like(parameters.values) for one in kind.moment_names}
         state.optimizer = memory = OptimizerState(name, moments)
     if is_own:
         memory.to(parameters.values)
