@@ -169,7 +169,12 @@ class BaseTorchMLP(
         arguments = {"X": X, "y": checked.samples.y, "metadata": metadata}
         reconstruct = partial(self._reconstruction_attributes, prepared)
         max_epochs = 1 if prepared.config.incremental else self.max_iter
-        return [EpochTasks(self, max_epochs, prepared.state, arguments, reconstruct)]
+        state = prepared.state
+
+        def last_record() -> dict[str, Any]:
+            return state.history.last_epoch()
+
+        return [EpochTasks(self, max_epochs, last_record, arguments, reconstruct)]
 
     def _check_samples(
         self,

@@ -11,7 +11,6 @@ from typing import Any
 
 from sklearn.callback import CallbackContext, CallbackSupportMixin
 
-from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.kernels import inference_mode
 
@@ -25,8 +24,8 @@ class EpochTasks:
         What is being fitted.
     max_epochs : int
         How many there can be.
-    state : TrainingState
-        Brought up to date before an epoch ends.
+    last_record : callable
+        Returns the row of ``history_`` of the epoch that ends, as a dictionary.
     hook_arguments : dict
         ``X``, ``y`` and ``metadata``, as the user passed them to `fit`.
     reconstruct : callable
@@ -43,13 +42,13 @@ class EpochTasks:
         self,
         estimator: CallbackSupportMixin,
         max_epochs: int,
-        state: TrainingState,
+        last_record: Callable[[], dict[str, Any]],
         hook_arguments: Mapping[str, Any],
         reconstruct: Callable[[], dict[str, Any]],
     ) -> None:
         self._arguments = {"estimator": estimator, **hook_arguments}
         self._reconstruct = reconstruct
-        self._state = state
+        self._last_record = last_record
         self._fit: CallbackContext | None = None
         self._epoch: CallbackContext | None = None
         self.is_interrupted = False
@@ -63,7 +62,7 @@ class EpochTasks:
         # What a callback makes of the network must not be bound to inference.
         epoch, self._epoch = self._epoch, None
         assert epoch is not None
-        epoch.record = self._state.history.last_epoch()
+        epoch.record = self._last_record()
         with inference_mode(False):
             is_stopping: bool = epoch.call_on_fit_task_end(
                 **self._arguments, reconstruction_attributes=self._reconstruct

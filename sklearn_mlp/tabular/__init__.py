@@ -6,6 +6,8 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `classifier`            `TabularMLPClassifier`
 `regressor`             `TabularMLPRegressor`
 `base`                  what they share: `_fit` from top to bottom
+`prepared_fit`          what is settled before anything is trained
+`judgements`            who is told when networks have been judged: callbacks, a bar
 `parameters`            what their parameters may be
 `saved_state`           what they are pickled as, and saved in files
 `ensemble`              two groups of networks, trained and asked

@@ -10,32 +10,37 @@ import pandas as pd
 import torch
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, Tags, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mlp.data.source_kinds import check_in_memory
 from sklearn_mlp.data.target_checks import validate_targets
 from sklearn_mlp.data.tensors import on_host
+from sklearn_mlp.estimators.callbacks import EpochTasks
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.isolation import isolated
+from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.random_numbers import draw_seed
 from sklearn_mlp.machine.shared_memory import tensor_to_read
-from sklearn_mlp.machine.sklearn_internals import check_sample_weight
+from sklearn_mlp.machine.sklearn_internals import check_sample_weight, has_callbacks
 from sklearn_mlp.network.architecture import hidden_units
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.columns import Table, read_table
 from sklearn_mlp.tabular.encoder import TabularEncoder
 from sklearn_mlp.tabular.ensemble import Ensemble, Group, train_groups
-from sklearn_mlp.tabular.folds import Folds, rows_judged, split_for_groups, warn_of_few_rows
+from sklearn_mlp.tabular.folds import rows_judged, split_for_groups, warn_of_few_rows
 from sklearn_mlp.tabular.importances import permuted_scores
+from sklearn_mlp.tabular.judgements import Judgements
 from sklearn_mlp.tabular.judging import Task, combine, outputs_of
+from sklearn_mlp.tabular.prepared_fit import PreparedTable
 from sklearn_mlp.tabular.saved_state import SavedTable
 from sklearn_mlp.tabular.scoring import HeldScorer
 from sklearn_mlp.tabular.training import EXACT_ROWS, Settings, TrainedGroup, Watch
 
 
-class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
+class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
     """Base of the estimators; use `TabularMLPClassifier` or `TabularMLPRegressor`."""
 
     hidden_layer_sizes: Any
@@ -51,7 +56,7 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
     n_jobs: int | None
     max_time: float | None
     dtype: str
-    verbose: bool | int
+    verbose: bool | int | str
 
     # What the two tasks differ in.
     _parts: ClassVar[tuple[Part, Part]]
@@ -116,67 +121,92 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
 
         The estimator keeps what it had until all is there.
         """
+        prepared = self._prepare(X, y, sample_weight, groups)
+        warn_of_few_rows(prepared.n_rows)
+        judgements = Judgements(prepared.count_judgements(), self.verbose)
+        self._begin_tasks(X, sample_weight, prepared, judgements)
+        with judgements.shown(type(self).__name__):
+            trained = self._train(prepared, judgements)
+        self._finish(prepared, trained)
+        if judgements.tasks is not None:
+            judgements.tasks.fit_ended()
+        return self
+
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> PreparedTable:
+        """Check and encode all there is."""
         check_in_memory(X, y, type(self).__name__)
         encoder = TabularEncoder(self.categorical_features)
         table = read_table(encoder, X, reset=True)
         y = self._check_targets(validate_targets(self, on_host(y)))
         check_consistent_length(table.source, y, groups)
-        rows = np.empty((table.n_rows, 0))
-        weights = None
+        given_weights = None
         if sample_weight is not None:
-            weights = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+            rows = np.empty((table.n_rows, 0))
+            given_weights = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
         random_state = check_random_state(_seed_of(self.random_state))
-        encoder._fit_table(table, weights)
-        codec, given_weights = self._read_codec(y, weights), weights
-        targets, weights = self._encode_targets(y, weights, codec)
-        folds = split_for_groups(
-            len(self._parts),
-            self.cv,
-            self.n_members,
-            table.n_rows,
-            self._stratify(targets),
-            weights,
-            groups,
-            random_state,
-        )
-        warn_of_few_rows(table.n_rows)
+        encoder._fit_table(table, given_weights)
+        codec = self._read_codec(y, given_weights)
+        targets, weights = self._encode_targets(y, given_weights, codec)
+        labels, n_groups = self._stratify(targets), len(self._parts)
+        rows_to_split = table.n_rows, labels, weights, groups, random_state
+        folds = split_for_groups(n_groups, self.cv, self.n_members, *rows_to_split)
         settings = self._settings(table.n_rows)
         coded = CodedRows.of(encoder._code, table, settings.dtype, keep=True)
-        task = self._task(targets, weights, codec, settings.dtype)
         known = self._read_targets(codec, y, weights)
-        scorer = self._scorer(task.loss, codec, known, X, y, given_weights)
-        task = replace(task, scorer=scorer)
-        trained = self._train(coded, task, folds, settings, random_state)
-        self._finish(encoder, codec, task, trained, folds)
-        for name, value in known.items():
-            setattr(self, name, value)
-        judged = rows_judged(folds[: len(trained)], table.n_rows)
-        outputs = self._held_outputs(trained)
-        self._judge_all(outputs, y, weights, judged)
-        if isinstance(scorer, HeldScorer):
-            self.oof_score_ = scorer.of_rows(np.flatnonzero(judged))(outputs[judged])
-        return self
+        task = self._task(targets, weights, codec, settings.dtype)
+        task = replace(task, scorer=self._scorer(task.loss, codec, known, X, y, given_weights))
+        seeds = [draw_seed(random_state) for _ in folds]
+        return PreparedTable(
+            encoder, coded, y, weights, codec, known, task, folds, settings, seeds
+        )
 
-    def _train(
-        self,
-        coded: CodedRows,
-        task: Task,
-        folds: list[Folds],
-        settings: Settings,
-        random_state: np.random.RandomState,
-    ) -> list[TrainedGroup]:
+    def _begin_tasks(
+        self, X: Any, sample_weight: Any, prepared: PreparedTable, judgements: Judgements
+    ) -> None:
+        """Tell scikit-learn's callbacks that training begins, and let them be told the rest."""
+        if not has_callbacks(self):
+            return
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        arguments = {"X": X, "y": prepared.y, "metadata": metadata}
+
+        def reconstruct() -> dict[str, Any]:
+            with inference_mode():
+                trained = [best() for _, best in sorted(judgements.groups.items())]
+            if not trained:
+                return {}
+            parameters = self.get_params(deep=False)
+            double = type(self)(**parameters)
+            double._finish(prepared, trained)
+            return {name: each for name, each in vars(double).items() if name not in parameters}
+
+        judgements.tasks = EpochTasks(
+            self,
+            prepared.count_judgements(),
+            lambda: judgements.record,
+            arguments,
+            reconstruct,
+        )
+
+    def _train(self, prepared: PreparedTable, judgements: Judgements) -> list[TrainedGroup]:
         """Train the groups; an interrupt ends that, and is told."""
-        watch = Watch(report=self._report if self.verbose else None)
+        is_watched = bool(self.verbose) or judgements.tasks is not None
+        watch = Watch(report=judgements.tell if is_watched else None)
+        n_threads = min(effective_n_jobs(self.n_jobs), len(prepared.folds))
+        if judgements.tasks is not None:
+            # Which are told of one group after the other.
+            n_threads = 1
+            if judgements.tasks.is_interrupted:
+                watch.is_ending.set()
         trained = train_groups(
-            coded,
-            self._parts[: len(folds)],
-            task,
-            folds,
-            settings,
-            [draw_seed(random_state) for _ in folds],
+            prepared.coded,
+            self._parts[: len(prepared.folds)],
+            prepared.task,
+            prepared.folds,
+            prepared.settings,
+            prepared.seeds,
             watch=watch,
             max_time=self.max_time,
-            n_threads=min(effective_n_jobs(self.n_jobs), len(folds)),
+            n_threads=n_threads,
         )
         if watch.interrupt is not None:
             end_training(watch.interrupt)
@@ -224,50 +254,30 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
 
         return HeldScorer(self.scoring, predicting, X, y, weights, np.arange(len(y)))
 
-    def _report(self, row: dict[str, float]) -> bool:
-        """Print how the networks were judged."""
-        error = f", error {row['error']:.4f}" if row["error"] else ""
-        score = f", score {row['score']:.6f}" if "score" in row else ""
-        print(f"Iteration {row['n_iter']:.1f}, held-out loss {row['loss']:.6f}{error}{score}")
-        return False
-
-    def _finish(
-        self,
-        encoder: TabularEncoder,
-        codec: Any,
-        task: Task,
-        trained: list[TrainedGroup],
-        folds: list[Folds],
-    ) -> None:
+    def _finish(self, prepared: PreparedTable, trained: list[TrainedGroup]) -> None:
         """Weigh the groups, and set the fitted attributes."""
-        n_rows = task.targets.shape[1]
-        judged = rows_judged(folds[: len(trained)], n_rows)
-        if task.weights is not None and (judged & (task.weights > 0).numpy()).any():
-            judged &= (task.weights > 0).numpy()
-        rows = torch.from_numpy(np.flatnonzero(judged))
-        mixture = combine(
-            task.of_rows(rows),
-            [group.logits[:, rows] for group in trained],
-            [group.temperature for group in trained],
-            sum(len(each.learned) for each in folds) / len(folds),
-            folds[0].n_seen,
-        )
-        groups = [Group(group.members, group.part) for group in trained]
-        self._ensemble = Ensemble(encoder._code, groups, mixture, task.loss)
-        self._codec, self.encoder_ = codec, encoder
+        task, n_rows = prepared.task, prepared.n_rows
+        folds = prepared.folds[: len(trained)]
+        judged = rows_judged(folds, n_rows)
+        self._ensemble = _weigh(prepared, trained, judged)
+        self._codec, self.encoder_ = prepared.codec, prepared.encoder
         # Half the bytes of NumPy's own indices.
         small = np.int32 if n_rows < 2**31 else np.int64
         self._held = [[rows.astype(small) for rows in group.held] for group in trained]
-        self.n_features_in_ = encoder.n_features_in_
-        if hasattr(encoder, "feature_names_in_"):
-            self.feature_names_in_ = encoder.feature_names_in_
+        self.n_features_in_ = self.encoder_.n_features_in_
+        if hasattr(self.encoder_, "feature_names_in_"):
+            self.feature_names_in_ = self.encoder_.feature_names_in_
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        self.n_members_ = sum(group.members.k for group in groups)
+        self.n_members_ = sum(group.members.k for group in trained)
         self.n_iter_ = max(math.ceil(group.history[-1]["n_iter"]) for group in trained)
-        self._history = [
-            {"group": place, **row} for place, group in enumerate(trained) for row in group.history
-        ]
+        self._history = [dict(row) for group in trained for row in group.history]
+        for name, value in prepared.known.items():
+            setattr(self, name, value)
+        outputs = self._held_outputs(trained)
+        self._judge_all(outputs, prepared.y, prepared.weights, judged)
+        if isinstance(task.scorer, HeldScorer):
+            self.oof_score_ = task.scorer.of_rows(np.flatnonzero(judged))(outputs[judged])
 
     def _held_outputs(self, trained: list[TrainedGroup]) -> np.ndarray:
         """Return the outputs of rows by networks that have not seen them, (n_rows, n_outputs)."""
@@ -382,6 +392,23 @@ class BaseTabularMLP(SavedTable, BaseEstimator, ABC):
         tags.input_tags.string = True
         tags.target_tags.multi_output = True
         return tags
+
+
+def _weigh(prepared: PreparedTable, trained: list[TrainedGroup], judged: np.ndarray) -> Ensemble:
+    """Weigh groups of networks by the rows that are held out in all of them."""
+    task, folds = prepared.task, prepared.folds[: len(trained)]
+    if task.weights is not None and (judged & (task.weights > 0).numpy()).any():
+        judged = judged & (task.weights > 0).numpy()
+    rows = torch.from_numpy(np.flatnonzero(judged))
+    mixture = combine(
+        task.of_rows(rows),
+        [group.logits[:, rows] for group in trained],
+        [group.temperature for group in trained],
+        sum(len(each.learned) for each in folds) / len(folds),
+        folds[0].n_seen,
+    )
+    groups = [Group(group.members, group.part) for group in trained]
+    return Ensemble(prepared.encoder._code, groups, mixture, task.loss)
 
 
 def _seed_of(random_state: Any) -> Any:

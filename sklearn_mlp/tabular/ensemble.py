@@ -105,7 +105,9 @@ def train_groups(
     began = time.monotonic()
 
     def train(place: int) -> TrainedGroup:
-        return train_group(coded, parts[place], task, folds[place], settings, seeds[place], watch)
+        return train_group(
+            coded, parts[place], task, folds[place], settings, seeds[place], watch, place
+        )
 
     if n_threads > 1:
         watch.deadline = None if max_time is None else began + max_time

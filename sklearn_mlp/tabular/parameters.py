@@ -21,7 +21,7 @@ PARAMETERS: dict[str, list[Any]] = {
     "n_jobs": [Integral, None],
     "max_time": [Interval(Real, 0, None, closed="neither"), None],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
-    "verbose": ["verbose"],
+    "verbose": ["verbose", StrOptions({"progress"})],
 }
 
 CLASSIFIER_PARAMETERS: dict[str, list[Any]] = {

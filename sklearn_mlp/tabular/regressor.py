@@ -74,14 +74,15 @@ default='squared_error'
     random_state : int, RandomState instance or None, default=None
         Settles folds, weights, batches and dropout.
     n_jobs : int or None, default=None
-        With 2 or more, or -1, the two groups are trained side by side, each on a thread; the
-        results are the same.
+        With 2 or more, or -1, the two groups are trained side by side, each on a thread, unless
+        callbacks are set; the results are the same.
     max_time : float or None, default=None
         Seconds after which training ends, with the best networks so far.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         The type of training; ``'auto'`` is float32, or float64 for at most 100 rows.
-    verbose : bool or int, default=False
-        Whether to print how the networks do on rows held out.
+    verbose : bool, int or 'progress', default=False
+        Whether to print how the networks do on rows held out; ``'progress'`` shows a progress bar
+        instead.
 
     Attributes
     ----------
@@ -163,7 +164,7 @@ default='squared_error'
         n_jobs: int | None = None,
         max_time: float | None = None,
         dtype: str = "auto",
-        verbose: bool | int = False,
+        verbose: bool | int | str = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.categorical_features = categorical_features

@@ -74,13 +74,14 @@ class Watch:
     interrupt : KeyboardInterrupt or None
         The user's, if it has come.
     report : callable or None
-        Is given each row of the history, and returns whether to stop.
+        Is given each row of the history, and what returns the group at its best so far; returns
+        whether all training is to end.
     """
 
     deadline: float | None = None
     is_ending: threading.Event = field(default_factory=threading.Event)
     interrupt: KeyboardInterrupt | None = None
-    report: Callable[[dict[str, float]], bool] | None = None
+    report: Callable[[dict[str, float], Callable[[], "TrainedGroup"]], bool] | None = None
 
     def has_ended(self) -> bool:
         """Tell whether training is to stop."""
@@ -190,13 +191,14 @@ def train_group(
     settings: Settings,
     seed: int,
     watch: Watch,
+    place: int = 0,
 ) -> TrainedGroup:
-    """Train k networks on their folds, on one thread.
+    """Train k networks on their folds, on one thread; the history tells the group's ``place``.
 
     An interrupt, or the end of the time, leaves the best networks so far.
     """
     with shared_threads(_SMALL_WORK), inference_mode():
-        training = _Training(coded, part, task, folds, settings, seed)
+        training = _Training(coded, part, task, folds, settings, seed, place)
         try:
             training.run(watch)
         except KeyboardInterrupt as interrupt:
@@ -216,8 +218,10 @@ class _Training:
         folds: Folds,
         settings: Settings,
         seed: int,
+        place: int,
     ) -> None:
         self.coded, self.part, self.task, self.folds = coded, part, task, folds
+        self.place = place
         self.settings, self.plan = settings, Plan.of(coded.n_rows, folds, settings)
         self.generator = torch.Generator().manual_seed(seed)
         units = [coded.n_columns(part), *settings.hidden_units, task.n_logits]
@@ -269,12 +273,14 @@ class _Training:
         """Judge the networks; return whether training is to end."""
         share = self.plan.share(self.step)
         row = self.judge.judge(self.members, share)
+        row["group"] = self.place
         row["n_iter"] = self.step / self.plan.steps_an_epoch
         row["learning_rate"] = self.settings.learning_rate * rate_factor(
             self.plan.share(self.step - 1)
         )
         row["seconds"] = time.monotonic() - self.began
-        if watch.report is not None and watch.report(row):
+        if watch.report is not None and watch.report(row, self.finish):
+            watch.is_ending.set()
             return True
         best = self.judge.best
         assert best is not None
