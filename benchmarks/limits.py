@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.linalg.blas import sgemm
 
 from benchmarks.machine import synchronize
 from benchmarks.peers import Peer, Trained
@@ -68,9 +69,10 @@ def product_flops(shape: Shape) -> float:
 def kernels(shape: Shape, device: str) -> dict[str, Callable[[], Any]]:
     """Every way we know to compute one product in float32, operands and buffers made already.
 
-    torch's `mm` (MKL on most CPUs, cuBLAS on a GPU) with the second operand in either layout, and
-    oneDNN where this build of torch has it; each of them also for the transposed product, since
-    a narrow matrix can be much faster as the first operand than as the second.
+    torch's `mm` (MKL on most CPUs, cuBLAS on a GPU) with the second operand in either layout,
+    oneDNN where this build of torch has it, and the BLAS of NumPy and of SciPy (mostly OpenBLAS);
+    each of them also for the transposed product, since a narrow matrix can be much faster as the
+    first operand than as the second.
     """
     calls: dict[str, Callable[[], Any]] = {}
     m, k, n = shape
@@ -81,10 +83,33 @@ def kernels(shape: Shape, device: str) -> dict[str, Callable[[], Any]]:
         out = torch.empty(rows, columns, device=device)
         calls["mm" + label] = partial(torch.mm, a, b, out=out)
         calls["mm, b.T" + label] = partial(torch.mm, a, b_rows.T, out=out)
-        if device == "cpu" and has_onednn():
+        if device != "cpu":
+            continue
+        if has_onednn():
             product = torch.ops.mkldnn._linear_pointwise
             calls["oneDNN" + label] = partial(product, a, b_rows, None, "none", [], "")
+        calls |= {name + label: call for name, call in _blas_kernels(a, b, b_rows, out).items()}
     return calls
+
+
+def _blas_kernels(
+    a: torch.Tensor, b: torch.Tensor, b_rows: torch.Tensor, out: torch.Tensor
+) -> dict[str, Callable[[], Any]]:
+    """The same by the libraries of NumPy and SciPy: nothing is copied."""
+    left, right, rows, result = (tensor.numpy() for tensor in (a, b, b_rows, out))
+    # Columns first, as Fortran has it, the product is the transposed one of transposed matrices.
+    options = {"c": result.T, "overwrite_c": True}
+    return {
+        "NumPy": partial(np.matmul, left, right, out=result),
+        "NumPy, b.T": partial(np.matmul, left, rows.T, out=result),
+        "SciPy": partial(_sgemm, {"a": right.T, "b": left.T, **options}),
+        "SciPy, b.T": partial(_sgemm, {"a": rows.T, "b": left.T, "trans_a": True, **options}),
+    }
+
+
+def _sgemm(arguments: dict[str, Any]) -> Any:
+    """SciPy's product, as it lies in memory."""
+    return sgemm(1.0, **arguments).T
 
 
 def has_onednn() -> bool:

@@ -139,7 +139,9 @@ def workloads_section(table: pd.DataFrame) -> str:
         "one. A step is one mini-batch "
         "(an iteration for lbfgs, a call for a prediction); its time is that of the whole fit "
         f"over its steps. *Over {reference}* is the peer's time over that of `{reference}` in "
-        "the same round: median and extremes over the rounds. *Agreement* is how far the result "
+        "the same round: median and extremes over the rounds. *Share of the limit* is the time of "
+        "the matrix products alone, each by the fastest float32 kernel found, over the peer's, "
+        "likewise: the median. *Agreement* is how far the result "
         "was from scikit-learn's in float64, against the margin that it had to keep."
     )
     parts = [intro]
@@ -151,7 +153,8 @@ def workloads_section(table: pd.DataFrame) -> str:
         size = f"{count(first.n_samples, 'row')}, {count(first.n_features, 'feature')}, "
         size += count(first.steps, "call" if first.kind == "predict" else "step")
         rows = _workload_rows(measured, reference)
-        header = ["peer", "per step", "range", f"over {reference}", "range", "score"]
+        header = ["peer", "per step", "range", f"over {reference}", "range"]
+        header += ["share of the limit", "score"]
         title = f"### {first.title}\n\n`{workload}`: {size}; {circumstances(measured)}."
         parts.append(f"{title}\n\n{markdown_table([*header, 'agreement'], rows)}")
     return "\n\n".join(parts)
@@ -159,6 +162,7 @@ def workloads_section(table: pd.DataFrame) -> str:
 
 def _workload_rows(measured: pd.DataFrame, reference: str) -> list[list[str]]:
     ratios = paired_ratios(measured, reference)
+    limits = paired_ratios(measured, "matrix-products")
     rows = []
     for peer, group in measured.groupby("peer", sort=False):
         steps, first = group["seconds_per_step"], group.iloc[0]
@@ -178,6 +182,7 @@ def _workload_rows(measured: pd.DataFrame, reference: str) -> list[list[str]]:
                 format_seconds(steps.median()),
                 spread(steps.min(), steps.max(), len(steps), format_seconds),
                 *cells,
+                f"{1 / limits.loc[peer, 'median']:.0%}" if peer in limits.index else "–",
                 f"{first['score']:.4f}" if np.isfinite(first["score"]) else "–",
                 agreement,
             ]

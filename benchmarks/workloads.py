@@ -308,8 +308,15 @@ WORKLOADS: dict[str, Workload] = {
             hidden_layer_sizes=(64, 32),
             epochs=100,
             score_margin=0.04,
+            measures_limit=True,
         ),
-        Workload("digits", "digits, (100,), batch 200", load_digits_problem, epochs=50),
+        Workload(
+            "digits",
+            "digits, (100,), batch 200",
+            load_digits_problem,
+            epochs=50,
+            measures_limit=True,
+        ),
         Workload(
             "mnist-128",
             "MNIST, (128,), batch 64",
@@ -345,6 +352,7 @@ WORKLOADS: dict[str, Workload] = {
             task="regression",
             epochs=10,
             score_margin=0.04,
+            measures_limit=True,
         ),
         Workload(
             "diamonds",
@@ -352,6 +360,7 @@ WORKLOADS: dict[str, Workload] = {
             load_diamonds,
             task="regression",
             epochs=5,
+            measures_limit=True,
         ),
         Workload("covertype", "covertype, 581,012 rows, (100,)", load_covertype, epochs=1),
         Workload(

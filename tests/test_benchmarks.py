@@ -306,6 +306,23 @@ def test_all_kernels_of_a_product_run():
     assert all(shapes[name] == (3, 5) for name in shapes.keys() - transposed)
 
 
+def test_kernels_of_all_libraries_give_the_same():
+    calls = limits.kernels((6, 5, 4), "cpu")
+    assert {"mm", "NumPy", "SciPy, b.T"} <= set(calls)
+    for label in ("", ", transposed"):
+        expected = calls["mm" + label]().numpy().copy()
+        for name in ("NumPy", "NumPy, b.T", "SciPy", "SciPy, b.T"):
+            np.testing.assert_allclose(calls[name + label](), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_report_says_how_near_the_limit_a_step_is(results):
+    text = report.workloads_section(results.table("workloads"))
+    # The products alone take half a second of one, and of two.
+    assert "| over ours | range | share of the limit | score |" in text
+    row = next(line for line in text.splitlines() if line.startswith("| ours |"))
+    assert "| 33% |" in row
+
+
 def test_slopes_are_log_log(results):
     slope = slopes(results.table("scaling")).iloc[0]
     for name in ("slope", "last_slope"):
