@@ -123,6 +123,8 @@ def _fits(value: Any, hint: Any) -> bool:
     origin, arguments = _parts_of(hint)
     if hint is Any or origin is Callable or getattr(origin, "__name__", "") == "Callable":
         return True
+    if getattr(hint, "_is_protocol", False):
+        return True  # as of a function, what it can do is seen when it is asked to
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in arguments)
     if hint is None or hint is type(None):
