@@ -62,6 +62,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
     _parts: ClassVar[tuple[Part, Part]]
     _default_rate: ClassVar[float]
     _default_dropout: ClassVar[float]
+    _most_cycles: ClassVar[int]
     _is_calibrated: bool = False
 
     # What a fit leaves.
@@ -222,6 +223,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
             learning_rate=self._default_rate if isinstance(rate, str) else float(rate),
             dropout=self._default_dropout if isinstance(dropout, str) else float(dropout),
             max_iter=int(self.max_iter),
+            most_cycles=self._most_cycles,
             batch_size=None if isinstance(self.batch_size, str) else int(self.batch_size),
             dtype=getattr(torch, dtype),
         )

@@ -133,6 +133,7 @@ default='from_dtype'
     _parts = (Part(has_waves=True, has_bins=True), Part(has_waves=False, has_bins=False))
     _default_rate = 0.04
     _default_dropout = 0.3
+    _most_cycles = 4
 
     classes_: Any
     _codec: LabelCodec

@@ -22,12 +22,14 @@ from sklearn_mlp.tabular.folds import Folds
 from sklearn_mlp.tabular.judging import Task, outputs_of
 from sklearn_mlp.tabular.members import FrozenMembers, Members
 
-# The learning rate goes through four cycles, each twice as long as the one before.
-_CYCLE_ENDS = (1, 3, 7, 15)
-_N_PARTS = 15
+# Cycles of the learning rate; there is one more only where each of its parts is a pass at least.
+_LEAST_CYCLES = 4
 
-# Training has no more to give if the cycle that ends here has not bettered the first ones.
-_PART_TO_STOP, _BEST_BEFORE = 7, 0.3
+# In a cycle of the learning rate networks are judged at most so often, at its end the last time.
+_MOST_JUDGED = 4
+
+# A cycle, from the third one on, that betters the networks by less than this share is the last.
+_FREE_CYCLES, _LEAST_GAIN = 2, 0.02
 
 # Up to so many rows one batch holds all of a network's, and there are so many steps an epoch.
 WHOLE_ROWS = 200
@@ -57,6 +59,7 @@ class Settings:
     learning_rate: float
     dropout: float
     max_iter: int
+    most_cycles: int
     batch_size: int | None
     dtype: torch.dtype
 
@@ -101,8 +104,12 @@ class Plan:
         All steps.
     steps_an_epoch : int
         After so many the rows come in a new order.
+    n_cycles : int
+        Of the learning rate.
     judged_after : list of int
         Numbers of steps.
+    cycle_ends : list of int
+        Those that end a cycle.
     is_whole : bool
         Whether a batch holds all rows of a network.
     """
@@ -110,7 +117,9 @@ class Plan:
     batch_size: int
     n_steps: int
     steps_an_epoch: int
+    n_cycles: int
     judged_after: list[int]
+    cycle_ends: list[int]
     is_whole: bool
 
     @classmethod
@@ -126,9 +135,16 @@ class Plan:
         most = max(1, _MOST_ROWS_LEARNED // (steps * batch))
         n_epochs = settings.max_iter if is_whole else min(settings.max_iter, most)
         n_steps = steps * n_epochs
-        parts = range(1, _N_PARTS + 1) if n_epochs >= _N_PARTS else _CYCLE_ENDS
-        judged_after = sorted({max(1, round(part * n_steps / _N_PARTS)) for part in parts})
-        return cls(batch, n_steps, steps, judged_after, is_whole)
+        is_long = n_epochs >= 2**settings.most_cycles - 1
+        n_cycles = settings.most_cycles if is_long else _LEAST_CYCLES
+        ends = [2 ** (cycle + 1) - 1 for cycle in range(n_cycles)]
+        n_parts, parts = ends[-1], _parts_judged(n_cycles)
+        parts = parts if n_epochs >= len(parts) else ends
+        judged_after, cycle_ends = (
+            sorted({max(1, round(part * n_steps / n_parts)) for part in chosen})
+            for chosen in (parts, ends)
+        )
+        return cls(batch, n_steps, steps, n_cycles, judged_after, cycle_ends, is_whole)
 
     def share(self, step: int) -> float:
         """Return how much of training is done after so many steps."""
@@ -142,12 +158,21 @@ def _batch_size(size: int) -> int:
     return int(min(max(wished, _LEAST_BATCH), most))
 
 
-def rate_factor(share: float) -> float:
-    """Return the factor of the learning rate: four cycles, to 0 at 1, 3, 7 and 15 fifteenths.
+def _parts_judged(n_cycles: int) -> list[int]:
+    """Return when networks are judged, the first cycle being one part, the second two, ..."""
+    parts: list[int] = []
+    for length in (2**cycle for cycle in range(n_cycles)):
+        stride = max(1, length // _MOST_JUDGED)
+        parts += range(length - 1 + stride, 2 * length, stride)
+    return parts
 
-    RealMLP's schedule "coslog4".
+
+def rate_factor(share: float, n_cycles: int = 4) -> float:
+    """Return the factor of the learning rate: cycles, each twice as long as the one before.
+
+    It is 0 at 1, 3, 7 and 15 fifteenths of four cycles, RealMLP's schedule "coslog4".
     """
-    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * share)))
+    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + (2**n_cycles - 1) * share)))
 
 
 def dropout_at(dropout: float, share: float) -> float:
@@ -266,26 +291,27 @@ class _Training:
         else:
             delta.mul_(weights)
         self.members.backward(delta, masks)
-        self.members.update(self.settings.learning_rate * rate_factor(share))
+        self.members.update(self._rate_at(share))
         self.step += 1
+
+    def _rate_at(self, share: float) -> float:
+        """Return the learning rate."""
+        return self.settings.learning_rate * rate_factor(share, self.plan.n_cycles)
 
     def _judge_now(self, watch: Watch) -> bool:
         """Judge the networks; return whether training is to end."""
-        share = self.plan.share(self.step)
-        row = self.judge.judge(self.members, share)
+        row = self.judge.judge(self.members)
         row["group"] = self.place
         row["n_iter"] = self.step / self.plan.steps_an_epoch
-        row["learning_rate"] = self.settings.learning_rate * rate_factor(
-            self.plan.share(self.step - 1)
-        )
+        row["learning_rate"] = self._rate_at(self.plan.share(self.step - 1))
         row["seconds"] = time.monotonic() - self.began
         if watch.report is not None and watch.report(row, self.finish):
             watch.is_ending.set()
             return True
-        best = self.judge.best
-        assert best is not None
-        is_over = share > _PART_TO_STOP / _N_PARTS - 1e-9
-        return is_over and best.share < _BEST_BEFORE
+        if self.step not in self.plan.cycle_ends:
+            return False
+        gain = self.judge.end_cycle()
+        return self.plan.cycle_ends.index(self.step) >= _FREE_CYCLES and gain < _LEAST_GAIN
 
     def _masks(self, share: float, n_rows: int) -> list[Tensor] | None:
         """Draw what the hidden values are multiplied by, one mask a layer for all networks.
@@ -360,7 +386,6 @@ class _Training:
 class _Best:
     """The networks when they were best, and what they said of rows they had not seen."""
 
-    share: float
     values: Tensor
     temperature: float
     logits: Tensor
@@ -375,6 +400,7 @@ class _Judge:
         self.coded, self.part, self.held = coded, part, folds.held
         self.history: list[dict[str, float]] = []
         self.best: _Best | None = None
+        self._n_before = 0
         self._dtype = dtype
         seen = np.zeros(coded.n_rows)
         for rows in folds.held:
@@ -389,7 +415,7 @@ class _Judge:
         self._task = task
         self._task_of_counted = task.of_rows(self._counted)
 
-    def judge(self, members: Members, share: float) -> dict[str, float]:
+    def judge(self, members: Members) -> dict[str, float]:
         """Judge networks, and keep a copy of them if they are the best so far."""
         frozen = members.frozen()
         total = torch.zeros(members.units[-1], self.coded.n_rows, dtype=self._dtype)
@@ -415,9 +441,26 @@ class _Judge:
             row["score"] = score
         self.history.append(row)
         if self.best is None or self._is_best():
-            self.best = _Best(share, members.values.clone(), temperature, logits)
+            self.best = _Best(members.values.clone(), temperature, logits)
             self._place_of_best = len(self.history) - 1
         return row
+
+    def end_cycle(self) -> float:
+        """Return by what share this cycle has bettered loss and error, in the mean of both.
+
+        Squares fall twice as fast as what they are squares of, and so does the loss of a
+        regression: half of its fall is taken alone.
+        """
+        before, since = self.history[: self._n_before], self.history[self._n_before :]
+        self._n_before = len(self.history)
+        if not before:
+            return 1.0
+
+        def fall(name: str, offset: float) -> float:
+            least, now = (min(row[name] for row in rows) + offset for rows in (before, since))
+            return (least - now) / max(abs(least), 1e-12)
+
+        return (fall("loss", 0.0) + fall("error", 0.01)) / 2
 
     def _is_best(self) -> bool:
         """Tell whether the last row of the history is no worse than the best one.

@@ -362,6 +362,31 @@ def test_the_learning_rate_goes_through_four_cycles():
     assert training.rate_factor((2**0.5 - 1) / 15) == pytest.approx(1)
 
 
+def test_a_fifth_cycle_is_as_long_as_the_four_before_and_one_more():
+    ends = [training.rate_factor(part / 31, 5) for part in (0, 1, 3, 7, 15, 31)]
+    np.testing.assert_allclose(ends, 0, atol=1e-12)
+    for part in (0.4, 5.3, 11.0):
+        assert training.rate_factor(part / 31, 5) == pytest.approx(training.rate_factor(part / 15))
+
+
+def test_networks_are_judged_at_the_ends_of_cycles_and_before():
+    table, number = mixed_table(300)
+    history = TabularMLPRegressor(**{**SMALL, "max_iter": 31}).fit(table, number).history_
+    parts = history.loc[history["group"] == 0, "n_iter"]
+    whole = [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 15, 19, 23, 27, 31]
+    np.testing.assert_allclose(parts, whole[: len(parts)], atol=0.1)
+    assert len(parts) in (7, 11, 15)
+
+
+def test_noise_is_learned_for_fewer_cycles_than_a_clean_function():
+    rng = np.random.RandomState(0)
+    X = rng.uniform(-2, 2, (400, 2))
+    clean, noise = np.sin(2 * X[:, 0]) * X[:, 1], rng.normal(size=400)
+    settings = {**SMALL, "max_iter": 31}
+    assert TabularMLPRegressor(**settings).fit(X, noise).n_iter_ == 7
+    assert TabularMLPRegressor(**settings).fit(X, clean).n_iter_ == 31
+
+
 @pytest.mark.parametrize("n_jobs", [2, -1])
 @pytest.mark.parametrize("Estimator", OURS)
 def test_results_are_the_same_again_and_on_two_threads(Estimator, n_jobs):
