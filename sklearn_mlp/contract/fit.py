@@ -81,11 +81,6 @@ class CheckedSamples:
         """Class codes, or values, (n_samples, 1) or (n_samples, n_outputs)."""
         return self.samples.targets
 
-    @property
-    def weights(self) -> np.ndarray | None:
-        """The sample weights, (n_samples,) in float64, if any."""
-        return self.samples.sample_weight
-
 
 @dataclass(frozen=True)
 class PreparedFit:
