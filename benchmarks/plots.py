@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from benchmarks.report import format_seconds
 from benchmarks.results import Results
 from benchmarks.scaling import AXIS_TITLES
+from benchmarks.summary import of_kind, times_faster
 from benchmarks.timing import paired_ratios
 
 # Ours in blues, scikit-learn in oranges, the rest apart; readable without colour vision.
@@ -87,6 +88,32 @@ def draw_bars(table: pd.DataFrame) -> Any:
     for axis, workload in zip(axes, workloads, strict=True):
         _bars(axis, measured[measured["workload"] == workload])
     figure.suptitle("Time per step, median and range over the rounds (shorter is faster)")
+    return figure
+
+
+def draw_speedups(table: pd.DataFrame, names: dict[str, str]) -> Any:
+    """The README's picture: a line per fit, a dot per peer named, how many times faster we are."""
+    ratios = of_kind(table, times_faster(table), "fit")
+    titles = table.drop_duplicates("workload").set_index("workload")["title"]
+    figure, axes = _panels(1, 1, 1.4 + 0.3 * len(ratios))
+    axis = axes[0]
+    figure.set_figwidth(8.5)
+    places = np.arange(len(ratios))[::-1]
+    for peer, name in names.items():
+        if peer in ratios:
+            axis.scatter(
+                ratios[peer], places, s=60, color=COLOURS[peer], marker=MARKERS[peer], label=name
+            )
+    shown = [name for name in names if name in ratios]
+    axis.hlines(places, 1, ratios[shown].max(axis=1), color="#dddddd", zorder=0)
+    axis.axvline(1, color="#777777", lw=1)
+    axis.set_xscale("log")
+    axis.set_xticks([1, 2, 5, 10, 20], ["as fast", "2 ×", "5 ×", "10 ×", "20 ×"])
+    axis.minorticks_off()
+    axis.set_yticks(places, titles[ratios.index], fontsize=9)
+    axis.set_title("How many times faster a fit is here than with", loc="left", fontsize=11)
+    _clean(axis)
+    figure.legend(loc="outside lower center", ncols=len(names), frameon=False)
     return figure
 
 

@@ -44,6 +44,12 @@ def of_kind(table: pd.DataFrame, ratios: pd.DataFrame, kind: str) -> pd.DataFram
     return ratios[kinds[ratios.index] == kind]
 
 
+def mean_ratios(table: pd.DataFrame, kind: str) -> tuple[pd.Series, int]:
+    """The geometric means of a kind's ratios, and over how many rows: those that none lacks."""
+    complete = of_kind(table, times_faster(table), kind).dropna()
+    return complete.apply(geometric_mean), len(complete)
+
+
 def summary_table(table: pd.DataFrame) -> str:
     """Our time per step, and how many times faster that is than each peer."""
     reference, ratios = dividing_peer(table), times_faster(table)
@@ -55,10 +61,10 @@ def summary_table(table: pd.DataFrame) -> str:
         measured = of_kind(table, ratios, kind)
         for name, row in zip(measured.index, measured.to_numpy(), strict=True):
             rows.append([str(workloads[name]), format_seconds(own[name]), *map(_times, row)])
-        complete = measured.dropna()
-        if len(complete) > 1:
-            title = f"geometric mean of {count(len(complete), noun)}"
-            rows.append([title, "", *(_times(geometric_mean(complete[peer])) for peer in ratios)])
+        means, number = mean_ratios(table, kind)
+        if number > 1:
+            title = f"geometric mean of {count(number, noun)}"
+            rows.append([title, "", *map(_times, means)])
     titles = [f"vs {peers[peer]}" for peer in ratios]
     return markdown_table(["workload", f"{peers[reference]}, per step", *titles], rows)
 

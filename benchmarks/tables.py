@@ -55,6 +55,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.data import DataSource, read_idx
+from benchmarks.report import markdown_table
 from sklearn_mlp import TabularMLPClassifier, TabularMLPRegressor
 
 METRICS = ("error", "log_loss", "nrmse")
@@ -254,6 +255,14 @@ PEERS: dict[str, Callable[[bool, int], Any]] = {
     "masamlp": _masamlp,
 }
 REFERENCE = "sklearn_mlp_behind_scaler"
+TITLES = {
+    REFERENCE: "scikit-learn's MLP, in a Pipeline with a scaler, imputer and encoder",
+    "hist_gradient_boosting": "scikit-learn's HistGradientBoosting",
+    "ours": "TabularMLPClassifier, TabularMLPRegressor",
+    "ours_60": "the same with max_iter=60",
+    "realmlp_td": "RealMLP-TD",
+    "masamlp": "masamlp",
+}
 _NEEDS = {"realmlp_td": "pytabkit", "masamlp": "masamlp"}
 
 
@@ -340,6 +349,26 @@ def report(rows: list[dict[str, Any]]) -> str:
                 f"{_mean(times[peer].dropna()):.2f} |"
             )
     return "\n".join(lines)
+
+
+def quality_table(rows: list[dict[str, Any]]) -> str:
+    """The README's table: a line per peer, the mean ratio of each metric, and of the times."""
+    header = ["geometric mean over the tables, less is better"]
+    columns: list[pd.Series] = []
+    for metric, title in zip(METRICS, ("error", "log-loss", "RMSE"), strict=True):
+        every = ratios(rows, metric, 0.01)
+        header.append(f"{title}, {every.index.get_level_values(0).nunique()} tables")
+        columns.append(every.apply(lambda found: f"{_mean(found.dropna()):.2f}"))
+    header.append("time of a fit")
+    columns.append(
+        ratios(rows, "seconds", 0.0).apply(lambda found: f"{_mean(found.dropna()):.1f}")
+    )
+    lines = [
+        [title, *(column.get(peer, "–") for column in columns)]
+        for peer, title in TITLES.items()
+        if peer in columns[-1]
+    ]
+    return markdown_table(header, lines)
 
 
 def by_table(rows: list[dict[str, Any]]) -> str:

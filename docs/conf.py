@@ -37,7 +37,13 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py", "gallery/**/*.md5"]
+exclude_patterns = [
+    "_build",
+    "measured",
+    "gallery/**/*.ipynb",
+    "gallery/**/*.py",
+    "gallery/**/*.md5",
+]
 # In docstrings, `name` is a link where there is such a name.
 default_role = "autolink"
 highlight_language = "none"  # doctests are coloured all the same

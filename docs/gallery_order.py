@@ -3,7 +3,7 @@
 from pathlib import Path
 
 ORDER = """
-    drop_in grid_search batched_search save_and_load serve_onnx learning_rates
+    drop_in grid_search save_and_load serve_onnx learning_rates
     mnist_hidden_layer fashion_mnist textbook_networks decision_boundaries
     adult_as_it_comes adult_early_stopping class_weights quantile_band
     explain_captum explain_shap

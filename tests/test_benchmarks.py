@@ -31,7 +31,7 @@ from benchmarks.overhead import PEERS as OVERHEAD_PEERS
 from benchmarks.overhead import run_overhead
 from benchmarks.peers import REFERENCE, Peer, ScikitLearn, Trained, all_peers
 from benchmarks.plots import draw_plots
-from benchmarks.readme import END, START, render, replace_table
+from benchmarks.readme import MARKS, pages, replace_between, speed_page
 from benchmarks.results import Measurement, Results
 from benchmarks.runner import run_workload
 from benchmarks.scaling import scaling_workloads, slopes
@@ -39,6 +39,8 @@ from benchmarks.search import PEERS as SEARCH_PEERS
 from benchmarks.search import WORKLOADS as SEARCH_WORKLOADS
 from benchmarks.search import run_search
 from benchmarks.summary import summary_notes, summary_table
+from benchmarks.tables import REFERENCE as REFERENCE_OF_TABLES
+from benchmarks.tables import quality_table
 from benchmarks.timing import geometric_mean, interleave, paired_ratios
 from benchmarks.torch_peers import SingleThreadLoop
 from benchmarks.workloads import WORKLOADS, Workload
@@ -382,8 +384,8 @@ def test_rows_say_when_they_were_measured(results, tmp_path):
     assert f"Commands: {commands}" in text
     rounds = "0 rows, 0 features, 10 steps; 2 rounds, 2026-01-01 09:58 UTC, load 0.2."
     assert f"`tiny`: {rounds}" in text
-    table = render(again, "results.json")
-    assert "medians of 2 rounds, interleaved, measured 2026-01-01 09:58 UTC;" in table
+    table = speed_page(again, "results.json")
+    assert "Medians of 2 rounds, interleaved, 2026-01-01 09:58 UTC;" in table
 
 
 def test_results_of_older_files_load_without_what_they_lack(results, tmp_path):
@@ -430,16 +432,36 @@ def test_report_has_every_section(results, tmp_path):
     assert "| ours | 1050 s | 1005000 s | 2.50 (2.00 – 3.00) | 2.50 (2.00 – 3.00) |" in text
 
 
-def test_readme_table_is_rewritten_between_its_marks(results):
-    table = render(results, "results.json")
+def test_readme_and_docs_are_rewritten_from_a_folder_of_results(results, tmp_path):
+    results.machine |= {"sklearn-mlp": "0.0.9"}
+    results.save(tmp_path)
+    marks = [mark.format(name=name) for name in ("speed", "quality") for mark in MARKS]
+    made = pages(tmp_path, "before\n{}\nold\n{}\nbetween\n{}\nkept\n{}\n".format(*marks))
+    readme, table = made[Path("README.md")], made[Path("docs/measured/speed.md")]
     assert "| tiny | 150 ms | 3.0 × |" in table
-    assert "geometric mean" not in table
-    text = f"before\n{START}\nold\n{END}\nafter\n"
-    new = replace_table(text, table)
-    assert new == f"before\n{table}\nafter\n"
-    assert replace_table(new, table) == new
+    assert "geometric mean of" not in table
+    assert "3.0 times as fast as scikit-learn's MLP: geometric means of 1 fit" in readme
+    assert "Measured with version 0.0.9" in readme
+    assert "kept" in readme
+    assert "old" not in readme
+    assert pages(tmp_path, readme)[Path("README.md")] == readme
     with pytest.raises(ValueError, match="the README must hold"):
-        replace_table("no marks", table)
+        replace_between("no marks", "speed", table)
+
+
+def test_quality_of_tables_is_a_table_of_means(tmp_path, results):
+    peers = {REFERENCE_OF_TABLES: 0.19, "ours": 0.09}
+    rows = [
+        {"table": table, "peer": peer, "seed": 0, "seconds": 1.0 / error, "nrmse": error}
+        | {"error": error, "log_loss": error}
+        for table in "ab"
+        for peer, error in peers.items()
+    ]
+    lines = quality_table(rows).splitlines()
+    assert lines[0].endswith(
+        "| error, 2 tables | log-loss, 2 tables | RMSE, 2 tables | time of a fit |"
+    )
+    assert lines[-1] == "| TabularMLPClassifier, TabularMLPRegressor | 0.50 | 0.50 | 0.50 | 2.1 |"
 
 
 def test_means_are_over_the_rows_that_no_column_lacks():
