@@ -70,9 +70,9 @@ class BlockArray:
             return self._head[rows]
         if self.source.has_random_access:
             return self._read_rows(rows)
-        reader = BlockReader(self)
+        reader = BlockReader(self, self.dtype)
         try:
-            return reader.read(rows, self.dtype)
+            return reader.read(rows)
         finally:
             reader.close()
 
@@ -102,28 +102,27 @@ class BlockReader:
     ----------
     array : BlockArray
         What is read.
+    dtype : dtype
+        The type of what is returned; what is too large for it becomes infinite.
     """
 
-    def __init__(self, array: BlockArray) -> None:
+    def __init__(self, array: BlockArray, dtype: Any) -> None:
         self._array = array
+        self._dtype = np.dtype(dtype)
         self._block = -1
         self._parts: Iterator[tuple[Any, ...]] = iter(())
         self._next_row = 0
         # The part that was read last, and where it begins among all rows.
-        self._part = np.empty((0, array.shape[1]), array.dtype)
+        self._part = np.empty((0, array.shape[1]), dtype)
         self._start = 0
 
-    def read(
-        self, rows: np.ndarray, dtype: Any, following: np.ndarray | None = None
-    ) -> np.ndarray:
+    def read(self, rows: np.ndarray, following: np.ndarray | None = None) -> np.ndarray:
         """Read some rows.
 
         Parameters
         ----------
         rows : ndarray of int
             Which, ascending, each once.
-        dtype : dtype
-            The type of what is returned; what is too large for it becomes infinite.
         following : ndarray of int or None
             What is to be read next: a block that both are in is left where it is to go on.
 
@@ -137,7 +136,7 @@ class BlockReader:
         OSError, ValueError
             If a block cannot be read, or is not what it was.
         """
-        numbers = np.empty((len(rows), self._array.shape[1]), dtype)
+        numbers = np.empty((len(rows), self._array.shape[1]), self._dtype)
         edges = np.searchsorted(rows, self._array.bounds)
         for block in self._visits(edges, following):
             places = slice(int(edges[block]), int(edges[block + 1]))
@@ -188,7 +187,7 @@ class BlockReader:
                 f"{where} must have the {stop - first} rows that it had when it was read first, "
                 f"got {self._next_row - first}: each time the same rows must come."
             )
-        self._part = numbers_of(part[0], where)
+        self._part = numbers_of(part[0], where, self._dtype)
         self._start, self._next_row = self._next_row, self._next_row + len(self._part)
         if self._part.shape[1] != array.shape[1] or names_of(part[0]) not in (
             None,

@@ -34,7 +34,7 @@ class SourceRows(Rows):
         self.dtype = dtype
         self.device = device
         self.array: BlockArray = source.source
-        self._reader = BlockReader(self.array)
+        self._reader = BlockReader(self.array, self.read_dtype)
         self._next: tuple[slice, _Reading] | None = None
 
     @classmethod
@@ -84,7 +84,7 @@ class SourceRows(Rows):
         places = self.places_of(np.arange(*rows.indices(len(self))))
         order = np.argsort(places)
         numbers = np.empty((len(places), self.shape[1]), self.read_dtype)
-        numbers[order] = self._reader.read(places[order], self.read_dtype)
+        numbers[order] = self._reader.read(places[order])
         return numbers
 
     def on_device(self, numbers: np.ndarray) -> Tensor:
@@ -137,7 +137,7 @@ class SourceRows(Rows):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._reader = BlockReader(self.array)
+        self._reader = BlockReader(self.array, self.read_dtype)
 
 
 @final
@@ -185,7 +185,7 @@ class BufferedGather(Gather):
         samples, n_rows = self._samples, self._samples.array.buffer_rows
         starts = range(0, len(self._order), n_rows)
         parts = [samples.places_of(self._order[start : start + n_rows]) for start in starts]
-        reader = BlockReader(samples.array)
+        reader = BlockReader(samples.array, samples.read_dtype)
         reading = self._begin_reading(reader, parts, 0)
         try:
             for number, part in enumerate(parts):
@@ -208,5 +208,4 @@ class BufferedGather(Gather):
     ) -> _Reading:
         """Begin to read what comes next, in the order of the blocks."""
         following = parts[number + 1] if number + 1 < len(parts) else None
-        dtype = self._samples.read_dtype
-        return _Reading(lambda: reader.read(np.sort(parts[number]), dtype, following))
+        return _Reading(lambda: reader.read(np.sort(parts[number]), following))
