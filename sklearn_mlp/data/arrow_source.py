@@ -151,19 +151,29 @@ def _is_number(kind: Any) -> bool:
     return any(test(kind) for test in tests)
 
 
+def is_path(path: str | os.PathLike[str]) -> bool:
+    """Tell whether there is such a file or folder, or it is an address elsewhere."""
+    return "://" in os.fspath(path) or os.path.exists(path)
+
+
 def _dataset_of(X: Any) -> Any:
     """Return a data set, a table or a path as a data set."""
     module = import_optional("pyarrow.dataset", extra="streams", purpose=_PURPOSE)
     if isinstance(X, module.Dataset):
         return X
-    if not isinstance(X, str | os.PathLike):
+    if not isinstance(X, str | os.PathLike | list):
         return _dataset_in_memory(X, module)
-    path = os.fspath(X)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"X must be the path of a Parquet file or folder, got {path!r}.")
-    dataset = _reading(path, lambda: module.dataset(path, format="parquet", partitioning="hive"))
+    paths = [os.fspath(path) for path in (X if isinstance(X, list) else [X])]
+    for path in paths:
+        if not is_path(path):
+            raise FileNotFoundError(
+                f"X must be the path of a Parquet file or folder, got {path!r}."
+            )
+    given = paths if isinstance(X, list) else paths[0]
+    named = ", ".join(paths[:3])
+    dataset = _reading(named, lambda: module.dataset(given, format="parquet", partitioning="hive"))
     if not dataset.files:
-        raise ValueError(f"X must have a file at least, got the empty folder {path!r}.")
+        raise ValueError(f"X must have a file at least, got the empty folder {named!r}.")
     return dataset
 
 

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from importlib import import_module
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
+from sklearn_mlp.data.arrow_source import ArrowSource, is_path
+from sklearn_mlp.data.dask_source import DaskSource
 from sklearn_mlp.data.sources import IteratedSource, RowSource
 from sklearn_mlp.data.torch_source import torch_source
 
@@ -37,11 +38,9 @@ def source_of(
         _check_own_targets(X, y, sample_weight)
         return X
     if _is_arrow(X, y):
-        arrow = import_module("sklearn_mlp.data.arrow_source")
-        return arrow.ArrowSource.of(X, y, sample_weight, names)
-    if _is_dask(X) and (y is None or _is_dask(y) or _is_named(y)):
-        dask = import_module("sklearn_mlp.data.dask_source")
-        return dask.DaskSource.of(X, y, sample_weight, names)
+        return ArrowSource.of(X, y, sample_weight, names)
+    if _is_dask(X) and (y is None or _is_dask(y) or _is_named(X, y)):
+        return DaskSource.of(X, y, sample_weight, names)
     if y is not None:
         return None
     if isinstance(X, DataLoader | Dataset):
@@ -86,11 +85,14 @@ def _check_own_targets(X: Any, y: Any, sample_weight: Any) -> None:
             )
 
 
-def _is_named(y: Any) -> bool:
-    """Tell whether targets are names of columns."""
-    return isinstance(y, str) or (
-        isinstance(y, list) and bool(y) and all(isinstance(name, str) for name in y)
-    )
+def _is_named(X: Any, y: Any) -> bool:
+    """Tell whether targets are names of columns, and no list of labels."""
+    if isinstance(y, str):
+        return True
+    if not isinstance(y, list) or not y or not all(isinstance(name, str) for name in y):
+        return False
+    columns = getattr(X, "column_names", getattr(X, "columns", y))
+    return any(name in columns for name in y)
 
 
 def _is_dask(values: Any) -> bool:
@@ -100,15 +102,16 @@ def _is_dask(values: Any) -> bool:
 
 
 def _is_arrow(X: Any, y: Any) -> bool:
-    """Tell whether X is Arrow's, or the path of a Parquet file or folder."""
+    """Tell whether X is Arrow's, or a path of Parquet files, or a list of such."""
     package = type(X).__module__.partition(".")[0]
-    is_named = _is_named(y)
     if package == "pyarrow":
         # A table is read as an array where the targets come beside it.
-        return is_named or (y is None and type(X).__module__.startswith("pyarrow._dataset"))
-    if not isinstance(X, str | os.PathLike):
+        is_dataset = type(X).__module__.startswith("pyarrow._dataset")
+        return (y is None and is_dataset) or _is_named(X, y)
+    paths = X if isinstance(X, list) and X else [X]
+    if not all(isinstance(path, str | os.PathLike) for path in paths):
         return False
-    return is_named or (y is None and os.path.exists(X))
+    return (y is None and all(map(is_path, paths))) or _is_named(X, y)
 
 
 def _is_iterated(X: Any) -> bool:

@@ -53,12 +53,15 @@ def test_numbers_in_memory(folder, backend):
     loss, probabilities = model.loss_curve_, model.predict_proba(FRAME)
     pq.write_table(LABELLED, folder.parent / "whole.parquet")
     dataset = pa.dataset.dataset(folder)
-    for X in (folder, str(folder), dataset, LABELLED, str(folder.parent / "whole.parquet")):
+    files = sorted(folder.iterdir())
+    whole = folder.parent / "whole.parquet"
+    for X in (folder, str(folder), files, whole.as_uri(), dataset, LABELLED, str(whole)):
         model.fit(X, y="label", sample_weight="weight")
         assert model.loss_curve_ == loss
         assert list(model.feature_names_in_) == list(FRAME.columns)
     np.testing.assert_allclose(model.predict_proba(dataset), probabilities, rtol=1e-6)
-    np.testing.assert_array_equal(model.predict(folder), model.predict(FRAME))
+    for X in (folder, files):
+        np.testing.assert_array_equal(model.predict(X), model.predict(FRAME))
     expected = model.score(FRAME, LABELS, WEIGHTS)
     assert model.score(folder, y="label", sample_weight="weight") == pytest.approx(expected)
 
@@ -91,6 +94,12 @@ def test_several_targets_and_types(tmp_path):
     model = TorchMLPRegressor(**FAST).fit(tmp_path, y=["number", "b"])
     assert set(model.feature_names_in_) == {"a", "c", "d", "e", "f"}
     assert model.predict(tmp_path).shape == (N_SAMPLES, 2)
+
+
+def test_labels_beside_a_table():
+    """A table in memory is an array where a list of labels comes beside it, which may be text."""
+    model = TorchMLPClassifier(**FAST).fit(TABLE.select(list("abcd")), LABELS.tolist())
+    assert model.loss_curve_ == TorchMLPClassifier(**FAST).fit(FRAME, LABELS).loss_curve_
 
 
 def test_type_of_numbers(tmp_path):
