@@ -37,7 +37,14 @@ from sklearn_mlp.tabular.judging import Task, combine, outputs_of
 from sklearn_mlp.tabular.prepared_fit import PreparedTable
 from sklearn_mlp.tabular.saved_state import SavedTable
 from sklearn_mlp.tabular.scoring import HeldScorer
-from sklearn_mlp.tabular.training import EXACT_ROWS, Settings, TrainedGroup, Watch
+from sklearn_mlp.tabular.training import (
+    EXACT_ROWS,
+    PASSES,
+    ROWS_OF_LONG_RUNS,
+    Settings,
+    TrainedGroup,
+    Watch,
+)
 
 
 class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
@@ -45,7 +52,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
 
     hidden_layer_sizes: Any
     categorical_features: Any
-    max_iter: int
+    max_iter: int | str
     batch_size: int | str
     learning_rate_init: float | str
     dropout: float | str
@@ -62,6 +69,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
     _parts: ClassVar[tuple[Part, Part]]
     _default_rate: ClassVar[float]
     _default_dropout: ClassVar[float]
+    _default_passes: ClassVar[int]
     _most_cycles: ClassVar[int]
     _is_calibrated: bool = False
 
@@ -218,11 +226,12 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
         rate, dropout, dtype = self.learning_rate_init, self.dropout, self.dtype
         if dtype == "auto":
             dtype = "float64" if n_rows <= EXACT_ROWS else "float32"
+        passes = self._default_passes if n_rows <= ROWS_OF_LONG_RUNS else PASSES
         return Settings(
             hidden_units=list(hidden_units(self.hidden_layer_sizes)),
             learning_rate=self._default_rate if isinstance(rate, str) else float(rate),
             dropout=self._default_dropout if isinstance(dropout, str) else float(dropout),
-            max_iter=int(self.max_iter),
+            max_iter=passes if isinstance(self.max_iter, str) else int(self.max_iter),
             most_cycles=self._most_cycles,
             batch_size=None if isinstance(self.batch_size, str) else int(self.batch_size),
             dtype=getattr(torch, dtype),

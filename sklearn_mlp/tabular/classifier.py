@@ -16,6 +16,7 @@ from sklearn_mlp.machine.sklearn_internals import fit_context
 from sklearn_mlp.tabular.base import BaseTabularMLP
 from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.parameters import CLASSIFIER_PARAMETERS
+from sklearn_mlp.tabular.training import PASSES
 
 
 class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
@@ -34,10 +35,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 default='from_dtype'
         Which columns hold categories: by their types (categorical, strings, and objects that are
         no numbers), by name, by number, or as a mask; None for no column.
-    max_iter : int, default=30
-        Passes of each network over its rows; more take longer, and are better where there is
-        little noise. Training ends sooner where nothing is gained, and never takes more than 4
-        million rows a network, so that of many rows there are fewer passes.
+    max_iter : int or 'auto', default='auto'
+        Passes of each network over its rows, ``'auto'`` is 30; more take longer, and are better
+        where there is little noise. Training ends sooner where little is gained, and never takes
+        more than 4 million rows a network, so that of many rows there are fewer passes.
     batch_size : int or 'auto', default='auto'
         Rows of a batch. ``'auto'`` is a power of 2 between 16 and 128 (256 for more than 50,000
         rows) that makes some 32 steps a pass, or all rows of a network, eight times a pass, if the
@@ -133,6 +134,7 @@ default='from_dtype'
     _parts = (Part(has_waves=True, has_bins=True), Part(has_waves=False, has_bins=False))
     _default_rate = 0.04
     _default_dropout = 0.3
+    _default_passes = PASSES
     _most_cycles = 4
 
     classes_: Any
@@ -143,7 +145,7 @@ default='from_dtype'
         hidden_layer_sizes: Any = (128, 128, 128),
         *,
         categorical_features: Any = "from_dtype",
-        max_iter: int = 30,
+        max_iter: int | str = "auto",
         batch_size: int | str = "auto",
         learning_rate_init: float | str = "auto",
         dropout: float | str = "auto",

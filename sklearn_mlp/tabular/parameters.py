@@ -10,7 +10,7 @@ from sklearn_mlp.machine.sklearn_internals import HasMethods, Interval, StrOptio
 PARAMETERS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],

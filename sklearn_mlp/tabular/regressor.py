@@ -15,6 +15,7 @@ from sklearn_mlp.tabular.base import BaseTabularMLP
 from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.intervals import HeldResiduals
 from sklearn_mlp.tabular.parameters import REGRESSOR_PARAMETERS
+from sklearn_mlp.tabular.training import PASSES
 
 
 class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
@@ -33,18 +34,19 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 default='from_dtype'
         Which columns hold categories: by their types (categorical, strings, and objects that are
         no numbers), by name, by number, or as a mask; None for no column.
-    max_iter : int, default=60
-        Passes of each network over its rows, at most; more are better where there is little
-        noise. They are five cycles of the learning rate (four of fewer than 31 passes), each twice
-        as long as the one before, and one that betters the networks by less than 2 % is the last:
-        on noisy tables after a fourth of the passes. A network never takes more than 4 million
-        rows, so that of many rows there are fewer passes.
+    max_iter : int or 'auto', default='auto'
+        Passes of each network over its rows, at most; ``'auto'`` is 60, or 30 for more than 6,000
+        rows. More are better where there is little noise. They are five cycles of the learning
+        rate (four of fewer than 31 passes), each twice as long as the one before, and one that
+        betters the networks by less than 2 % is the last: on noisy tables after a fourth of the
+        passes. A network never takes more than 4 million rows, so that of many rows there are
+        fewer passes.
     batch_size : int or 'auto', default='auto'
         Rows of a batch. ``'auto'`` is a power of 2 between 16 and 128 (256 for more than 50,000
         rows) that makes some 32 steps a pass, or all rows of a network, eight times a pass, if the
         table has at most 200.
     learning_rate_init : float or 'auto', default='auto'
-        The highest learning rate of each of the four cycles, for weights scaled by the root of
+        The highest learning rate of each of the cycles, for weights scaled by the root of
         their number; ``'auto'`` is 0.1.
     dropout : float or 'auto', default='auto'
         The share of hidden values that a step leaves out, in [0, 1), falling to 0 in the second
@@ -137,6 +139,7 @@ default='squared_error'
     _parts = (Part(has_waves=False, has_bins=True), Part(has_waves=True, has_bins=False))
     _default_rate = 0.1
     _default_dropout = 0.0
+    _default_passes = 2 * PASSES
     _most_cycles = 5
 
     loss: str
@@ -152,7 +155,7 @@ default='squared_error'
         hidden_layer_sizes: Any = (128, 128, 128),
         *,
         categorical_features: Any = "from_dtype",
-        max_iter: int = 60,
+        max_iter: int | str = "auto",
         batch_size: int | str = "auto",
         learning_rate_init: float | str = "auto",
         dropout: float | str = "auto",

@@ -22,6 +22,10 @@ from sklearn_mlp.tabular.folds import Folds
 from sklearn_mlp.tabular.judging import Task, outputs_of
 from sklearn_mlp.tabular.members import FrozenMembers, Members
 
+# Passes over the rows, and up to how many rows there may be more by default: of more, steps are
+# many anyway.
+PASSES, ROWS_OF_LONG_RUNS = 30, 6000
+
 # Cycles of the learning rate; there is one more only where each of its parts is a pass at least.
 _LEAST_CYCLES = 4
 

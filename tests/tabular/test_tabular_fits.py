@@ -369,6 +369,13 @@ def test_a_fifth_cycle_is_as_long_as_the_four_before_and_one_more():
         assert training.rate_factor(part / 31, 5) == pytest.approx(training.rate_factor(part / 15))
 
 
+def test_numbers_of_few_rows_are_gone_through_more_often_by_default():
+    passes = [TabularMLPRegressor()._settings(rows).max_iter for rows in (6000, 6001)]
+    assert passes == [60, 30]
+    assert TabularMLPClassifier()._settings(6000).max_iter == 30
+    assert TabularMLPRegressor(max_iter=70)._settings(6001).max_iter == 70
+
+
 def test_networks_are_judged_at_the_ends_of_cycles_and_before():
     table, number = mixed_table(300)
     history = TabularMLPRegressor(**{**SMALL, "max_iter": 31}).fit(table, number).history_
