@@ -4,6 +4,7 @@ Frames of pandas, polars and pyarrow are read by narwhals, which scikit-learn ha
 Each column becomes one NumPy array, with NaN, NaT or None for what is missing.
 """
 
+import datetime
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ _INFERRED: dict[str, Kind] = {
         ("integer", "floating", "mixed-integer-float", "boolean", "decimal"), "numbers"
     ),
     **dict.fromkeys(("datetime", "datetime64", "date"), "dates"),
-    **dict.fromkeys(("timedelta", "timedelta64", "empty"), "numbers"),
+    **dict.fromkeys(("timedelta", "timedelta64", "time", "empty"), "numbers"),
 }
 
 # What pandas infers of objects that are all numbers, or all strings.
@@ -129,7 +130,9 @@ def _numbers_of(values: np.ndarray) -> np.ndarray:
 
 
 def _number_of(value: Any) -> float:
-    """Return what an object counts; a duration, its seconds."""
+    """Return what an object counts; a duration, its seconds; a time of day, those since 0:00."""
+    if isinstance(value, datetime.time):
+        return 3600 * value.hour + 60 * value.minute + value.second + value.microsecond / 1e6
     return value.total_seconds() if hasattr(value, "total_seconds") else float(value)
 
 
@@ -209,7 +212,19 @@ def read_table(estimator: BaseEstimator, X: Any, *, reset: bool) -> Table:
 
 def _frame_of(X: Any) -> Any:
     """Return a frame as narwhals has it, or None for anything else."""
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    try:
+        frame = nw.from_native(X, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        names = pd.Index(X.columns)
+        twice = names[names.duplicated()].unique().tolist()
+        raise ValueError(
+            f"the columns of X must have different names, but {twice} come twice."
+        ) from error
+    if isinstance(frame, nw.LazyFrame):
+        raise TypeError(
+            f"X must be a table in memory, got a {type(X).__name__}; pass X.collect(), if it has "
+            "that."
+        )
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
@@ -274,6 +289,9 @@ def _column_of_series(series: Any) -> Column:
     if dtype == nw.Datetime and getattr(dtype, "time_zone", None) is not None:
         series = series.dt.replace_time_zone(None)
     values = series.to_numpy()
+    if values.ndim > 1:
+        # Such as records.
+        raise _no_kind(name, series)
     if dtype in (nw.Datetime, nw.Date):
         return Column(name, "dates", values)
     if dtype == nw.Duration:
@@ -290,7 +308,13 @@ def _column_of_series(series: Any) -> Column:
         return _column_of_objects(name, values)
     if math.prod(values.shape) and pd.isna(values).all():
         return Column(name, "numbers", np.full(len(values), np.nan))
-    native = getattr(series.to_native(), "dtype", getattr(series.to_native(), "type", dtype))
-    raise ValueError(
-        f"column {name} must be numbers, booleans, dates, categories or strings, got {native}."
+    raise _no_kind(name, series)
+
+
+def _no_kind(name: str, series: Any) -> ValueError:
+    """Return the error of a column that is nothing of what is taken."""
+    native = series.to_native()
+    dtype = getattr(native, "dtype", getattr(native, "type", series.dtype))
+    return ValueError(
+        f"column {name} must be numbers, booleans, dates, categories or strings, got {dtype}."
     )

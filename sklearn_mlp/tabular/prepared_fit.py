@@ -54,7 +54,7 @@ class PreparedTable:
     @property
     def n_rows(self) -> int:
         """How many rows there are."""
-        return len(self.y)
+        return self.coded.n_rows
 
     def count_judgements(self) -> int:
         """Return how often networks are judged, unless training ends early."""

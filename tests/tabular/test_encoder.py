@@ -216,6 +216,13 @@ def test_weights_are_rows_repeated():
     np.testing.assert_array_equal(weighted.transform(table), repeated.transform(table))
 
 
+def test_times_of_day_are_numbers():
+    times = [datetime.time(hour, 30) for hour in (1, 9, 17)]
+    for table in (pd.DataFrame({"x": times}), pl.DataFrame({"x": times}), pa.table({"x": times})):
+        code = plain().fit_transform(table)
+        np.testing.assert_allclose(code, coded([1.5, 9.5, 17.5]), rtol=1e-6)
+
+
 # What is refused.
 
 
@@ -272,6 +279,13 @@ def test_categories_that_are_none_are_told(chosen, message):
 
 
 def test_tables_that_are_none():
+    with pytest.raises(ValueError, match=r"different names, but \['a'\] come twice"):
+        TabularEncoder().fit(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+    with pytest.raises(TypeError, match=r"in memory, got a LazyFrame; pass X.collect\(\)"):
+        TabularEncoder().fit(pl.LazyFrame({"a": [1, 2]}))
+    for value in ({"b": 1}, [1, 2]):
+        with pytest.raises(ValueError, match="column 'a' must be numbers"):
+            TabularEncoder().fit(pl.DataFrame({"a": [value, value]}))
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
         TabularEncoder().fit(pd.DataFrame({"a": []}))
     with pytest.raises(TypeError, match=r"[Ss]parse"):

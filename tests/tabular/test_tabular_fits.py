@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import torch
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
@@ -97,6 +98,9 @@ def test_multilabel_and_several_columns_of_labels():
     assert model.predict(table).shape == (400, 3)
     assert (model.predict(table) == labels).mean() > 0.9
     assert model.predict_proba(table).shape == model.oof_prediction_.shape == (400, 3)
+    sparse = clone(model).fit(table, scipy.sparse.csr_array(labels))
+    assert (sparse.predict(table).toarray() == model.predict(table)).all()
+    assert sparse.oof_score_ == model.oof_score_
     columns = np.column_stack([table["kind"], np.where(number > 0, "yes", "no")])
     model.fit(table, columns)
     assert [part.shape for part in model.predict_proba(table)] == [(400, 3), (400, 2)]
