@@ -155,6 +155,21 @@ def test_each_block_is_read_once_an_epoch():
 
 
 @pytest.mark.usefixtures("small_buffer")
+def test_reads_one_buffer_ahead():
+    """No more is read than the buffer that is computed with and the next one."""
+    source = Blocks(X, NUMBERS)
+    rows = SourceRows(read_once(source).X, torch.float64, CPU)
+    gather = rows.gather(N_SAMPLES, 10, is_moved=True)
+    order = rows.shuffle(np.arange(N_SAMPLES), RNG)
+    gather.begin_epoch(order, torch.from_numpy(order))
+    source.n_read = 0
+    for place, _ in enumerate(gather.batches([10] * 30)):
+        # A part has at most 20 rows, and a block may begin before the rows that are wanted.
+        assert source.n_read <= 70 * (place // 7 + 2) + 20
+    assert source.n_read == N_SAMPLES
+
+
+@pytest.mark.usefixtures("small_buffer")
 def test_buffers_of_any_size(monkeypatch):
     """Rows come in the order that was drawn, whatever the buffer and the batches."""
     for n_rows in (1, 7, 70, 299):
