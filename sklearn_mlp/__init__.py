@@ -20,6 +20,7 @@ The rooms, from the top downwards; each may import from those below it:
 `contract`        what a backend is given, and what it leaves
 `network`         the module and its parameters
 `data`            from X and y to batches
+`ranks`           processes that train one network together
 `losses`          the losses, and the scores that early stopping watches
 `callbacks`       a fit's records logged elsewhere: MLflow, TensorBoard
 `machine`         devices, threads, random numbers, private kernels
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         WeightsDisplay,
     )
     from sklearn_mlp.many.fits import fit_many
+    from sklearn_mlp.ranks.context import distributed
     from sklearn_mlp.search import (
         BatchedGridSearchCV,
         BatchedRandomizedSearchCV,
@@ -72,6 +74,7 @@ __all__ = [
     "WeightsDisplay",
     "__version__",
     "cross_validate_batched",
+    "distributed",
     "fit_many",
     "load",
 ]
@@ -92,6 +95,7 @@ _HOMES = {
     "ValidationScoreDisplay": "inspection.displays",
     "WeightsDisplay": "inspection.displays",
     "cross_validate_batched": "search",
+    "distributed": "ranks.context",
     "fit_many": "many.fits",
     "load": "estimators.loading",
 }

@@ -14,7 +14,7 @@ PACKAGE = Path(sklearn_mlp.__file__).parent
 # A room may import from those of the lines above its own, and not from its neighbours on the line.
 STOREYS = [
     {"machine", "callbacks"},
-    {"losses"},
+    {"losses", "ranks"},
     {"data"},
     {"network"},
     {"contract"},

@@ -7,6 +7,7 @@ from typing import Any, Self
 from sklearn_mlp.contract.observers import Observer
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.placement import is_stochastic
+from sklearn_mlp.ranks.group import Group
 
 # Those that shrink the weights by themselves: Loshchilov and Hutter (2019).
 DECOUPLED_SOLVERS = ("adamw", "muon")
@@ -19,7 +20,8 @@ class TrainingConfig:
     ``batch_size`` is a number here, clipped to the samples there are; ``incremental`` tells a
     `partial_fit`, one epoch that goes on from the last, from a `fit`. ``engine`` is what computes
     the gradients, and ``n_outputs`` how many outputs the network has; ``backend_params`` is for a
-    backend that has parameters of its own.
+    backend that has parameters of its own. ``group`` are the processes that train together, if
+    there are others.
     """
 
     solver: Any
@@ -64,6 +66,7 @@ class TrainingConfig:
     engine: str
     n_outputs: int
     observers: tuple[Observer, ...] = ()
+    group: Group | None = None
 
     @classmethod
     def of(
@@ -75,6 +78,7 @@ class TrainingConfig:
         loss: Loss,
         engine: str,
         n_outputs: int,
+        group: Group | None = None,
     ) -> Self:
         """Take an estimator's parameters over, and with them what was resolved from them."""
         ours = {"batch_size", "loss"}
@@ -86,6 +90,7 @@ class TrainingConfig:
             loss=loss,
             engine=engine,
             n_outputs=n_outputs,
+            group=group,
         )
 
     @property

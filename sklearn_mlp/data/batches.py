@@ -93,7 +93,7 @@ class Batches:
         is_moved = data.rows is not None or (self.shuffle and not self._is_single)
         is_moved = is_gathered and (is_moved or data.is_copied)
         self._targets = data.targets
-        self._ordered = _OrderedTargets(data) if is_moved else None
+        self._ordered = OrderedTargets(data, self.n_samples) if is_moved else None
         if self._ordered is not None:
             self._targets = self._ordered.targets
         self._gather = data.inputs.gather(self.n_samples, batch_size, is_moved=is_moved)
@@ -124,15 +124,19 @@ class Batches:
 
     def begin_epoch(self) -> None:
         """Draw the epoch's order and bring the samples into it."""
-        if self.shuffle:
-            self._order = self._inputs.shuffle(self._order, self._random_state)
-        self.rows = rows = self._rows if self._is_single else self._order
+        self.rows = rows = self._draw_rows()
         places = torch.from_numpy(rows).to(self._targets.device)
         if self._ordered is not None:
             self._ordered.begin_epoch(places)
         self._gather.begin_epoch(rows, places)
         if self._weights is not None:
             self._weights.begin_epoch(rows)
+
+    def _draw_rows(self) -> np.ndarray:
+        """Draw the order of an epoch; return the rows in it."""
+        if self.shuffle:
+            self._order = self._inputs.shuffle(self._order, self._random_state)
+        return self._rows if self._is_single else self._order
 
     def __iter__(self) -> Iterator[Batch]:
         if self._kept is None:
@@ -184,10 +188,10 @@ class Batches:
 
     def _make_batches(self) -> Iterator[Batch]:
         """Go through the batches of the epoch, made anew, and keep them if they will serve."""
-        kept, sizes = [], self.sizes
+        kept, sizes, all_shares = [], self.sizes, self.epoch_shares()
         shares: Iterable[Tensor | None] = [None] * len(self)
-        if self._weights is not None:
-            shares = self._weights.shares.split(sizes)
+        if all_shares is not None:
+            shares = all_shares.split(sizes)
         parts = (self._gather.batches(sizes), self._targets.split(sizes), sizes)
         for inputs, targets, size, share, weight_sum in zip(
             *parts, shares, self.weight_sums, strict=True
@@ -204,11 +208,24 @@ class Batches:
             yield batch
 
 
-class _OrderedTargets:
-    """The targets in the order of the epoch, in memory that stays the same."""
+class OrderedTargets:
+    """The targets of an epoch's rows, in their order, in memory that stays the same.
 
-    def __init__(self, data: TrainingData) -> None:
-        self.targets = data.targets.new_empty((data.n_train, *data.targets.shape[1:]))
+    Parameters
+    ----------
+    data : TrainingData
+        All targets.
+    n_rows : int
+        How many an epoch has.
+
+    Attributes
+    ----------
+    targets : Tensor of shape (n_rows, 1) or (n_rows, n_outputs)
+        Those of the epoch that has begun.
+    """
+
+    def __init__(self, data: TrainingData, n_rows: int) -> None:
+        self.targets = data.targets.new_empty((n_rows, *data.targets.shape[1:]))
         # Numbers are picked three times as fast as rows of one number.
         place = (slice(None), 0) if self.targets.shape[1] == 1 else ...
         self._picked = data.targets[place], self.targets[place]

@@ -11,6 +11,7 @@
 `sources`             rows that are read block by block: fits, predictions, scores
 `scorers`             a scorer asked while a network is trained
 `callbacks`           scikit-learn's callbacks
+`among_ranks`         what processes that train together check first
 `progress`            the bar of verbose='progress'
 `coefficients`        `coefs_` and `intercepts_`, which write through
 `written`             fitted attributes that the user writes

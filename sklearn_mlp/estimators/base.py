@@ -21,6 +21,11 @@ from sklearn_mlp.data.samples import Samples, TrainingData, ValidationData
 from sklearn_mlp.data.target_checks import naming
 from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.data.tensors import exact_dtype, fitted_dtype, on_host, prediction_dtype
+from sklearn_mlp.estimators.among_ranks import (
+    agree_on_numbers,
+    agree_on_parameters,
+    check_can_join,
+)
 from sklearn_mlp.estimators.backends import BACKENDS, check_backend
 from sklearn_mlp.estimators.callbacks import EpochTasks
 from sklearn_mlp.estimators.fitted import FittedNetwork
@@ -55,6 +60,8 @@ from sklearn_mlp.network.mlp import count_parameters, place_of
 from sklearn_mlp.network.module_parameters import module_parameters_of
 from sklearn_mlp.network.parameter_vector import own_memory
 from sklearn_mlp.network.user_module import check_changed, check_numbers, dtype_to_go_on
+from sklearn_mlp.ranks.context import joined_group
+from sklearn_mlp.ranks.group import Group
 from sklearn_mlp.solvers.choice import check_solver
 from sklearn_mlp.steps.choice import choose_engine
 from sklearn_mlp.training.checkpoint import Checkpoint
@@ -133,17 +140,48 @@ class BaseTorchMLP(
     ) -> Self:
         """Fit, or with ``incremental`` go on for one epoch; ``codec`` is as in `_check_samples`.
 
+        Alone, or as one of several processes that are given the same.
+        """
+        with joined_group() as group:
+            parameters = self._check_parameters()
+            if group is not None:
+                check_can_join(group, parameters)
+            checked = self._check_samples(
+                parameters,
+                X,
+                y,
+                sample_weight,
+                validation_set,
+                incremental=incremental,
+                codec=codec,
+            )
+            if group is not None:
+                agree_on_parameters(group, self, parameters, checked, incremental=incremental)
+            return self._fit_checked(
+                X, sample_weight, parameters, checked, group, incremental=incremental
+            )
+
+    def _fit_checked(
+        self,
+        X: Any,
+        sample_weight: Any,
+        parameters: CheckedParameters,
+        checked: CheckedSamples,
+        group: Group | None,
+        *,
+        incremental: bool,
+    ) -> Self:
+        """Fit what has been checked.
+
         The estimator stays as it was up to `_finish`, which sets all attributes at once; only a
         network that training goes on with changes before, and is put back if the fit fails.
         """
-        parameters = self._check_parameters()
-        checked = self._check_samples(
-            parameters, X, y, sample_weight, validation_set, incremental=incremental, codec=codec
-        )
         earlier = None if checked.is_first else Checkpoint(self.module_, self._state)
         prepared = None
         try:
-            prepared = self._prepare(parameters, checked, incremental=incremental)
+            prepared = self._prepare(parameters, checked, incremental=incremental, group=group)
+            if group is not None:
+                agree_on_numbers(group, prepared)
             tasks = self._begin_tasks(X, sample_weight, checked, prepared)
             if any(task.is_interrupted for task in tasks):
                 prepared.state.n_iter = 0
@@ -231,13 +269,21 @@ class BaseTorchMLP(
         return CheckedParameters(parameters, architecture, device)
 
     def _prepare(
-        self, parameters: CheckedParameters, checked: CheckedSamples, *, incremental: bool
+        self,
+        parameters: CheckedParameters,
+        checked: CheckedSamples,
+        *,
+        incremental: bool,
+        group: Group | None = None,
     ) -> PreparedFit:
         """Make the network, or go on with the one there is, and all else that a backend needs."""
-        architecture, plain = parameters.architecture, parameters.plain
+        architecture, plain = parameters.architecture, dict(parameters.plain)
+        if group is not None and not group.is_first:
+            # One of them prints.
+            plain["verbose"] = False
         loss = self._choose_loss(checked.codec)
         n_outputs = self._count_outputs(checked.targets, loss, checked.codec)
-        random_state = _own_random_state(self.random_state)
+        random_state = _own_random_state(self.random_state, group)
         if checked.is_first:
             state, fit_dtype = TrainingState(), checked.dtype
             network = self._new_network(checked, architecture, n_outputs, random_state)
@@ -262,8 +308,9 @@ class BaseTorchMLP(
             batch_size=batch_size,
             incremental=incremental,
             loss=loss,
-            engine=choose_engine(network, self.backend, why_not),
+            engine=choose_engine(network, self.backend, None if group else why_not),
             n_outputs=n_outputs,
+            group=group,
         )
         prepared = PreparedFit(network, data, config, state, fit_dtype, architecture, learned)
         if data.validation is not None and data.validation.rescore is not None:
@@ -450,10 +497,12 @@ class BaseTorchMLP(
         return tags
 
 
-def _own_random_state(random_state: Any) -> np.random.RandomState:
+def _own_random_state(random_state: Any, group: Group | None) -> np.random.RandomState:
     """Return the generator that a fit draws from.
 
     Where scikit-learn takes NumPy's global generator for None, this takes a fresh one: a fit
-    neither reads nor changes any global state.
+    neither reads nor changes any global state. Processes that train together draw the same.
     """
-    return np.random.RandomState() if random_state is None else check_random_state(random_state)
+    if random_state is None:
+        return np.random.RandomState(None if group is None else group.seed)
+    return check_random_state(random_state)

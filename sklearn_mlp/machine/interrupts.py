@@ -5,10 +5,13 @@ that would give some networks cut short among whole ones, whose scores are then 
 interrupt goes on and ends them all.
 """
 
+import signal
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 
 _ENDS_ALL: ContextVar[bool] = ContextVar("ends_all", default=False)
 
@@ -28,3 +31,37 @@ def end_training(interrupt: KeyboardInterrupt) -> None:
     if _ENDS_ALL.get():
         raise interrupt
     warnings.warn("Training interrupted by user.", stacklevel=3)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[Callable[[], bool]]:
+    """Hold Ctrl-C back within the body, which asks whether it came, where it can take it.
+
+    A second one is raised at once, and so is, at the end, one that nobody asked for. Only the main
+    thread is ever interrupted; and where the user has a handler of their own, it stays.
+    """
+    came = False
+
+    def take() -> bool:
+        """Return whether there was one, once."""
+        nonlocal came
+        found, came = came, False
+        return found
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if came:
+            raise KeyboardInterrupt
+        came = True
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield take
+        return
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield take
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt

@@ -7,6 +7,9 @@
 `graphs`              an epoch's steps as one CUDA graph
 `compiled_epochs`     an epoch's steps in compiled code
 `compiled_validator`  loss and score on a validation set, in compiled code
+`rank_run`            one network trained by several processes
+`rank_batches`        the part of each batch that is one process's
+`rank_steps`          gradients added up over processes
 `monitor`             the end of an epoch: stopping, best weights
 `recorder`            how an epoch, or an iteration of lbfgs, comes into the history
 `validator`           loss and score on a validation set

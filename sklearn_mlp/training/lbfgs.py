@@ -1,6 +1,7 @@
 """The quasi-Newton solver: SciPy's L-BFGS-B on a loss and gradient from torch."""
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import scipy.optimize
@@ -18,6 +19,8 @@ from sklearn_mlp.machine.threads import single_blas
 from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.steps.base import Step
 from sklearn_mlp.training.divergence import warn_of_loss
+from sklearn_mlp.training.rank_run import agreeing
+from sklearn_mlp.training.rank_steps import Sums, never
 from sklearn_mlp.training.recorder import Recorder
 from sklearn_mlp.training.validator import Validator
 
@@ -34,8 +37,12 @@ def run_lbfgs(
     config: TrainingConfig,
     state: TrainingState,
     network: nn.Module,
+    is_interrupted: Callable[[], bool] = never,
 ) -> None:
     """Minimise the loss over all samples at once.
+
+    Of several processes each has a part of the samples; the sums are the same for all, and so is
+    what SciPy makes of them.
 
     Parameters
     ----------
@@ -47,9 +54,17 @@ def run_lbfgs(
         As a backend gets them; ``state`` records an epoch per iteration.
     network : Module
         Whose parameters they are.
+    is_interrupted : callable
+        Whether the user has interrupted this process, where that is not raised.
     """
-    objective = _Objective(step, parameters, gradient, data, config.alpha)
-    record = _Iterations(parameters, config, state, network, data.validation)
+    sums = Sums(config.group, is_interrupted)
+    objective = _Objective(step, parameters, gradient, data, config.alpha, sums)
+    validate = None
+    if config.group is not None:
+        config, validate = agreeing(network, data, config, is_interrupted)
+    elif data.validation is not None:
+        validate = Validator(network, data.validation, config.loss)
+    record = _Iterations(parameters, config, state, data.validation, validate)
     start = parameters.values.cpu().double().numpy()
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
@@ -82,6 +97,7 @@ class _Objective:
         gradient: ParameterVector,
         data: TrainingData,
         alpha: float,
+        sums: Sums,
     ) -> None:
         self._step = step
         self._parameters = parameters
@@ -89,7 +105,10 @@ class _Objective:
         self._data = data
         # As in mini-batches: torch refuses what is beyond the type's range.
         self._alpha = min(alpha, torch.finfo(parameters.values.dtype).max ** 0.75)
+        self._sums = sums
         n_samples = len(data.inputs)
+        first, n_own = sums.part_of(n_samples)
+        self._rows = range(first, first + n_own)
         widest = step.widest
         if not data.inputs.is_in_place:
             widest = max(widest, data.inputs.shape[1])
@@ -110,16 +129,19 @@ class _Objective:
         """Add up loss and gradient over chunks of the samples, and the penalty's."""
         parameters, gradient = self._parameters, self._gradient
         _assign(parameters.values, vector)
-        n_samples = len(self._data.inputs)
+        rows = self._rows
         loss = torch.zeros((), dtype=torch.float64, device="cpu")
-        for start in range(0, n_samples, self._chunk):
-            batch = self._batch(start, min(start + self._chunk, n_samples))
+        if not rows:
+            gradient.values.zero_()
+        for start in rows[:: self._chunk]:
+            batch = self._batch(start, min(start + self._chunk, rows.stop))
             logits = self._logits_for(batch.size)
-            self._step.gradient(batch, logits, is_first=start == 0)
+            self._step.gradient(batch, logits, is_first=start == rows.start)
             losses = self._step.loss.per_sample(logits, batch.targets)
             if batch.shares is not None:
                 losses = losses * batch.shares * self._weight_sum
             loss += losses.sum().cpu()
+        self._sums.add_up(loss, gradient.values)
         weights = parameters.flat_weights
         gradient.flat_weights.add_(weights, alpha=self._alpha / self._weight_sum)
         square = torch.dot(weights, weights).item()
@@ -152,17 +174,14 @@ class _Iterations:
         parameters: ParameterVector,
         config: TrainingConfig,
         state: TrainingState,
-        network: nn.Module,
         validation: ValidationData | None,
+        validate: Callable[[], tuple[float, float]] | None,
     ) -> None:
         self._points = {0: parameters.values.cpu().double().numpy().copy()}
         self.is_stopped = False
         self._values = parameters.values
         self._config = config
         self._state = state
-        validate = None
-        if validation is not None:
-            validate = Validator(network, validation, config.loss)
         self._is_looked_at = validate is not None or bool(config.observers)
         self._recorder = Recorder(config, state, validation, validate)
 

@@ -187,10 +187,11 @@ class EpochLoss:
         self.alphas = [min(alpha, self.largest) for alpha in alphas]
         self.is_penalised = any(self.alphas)
         self._batches = batches
+        self._counted_sizes: Sequence[int] = sizes
         # A block per batch, so that each is contiguous: a softmax over the columns of a slice
         # takes twice as long.
         width = n_outputs * len(self.alphas)
-        memory = like.new_empty(batches.n_samples * width)
+        memory = like.new_empty(sum(sizes) * width)
         blocks = memory.split([size * width for size in sizes])
         self.logits = [
             block.view(*lead, n_outputs, size) for block, size in zip(blocks, sizes, strict=True)
@@ -208,7 +209,7 @@ class EpochLoss:
     ) -> Iterator[list["_Part"]]:
         """Go through the logits in batches of one size: a part for each stream of samples."""
         batches, sizes = self._batches, self._batches.sizes
-        width, n_samples = n_outputs * len(self.alphas), batches.n_samples
+        width, n_samples = n_outputs * len(self.alphas), sum(sizes)
         # The batches of full size make one block, the last one another.
         n_even = n_samples - n_samples % sizes[0]
         for start, stop, size in ((0, n_even, sizes[0]), (n_even, n_samples, sizes[-1])):
@@ -236,20 +237,24 @@ class EpochLoss:
 
     def values(self) -> list[float]:
         """Return the epoch's losses: the batches' losses, averaged by their sizes."""
-        dtype = self._sum_dtype
-        blocks = [_joined([part.total(dtype) for part in parts]) for parts in self._blocks]
-        totals = blocks[0] if len(blocks) == 1 else blocks[0] + blocks[1]
+        dtype, totals = self._sum_dtype, self._totals()
         if self.is_penalised:
             totals.addcmul_(self._weighted_squares().sum(0, dtype=dtype), self._half_alphas)
         n_samples = self._batches.n_samples
         return [total / n_samples for total in totals.view(-1).tolist()]
+
+    def _totals(self) -> Tensor:
+        """Return the sums of the losses, one per network."""
+        dtype = self._sum_dtype
+        blocks = [_joined([part.total(dtype) for part in parts]) for parts in self._blocks]
+        return blocks[0] if len(blocks) == 1 else blocks[0] + blocks[1]
 
     def _weighted_squares(self) -> Tensor:
         """Return the squared norms, each times its batch's size over the sum of its weights."""
         batches, squares = self._batches, self._squares
         if not batches.is_weighted:
             return squares
-        sizes = squares.new_tensor(batches.sizes).view(-1, *(1,) * self._alphas.ndim)
+        sizes = squares.new_tensor(self._counted_sizes).view(-1, *(1,) * self._alphas.ndim)
         weight_sums = squares.new_tensor(batches.weight_sums)
         return torch.where(weight_sums == 0, 0.0, squares * sizes / weight_sums)
 

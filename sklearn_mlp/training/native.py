@@ -32,6 +32,8 @@ from sklearn_mlp.training.graphs import EpochGraph, can_capture
 from sklearn_mlp.training.lbfgs import run_lbfgs
 from sklearn_mlp.training.loop import EpochLoss, Run, run_epochs, take_steps
 from sklearn_mlp.training.monitor import EpochMonitor
+from sklearn_mlp.training.rank_run import RankRun, joined_ranks
+from sklearn_mlp.training.rank_steps import RankStep, gradient_with_flag, never
 from sklearn_mlp.training.sparse_order import input_major
 from sklearn_mlp.training.stack import train_stack
 
@@ -82,24 +84,14 @@ def _train_one(
     is_sparse = data.inputs.has_sparse_batches
     parameters = ParameterVector.of(network, is_input_major=is_sparse)
     go_on_with(state, parameters.layout)
-    gradient = parameters.empty_like()
+    gradient, memory = gradient_with_flag(parameters)
+    group, is_interrupted = config.group, never
     with ExitStack() as contexts:
-        step: Step
-        if is_autograd:
-            step = AutogradStep(
-                network,
-                parameters,
-                gradient,
-                config.loss,
-                config.n_outputs,
-                is_mixed=config.is_mixed,
-                is_compiled=config.compile,
-            )
-            contexts.enter_context(step)
-        else:
-            step = _closed_form(network, parameters, gradient, config, is_sparse=is_sparse)
+        if group is not None:
+            is_interrupted = contexts.enter_context(joined_ranks(network, parameters, group))
+        step = _make_step(network, parameters, gradient, config, contexts, is_sparse=is_sparse)
         if not config.is_stochastic:
-            run_lbfgs(step, parameters, gradient, data, config, state, network)
+            run_lbfgs(step, parameters, gradient, data, config, state, network, is_interrupted)
             if is_autograd:
                 settle_statistics(network, data.inputs)
             return
@@ -108,7 +100,36 @@ def _train_one(
         if config.engine == "compiled":
             # Each product is one thread's: those of a BLAS would wait for one another.
             contexts.enter_context(single_blas())
-        run_epochs(SingleRun((network, data, config, state), step, parameters, gradient))
+        fit = network, data, config, state
+        if group is None:
+            run_epochs(SingleRun(fit, step, parameters, gradient))
+        else:
+            rank_step = RankStep(step, memory, group, is_interrupted)
+            run_epochs(RankRun(fit, rank_step, parameters, gradient, is_interrupted))
+
+
+def _make_step(
+    network: nn.Module,
+    parameters: ParameterVector,
+    gradient: ParameterVector,
+    config: TrainingConfig,
+    contexts: ExitStack,
+    *,
+    is_sparse: bool,
+) -> Step:
+    """Return what computes the gradients; what it has to undo is left to the contexts."""
+    if config.engine != "autograd":
+        return _closed_form(network, parameters, gradient, config, is_sparse=is_sparse)
+    step = AutogradStep(
+        network,
+        parameters,
+        gradient,
+        config.loss,
+        config.n_outputs,
+        is_mixed=config.is_mixed,
+        is_compiled=config.compile,
+    )
+    return contexts.enter_context(step)
 
 
 def _closed_form(

@@ -1,0 +1,233 @@
+"""`distributed`, and how a fit finds out whether it is one of many processes' or alone."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, final
+
+import torch.distributed as dist
+
+from sklearn_mlp.ranks.group import Group, LostRankError, backend_for, is_initialized
+
+_TIMEOUT = 600.0
+_ROWS = ("same", "own")
+# What torch's own ``env://`` reads.
+_NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+# Where the processes meet, by address and port. One is kept for as long as the process lives: were
+# it closed with a group, processes that are ahead would meet the next time at one about to close.
+_stores: dict[tuple[str, int], Any] = {}
+# How many groups this process has initialised: each has names of its own in the store.
+_n_joined = 0
+# The group of the process that this one was forked from, if it had any: it is not one of ours.
+_inherited: Any = None
+
+
+def _mark_inherited() -> None:
+    """Take note, in a process that was just forked, of a group that is another's."""
+    global _inherited
+    _inherited = dist.group.WORLD if is_initialized() else None
+    _stores.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_mark_inherited)
+
+
+@final
+@dataclass
+class _Wish:
+    """What `distributed` asks for within its body.
+
+    Attributes
+    ----------
+    is_on : bool
+        Whether fits are one of many processes'.
+    has_own_rows, timeout
+        As `Group` has them.
+    group : Group or None
+        That of all fits within the body.
+    """
+
+    is_on: bool
+    has_own_rows: bool
+    timeout: float
+    group: Group | None = None
+
+    def open_group(self) -> Group:
+        """Return the group; a new one if the last was closed, because a fit has failed."""
+        if self.group is None or not self.group.is_open:
+            self.group = _open_group(self.timeout, has_own_rows=self.has_own_rows)
+        return self.group
+
+
+_WISH: ContextVar[_Wish | None] = ContextVar("distributed", default=None)
+
+
+@contextmanager
+def distributed(
+    enabled: bool = True, *, rows: str = "same", timeout: float = _TIMEOUT
+) -> Iterator[None]:
+    """Train over the processes of torch.distributed within the body, or do not.
+
+    Each process calls `fit` (or `partial_fit`) as if it were alone, with the same parameters; all
+    end with the same fitted estimator. Where ``torchrun`` has started a process, or
+    `torch.distributed.init_process_group` was called in it, that is so without this, too; it is
+    needed for what differs from its defaults, and spares many small fits from opening a group
+    each.
+
+    The processes find one another by torch's own means: a group that is initialised is used and
+    left as it is; else one is initialised from ``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR`` and
+    ``MASTER_PORT``, which ``torchrun`` sets, and destroyed at the end.
+
+    Parameters
+    ----------
+    enabled : bool, default=True
+        Whether to train over processes. False trains alone, in this process, whatever there is.
+    rows : {'same', 'own'}, default='same'
+        What each process is given. ``'same'``: all the rows, of which each trains on its part of
+        every mini-batch; the numbers are those of a single process, to rounding. ``'own'``: rows
+        of its own, of which the others know nothing; a mini-batch is made of some of each.
+    timeout : float, default=600.0
+        Seconds that a process waits for another, before it raises an error.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these, or there is no group and nothing to initialise one from.
+
+    Examples
+    --------
+    A script for ``torchrun --nproc-per-node 2 script.py``::
+
+        X, y = load_digits(return_X_y=True)
+        with sklearn_mlp.distributed(timeout=60):
+            classifier = TorchMLPClassifier(random_state=0).fit(X, y)
+
+    Within it, one process may fit something by itself:
+
+    >>> from sklearn.datasets import make_classification
+    >>> import sklearn_mlp
+    >>> X, y = make_classification(n_samples=60, random_state=0)
+    >>> with sklearn_mlp.distributed(False):
+    ...     classifier = sklearn_mlp.TorchMLPClassifier(max_iter=2).set_params(tol=0)
+    >>> classifier.max_iter
+    2
+    """
+    if rows not in _ROWS:
+        raise ValueError(f"rows must be 'same' or 'own'. Got {rows!r} instead.")
+    if not timeout > 0:
+        raise ValueError(f"timeout must be a number of seconds above 0. Got {timeout!r} instead.")
+    with ExitStack() as contexts:
+        if enabled and not is_initialized():
+            contexts.enter_context(_initialised(timeout))
+        wish = _Wish(enabled, rows == "own", timeout)
+        token = _WISH.set(wish)
+        try:
+            yield
+            if wish.group is not None:
+                wish.group.leave()
+        finally:
+            _WISH.reset(token)
+            if wish.group is not None:
+                wish.group.close()
+
+
+@contextmanager
+def joined_group() -> Iterator[Group | None]:
+    """Give the group that a fit in the body is one of; None where it is alone.
+
+    The group is closed where the body fails: the other processes then fail, too, at once.
+    """
+    wish = _WISH.get()
+    if wish is None and not is_initialized() and "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield None
+        return
+    is_alone = not _may_join() if wish is None else not wish.is_on
+    if is_alone:
+        yield None
+        return
+    with ExitStack() as contexts:
+        if not is_initialized():
+            contexts.enter_context(_initialised(_TIMEOUT if wish is None else wish.timeout))
+        if dist.get_world_size() == 1:
+            yield None
+            return
+        group = _open_group(_TIMEOUT) if wish is None else wish.open_group()
+        try:
+            yield group
+        except BaseException:
+            group.close()
+            raise
+        if wish is None:
+            group.leave()
+
+
+def _may_join() -> bool:
+    """Tell whether a fit may be one of many processes' without having been asked.
+
+    Not in a thread, or in a process that this one has started: those of a search, say, each have
+    fits of their own, and would meet one another's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    if is_initialized():
+        return dist.group.WORLD is not _inherited
+    is_child = multiprocessing.parent_process() is not None
+    return not is_child and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _open_group(timeout: float, *, has_own_rows: bool = False) -> Group:
+    """Open a group of all processes for our own use."""
+    n_here = int(os.environ.get("LOCAL_WORLD_SIZE", dist.get_world_size()))
+    return Group(timeout, has_own_rows=has_own_rows, backend=backend_for(n_here))
+
+
+@contextmanager
+def _initialised(timeout: float) -> Iterator[None]:
+    """Initialise torch's default group from the environment, and destroy it at the end."""
+    global _n_joined
+    missing = [name for name in _NAMES if name not in os.environ]
+    if missing:
+        raise ValueError(
+            "there is no group of processes to train over: call "
+            "torch.distributed.init_process_group, or start the script by torchrun, which sets "
+            f"{', '.join(_NAMES)}; got no {', '.join(missing)}."
+        )
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    # torchrun's own process may have the store already.
+    is_served = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    patience = timedelta(seconds=timeout)
+    try:
+        store = _stores.get((address, port))
+        if store is None:
+            is_server = rank == 0 and not is_served
+            store = dist.TCPStore(  # type: ignore[attr-defined]
+                address, port, size, is_master=is_server, timeout=patience
+            )
+            _stores[address, port] = store
+        _n_joined += 1
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        own_part = dist.PrefixStore(  # type: ignore[attr-defined]
+            f"sklearn_mlp/{attempt}/{_n_joined}", store
+        )
+        dist.init_process_group(
+            "gloo", store=own_part, rank=rank, world_size=size, timeout=patience
+        )
+    except (RuntimeError, ValueError) as error:
+        if is_initialized():
+            dist.destroy_process_group()
+        text = str(error).partition("\n")[0]
+        raise LostRankError(
+            f"rank {rank} of {size} processes could not reach the others at {address}:{port} "
+            f"within timeout={timeout:g} s: {text}"
+        ) from error
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()

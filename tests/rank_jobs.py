@@ -1,0 +1,254 @@
+"""What the processes of `rank_processes.Ranks` are told to do."""
+
+import os
+import signal
+import sys
+import time
+import warnings
+
+import numpy as np
+import scipy.sparse
+import torch
+import torch.distributed as dist
+
+import sklearn_mlp
+from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+
+
+def data(n_samples=101, n_classes=3, kind="dense", seed=5):
+    """Return samples, labels, numbers and weights, some of which are 0."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((n_samples, 6))
+    if kind == "sparse":
+        X = scipy.sparse.csr_matrix(np.where(rng.uniform(size=X.shape) < 0.07, X, 0))
+    labels = np.arange(n_samples) % n_classes
+    rng.shuffle(labels)
+    numbers = rng.standard_normal((n_samples, 2))
+    weights = rng.uniform(size=n_samples) * (rng.uniform(size=n_samples) < 0.7) + 1e-3 * (
+        np.arange(n_samples) == 0
+    )
+    return X, labels, numbers, weights
+
+
+def make(is_classifier=True, **parameters):
+    """Return an estimator in float64."""
+    given = {"hidden_layer_sizes": (7, 5), "max_iter": 6, "batch_size": 32, "random_state": 3}
+    estimator = TorchMLPClassifier if is_classifier else TorchMLPRegressor
+    return estimator(dtype="float64", **(given | parameters))
+
+
+def numbers_of(estimator, X):
+    """Return everything that a fit has learned, as arrays by name."""
+    learned = {"weights": np.concatenate([part.ravel() for part in estimator.coefs_])}
+    learned["biases"] = np.concatenate(estimator.intercepts_)
+    predict = getattr(estimator, "predict_proba", None) or estimator.predict
+    learned["predictions"] = predict(X)
+    for name in ("loss", "validation_loss", "validation_score", "learning_rate"):
+        learned[name] = np.array(estimator.history_[name])
+    learned["counts"] = np.array([estimator.n_iter_, estimator.t_, estimator.loss_])
+    return learned
+
+
+def fit(case):
+    """Fit what a case says, quietly; return what was learned."""
+    case = dict(case)
+    n_samples, kind = case.pop("n_samples", 101), case.pop("kind", "dense")
+    is_weighted, n_calls = case.pop("weighted", False), case.pop("calls", 0)
+    is_watched, is_classifier = case.pop("watched", False), case.get("is_classifier", True)
+    X, labels, numbers, weights = data(n_samples, kind=kind)
+    y = labels if is_classifier else numbers
+    arguments = {"sample_weight": weights} if is_weighted else {}
+    if is_watched:
+        X_val, labels_val, numbers_val, _ = data(23, seed=6)
+        arguments |= {"X_val": X_val, "y_val": labels_val if is_classifier else numbers_val}
+    if case.pop("mapped", None):
+        X = np.load(case.pop("file"), mmap_mode="r")
+    estimator = make(**case)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not n_calls:
+            estimator.fit(X, y, **arguments)
+        for _ in range(n_calls):
+            classes = {"classes": np.arange(3)} if is_classifier else {}
+            estimator.partial_fit(X, y, **classes, **arguments)
+    return numbers_of(estimator, X)
+
+
+def is_joined():
+    """Tell whether a fit trains as one of several processes'."""
+    from sklearn_mlp.ranks.context import joined_group
+
+    with joined_group() as group:
+        return group is not None
+
+
+def fit_differently(rank, name, timeout=20.0):
+    """Fit, with something about one process that the other has not."""
+    X, y, _, weights = data()
+    parameters, arguments = {}, {}
+    if dist.get_rank() == rank:
+        match name:
+            case "parameter":
+                parameters["hidden_layer_sizes"] = (4,)
+            case "rows":
+                X, y = X[:-1], y[:-1]
+            case "value":
+                X[3, 2] += 1e-9
+            case "target":
+                y[[0, -1]] = y[[-1, 0]] + 1 - y[0]
+            case "weights":
+                arguments["sample_weight"] = weights
+            case "call":
+                with sklearn_mlp.distributed(timeout=timeout):
+                    make().partial_fit(X, y, classes=np.arange(3))
+                return None
+            case "error":
+                X[0, 0] = np.nan
+            case "generator":
+                parameters["random_state"] = np.random.RandomState(8)
+            case "late":
+                time.sleep(4 * timeout)
+            case "loss":
+                parameters["activation"] = _failing
+    if name == "generator" and not parameters:
+        parameters["random_state"] = np.random.RandomState(9)
+    if name == "loss" and not parameters:
+        parameters["activation"] = _working
+    with sklearn_mlp.distributed(timeout=timeout):
+        make(**parameters).fit(X, y, **arguments)
+    return None
+
+
+def _working(values):
+    return torch.tanh(values)
+
+
+def _failing(values):
+    if len(values) > 5:
+        raise ArithmeticError("no numbers today")
+    return torch.tanh(values)
+
+
+# The agreement knows functions by their names.
+_failing.__qualname__ = _working.__qualname__
+
+
+def fit_generator(n_calls):
+    """Fit by a generator that was drawn from by each fit before."""
+    random_state = np.random.RandomState(7)
+    X, y, _, _ = data()
+    fits = [make(random_state=random_state, max_iter=2).fit(X, y) for _ in range(n_calls)]
+    return numbers_of(fits[-1], X)
+
+
+class Acting:
+    """A scorer that does something at an epoch, in one process, and scores as usual."""
+
+    def __init__(self, rank, epoch, act):
+        self.rank, self.epoch, self.act, self.n_seen = rank, epoch, act, 0
+
+    def __call__(self, estimator, X, y):
+        self.n_seen += 1
+        if self.n_seen == self.epoch and rank_of_this() == self.rank:
+            act(self.act)
+        return estimator.score(X, y)
+
+    def __repr__(self):
+        return "Acting()"
+
+
+def rank_of_this():
+    return int(os.environ["RANK"])
+
+
+def act(what):
+    """Do what ends training."""
+    match what:
+        case "signal":
+            os.kill(os.getpid(), signal.SIGINT)
+        case "raise":
+            raise KeyboardInterrupt
+        case "die":
+            os._exit(3)
+        case "sleep":
+            time.sleep(0.3)
+
+
+def fit_with_act(rank, what, **parameters):
+    """Fit for many epochs, unless what happens in one process ends it."""
+    X, y, _, _ = data()
+    X_val, y_val, _, _ = data(23, seed=6)
+    scorer = Acting(rank, 3, what)
+    given = {"max_iter": 60, "scoring": scorer} | parameters
+    found = signal.getsignal(signal.SIGINT)
+    classifier = make(tol=0, n_iter_no_change=100, **given).fit(X, y, X_val=X_val, y_val=y_val)
+    assert signal.getsignal(signal.SIGINT) is found
+    return numbers_of(classifier, X)
+
+
+def fit_alone(rank):
+    """Fit in one process only, which says so."""
+    if dist.get_rank() == rank:
+        with sklearn_mlp.distributed(False):
+            return numbers_of(make().fit(*data()[:2]), data()[0])
+    return None
+
+
+def search():
+    """Search by scikit-learn's own means: each fit is all processes'."""
+    from sklearn.model_selection import GridSearchCV
+
+    X, y, _, _ = data()
+    found = GridSearchCV(make(max_iter=2), {"alpha": [1e-4, 1.0]}, cv=2).fit(X, y)
+    return found.cv_results_["mean_test_score"]
+
+
+def fit_twice_within():
+    """Join a group for two fits; return what was learned, and whether a group is left."""
+    with sklearn_mlp.distributed(timeout=30):
+        learned = [fit({}), fit({"calls": 2})]
+    return learned, dist.is_initialized()
+
+
+def die_while(rank):
+    """Fit within a group of our own, until one process dies."""
+    with sklearn_mlp.distributed(timeout=30):
+        return fit_with_act(rank, "die")
+
+
+def printed(verbose):
+    """Return what fits write, of each process."""
+    import contextlib
+    import io
+
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make(max_iter=2, verbose=verbose).fit(*data()[:2])
+    return text.getvalue()
+
+
+def threads_of_fit():
+    """Fit in a thread, which is alone."""
+    import threading
+
+    learned = []
+    thread = threading.Thread(target=lambda: learned.append(is_joined()))
+    thread.start()
+    thread.join()
+    return learned[0], is_joined()
+
+
+def loaded(name):
+    """Tell whether a module was imported."""
+    return name in sys.modules
+
+
+def fit_with_limit(limit):
+    """Fit within the time that each process has."""
+    return fit_with_act(0, "sleep", **limit)
+
+
+def fit_interrupted(what, solver):
+    """Fit until the second process is interrupted."""
+    return fit_with_act(1, what, solver=solver)
