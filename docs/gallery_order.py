@@ -7,7 +7,7 @@ ORDER = """
     mnist_hidden_layer fashion_mnist textbook_networks decision_boundaries
     adult_as_it_comes adult_early_stopping class_weights quantile_band
     explain_captum explain_shap
-    own_module skorch_callbacks skorch_mnist mnist
+    own_module processes skorch_callbacks skorch_mnist mnist
 """.split()  # noqa: SIM905
 
 

@@ -16,7 +16,7 @@ from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
 
 
 def data(n_samples=101, n_classes=3, kind="dense", seed=5):
-    """Return samples, labels, numbers and weights, some of which are 0."""
+    """Return samples, labels, numbers and weights."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((n_samples, 6))
     if kind == "sparse":
@@ -24,10 +24,7 @@ def data(n_samples=101, n_classes=3, kind="dense", seed=5):
     labels = np.arange(n_samples) % n_classes
     rng.shuffle(labels)
     numbers = rng.standard_normal((n_samples, 2))
-    weights = rng.uniform(size=n_samples) * (rng.uniform(size=n_samples) < 0.7) + 1e-3 * (
-        np.arange(n_samples) == 0
-    )
-    return X, labels, numbers, weights
+    return X, labels, numbers, rng.uniform(1e-3, 1.0, size=n_samples)
 
 
 def make(is_classifier=True, **parameters):
@@ -57,6 +54,9 @@ def fit(case):
     is_watched, is_classifier = case.pop("watched", False), case.get("is_classifier", True)
     X, labels, numbers, weights = data(n_samples, kind=kind)
     y = labels if is_classifier else numbers
+    if is_weighted == "mostly 0":
+        # Whole batches among them.
+        weights[np.arange(n_samples) % 20 > 0] = 0.0
     arguments = {"sample_weight": weights} if is_weighted else {}
     if is_watched:
         X_val, labels_val, numbers_val, _ = data(23, seed=6)

@@ -25,7 +25,7 @@ _SOME_ROWS = 64
 # What each process may have its own of.
 _OWN_PARAMETERS = {"device", "max_time", "verbose"}
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _LONGEST = 120
 
 

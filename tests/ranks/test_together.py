@@ -41,6 +41,7 @@ CASES = {
     "one sample": {"n_samples": 1, "is_classifier": False},
     "one batch": {"batch_size": 1000},
     "weights": {"weighted": True, "alpha": 0.1},
+    "weights mostly 0": {"weighted": "mostly 0", "alpha": 0.1, "batch_size": 9},
     "weights of numbers": {"weighted": True, "is_classifier": False, "alpha": 0.1},
     "classes weighed": {"class_weight": "balanced"},
     "a part held out": {"early_stopping": True, "n_iter_no_change": 1, "tol": 0.1},
