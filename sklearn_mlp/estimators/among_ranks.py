@@ -113,12 +113,13 @@ def agree_on_numbers(group: Group, prepared: PreparedFit) -> None:
     values = [value.detach().cpu().double() for value in _numbers_of(network)]
     weights = [] if data.sample_weight is None else [data.sample_weight]
     _, words, place, *_ = data.random_state.get_state(legacy=True)
+    # In the order of what comes of what: the first that differs is named.
     facts = {
+        "random_state": fingerprint(np.asarray(words), np.array([int(place)])),
         "network to start from": fingerprint(*(value.numpy() for value in values)),
         "X": _fingerprint_of(data.inputs),
         "y": fingerprint(data.targets.cpu().numpy()),
         "sample_weight": fingerprint(*weights),
-        "random_state": fingerprint(np.asarray(words), np.array([int(place)])),
     }
     if data.validation is not None:
         facts["X_val"] = _fingerprint_of(data.validation.inputs)
