@@ -10,7 +10,7 @@ DOCS_READY := $(VENV)/.docs-ready
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    compare scikit-learn's MLP with this one on real data; saves a picture"
+	@echo "make demo    the same numbers faster, a search at once, a raw table; saves a picture"
 	@echo "make test    check everything: format, lint, types, tests with doctests and the README"
 	@echo "make bench   run the benchmarks (choose with ARGS=...)"
 	@echo "make docs    build the documentation into docs/_build/html"
