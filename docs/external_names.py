@@ -40,6 +40,7 @@ SKLEARN_LABELS = {
 TORCH = {
     ("py:class", "torch.device"): "tensor_attributes.html#torch.device",
     ("py:class", "torch.Tensor"): "tensors.html#torch.Tensor",
+    ("py:class", "torch.utils.data.Dataset"): "data.html#torch.utils.data.Dataset",
     ("py:class", "torch.optim.Optimizer"): "optim.html#torch.optim.Optimizer",
     ("py:module", "torch.optim"): "optim.html#module-torch.optim",
     ("py:function", "torch.compile"): "generated/torch.compile.html#torch.compile",
