@@ -15,7 +15,6 @@ import torch.distributed as dist
 from sklearn_mlp.ranks.group import Group, LostRankError, backend_for, is_initialized
 
 _TIMEOUT = 600.0
-_ROWS = ("same", "own")
 # What torch's own ``env://`` reads.
 _NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 # Where the processes meet, by address and port. One is kept for as long as the process lives: were
@@ -47,21 +46,20 @@ class _Wish:
     ----------
     is_on : bool
         Whether fits are one of many processes'.
-    has_own_rows, timeout
-        As `Group` has them.
+    timeout : float
+        As `Group` has it.
     group : Group or None
         That of all fits within the body.
     """
 
     is_on: bool
-    has_own_rows: bool
     timeout: float
     group: Group | None = None
 
     def open_group(self) -> Group:
         """Return the group; a new one if the last was closed, because a fit has failed."""
         if self.group is None or not self.group.is_open:
-            self.group = _open_group(self.timeout, has_own_rows=self.has_own_rows)
+            self.group = _open_group(self.timeout)
         return self.group
 
 
@@ -69,16 +67,16 @@ _WISH: ContextVar[_Wish | None] = ContextVar("distributed", default=None)
 
 
 @contextmanager
-def distributed(
-    enabled: bool = True, *, rows: str = "same", timeout: float = _TIMEOUT
-) -> Iterator[None]:
+def distributed(enabled: bool = True, *, timeout: float = _TIMEOUT) -> Iterator[None]:
     """Train over the processes of torch.distributed within the body, or do not.
 
-    Each process calls `fit` (or `partial_fit`) as if it were alone, with the same parameters; all
-    end with the same fitted estimator. Where ``torchrun`` has started a process, or
-    `torch.distributed.init_process_group` was called in it, that is so without this, too; it is
-    needed for what differs from its defaults, and spares many small fits from opening a group
-    each.
+    Each process calls `fit` (or `partial_fit`) as if it were alone, with the same parameters and
+    the same rows, and trains on its part of every mini-batch. All end with the same fitted
+    estimator, whose numbers are those of a single process, to rounding.
+
+    Where ``torchrun`` has started a process, or `torch.distributed.init_process_group` was called
+    in it, that is so without this, too. It is needed for what differs from its defaults, and
+    spares many small fits from opening a group each.
 
     The processes find one another by torch's own means: a group that is initialised is used and
     left as it is; else one is initialised from ``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR`` and
@@ -88,17 +86,13 @@ def distributed(
     ----------
     enabled : bool, default=True
         Whether to train over processes. False trains alone, in this process, whatever there is.
-    rows : {'same', 'own'}, default='same'
-        What each process is given. ``'same'``: all the rows, of which each trains on its part of
-        every mini-batch; the numbers are those of a single process, to rounding. ``'own'``: rows
-        of its own, of which the others know nothing; a mini-batch is made of some of each.
     timeout : float, default=600.0
         Seconds that a process waits for another, before it raises an error.
 
     Raises
     ------
     ValueError
-        If an argument is none of these, or there is no group and nothing to initialise one from.
+        If the time is none, or there is no group and nothing to initialise one from.
 
     Examples
     --------
@@ -118,14 +112,12 @@ def distributed(
     >>> classifier.max_iter
     2
     """
-    if rows not in _ROWS:
-        raise ValueError(f"rows must be 'same' or 'own'. Got {rows!r} instead.")
     if not timeout > 0:
         raise ValueError(f"timeout must be a number of seconds above 0. Got {timeout!r} instead.")
     with ExitStack() as contexts:
         if enabled and not is_initialized():
             contexts.enter_context(_initialised(timeout))
-        wish = _Wish(enabled, rows == "own", timeout)
+        wish = _Wish(enabled, timeout)
         token = _WISH.set(wish)
         try:
             yield
@@ -181,10 +173,10 @@ def _may_join() -> bool:
     return not is_child and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def _open_group(timeout: float, *, has_own_rows: bool = False) -> Group:
+def _open_group(timeout: float) -> Group:
     """Open a group of all processes for our own use."""
     n_here = int(os.environ.get("LOCAL_WORLD_SIZE", dist.get_world_size()))
-    return Group(timeout, has_own_rows=has_own_rows, backend=backend_for(n_here))
+    return Group(timeout, backend=backend_for(n_here))
 
 
 @contextmanager

@@ -30,8 +30,6 @@ class Group:
     ----------
     timeout : float
         Seconds that a process waits for another.
-    has_own_rows : bool
-        Whether each process is given rows of its own; else all are given the same.
     backend : str
         torch's backend for the type of device that is trained on.
 
@@ -43,9 +41,8 @@ class Group:
         What all draw from where ``random_state`` is None; set by the agreement.
     """
 
-    def __init__(self, timeout: float, *, has_own_rows: bool, backend: str = "gloo") -> None:
+    def __init__(self, timeout: float, *, backend: str = "gloo") -> None:
         self.timeout = timeout
-        self.has_own_rows = has_own_rows
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.seed = 0
         self._group: Any = None

@@ -145,8 +145,6 @@ def test_nobody_at_the_port(port, monkeypatch):
 
 
 def test_arguments():
-    with pytest.raises(ValueError, match=r"rows must be 'same' or 'own'. Got 'any' instead"):
-        sklearn_mlp.distributed(rows="any").__enter__()
     with pytest.raises(ValueError, match=r"timeout must be a number of seconds above 0. Got 0"):
         sklearn_mlp.distributed(timeout=0).__enter__()
     with sklearn_mlp.distributed(False), joined_group() as group:
