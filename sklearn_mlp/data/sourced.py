@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.data.blocks import BlockArray, BlockReader
+from sklearn_mlp.data.reading import ReadingAhead
 from sklearn_mlp.data.rows import Gather, Rows
 from sklearn_mlp.data.stored import StoredArray
-from sklearn_mlp.data.streamed import _Reading
 from sklearn_mlp.data.tensors import NUMPY_TYPES, as_tensor, check_overflow
 
 
@@ -35,7 +35,7 @@ class SourceRows(Rows):
         self.device = device
         self.array: BlockArray = source.source
         self._reader = BlockReader(self.array, self.read_dtype)
-        self._next: tuple[slice, _Reading] | None = None
+        self._next: tuple[slice, ReadingAhead] | None = None
 
     @classmethod
     def of(cls, source: StoredArray, dtype: torch.dtype, device: torch.device) -> Self:
@@ -74,7 +74,7 @@ class SourceRows(Rows):
         numbers = ahead[1].result() if ahead is not None and is_ahead else self._read(rows)
         following = slice(rows.stop, 2 * rows.stop - (rows.start or 0))
         if following.start < len(self):
-            self._next = following, _Reading(lambda: self._read(following))
+            self._next = following, ReadingAhead(lambda: self._read(following))
         else:
             self._reader.close()
         return self.on_device(numbers)
@@ -205,7 +205,7 @@ class BufferedGather(Gather):
 
     def _begin_reading(
         self, reader: BlockReader, parts: Sequence[np.ndarray], number: int
-    ) -> _Reading:
+    ) -> ReadingAhead:
         """Begin to read what comes next, in the order of the blocks."""
         following = parts[number + 1] if number + 1 < len(parts) else None
-        return _Reading(lambda: reader.read(np.sort(parts[number]), following))
+        return ReadingAhead(lambda: reader.read(np.sort(parts[number]), following))

@@ -1,8 +1,6 @@
 """`StreamedRows`: samples that stay in a file; each block is read while the last is computed."""
 
-import os
-import threading
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterator, Sequence
 from itertools import accumulate, zip_longest
 from typing import Any, Self, final
 
@@ -10,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mlp.data.reading import ReadingAhead
 from sklearn_mlp.data.rows import Gather, Rows
 from sklearn_mlp.data.stored import StoredArray
 from sklearn_mlp.data.tensors import NUMPY_TYPES, as_tensor, check_overflow
@@ -34,7 +33,7 @@ class StreamedRows(Rows):
         self.shape = source.shape
         self.dtype = dtype
         self.device = device
-        self._next: tuple[slice, _Reading] | None = None
+        self._next: tuple[slice, ReadingAhead] | None = None
 
     @classmethod
     def of(cls, source: StoredArray, dtype: torch.dtype, device: torch.device) -> Self:
@@ -61,7 +60,7 @@ class StreamedRows(Rows):
         numbers = ahead[1].result() if ahead is not None and is_ahead else self.read(rows)
         following = slice(rows.stop, 2 * rows.stop - (rows.start or 0))
         if following.start < len(self):
-            self._next = following, _Reading(lambda: self.read(following))
+            self._next = following, ReadingAhead(lambda: self.read(following))
         return self.on_device(numbers)
 
     def read(self, rows: Any) -> np.ndarray:
@@ -168,7 +167,7 @@ class ReadAhead(Gather):
         shape, dtype = (most, self._samples.shape[1]), self._samples.read_dtype
         return [np.empty(shape, dtype) for _ in blocks[:2]]
 
-    def _begin_reading(self, bounds: list[int], block: tuple[int, int]) -> "_Reading":
+    def _begin_reading(self, bounds: list[int], block: tuple[int, int]) -> "ReadingAhead":
         """Begin to read the rows of a block, into the memory of the last but one."""
         stretch = slice(bounds[block[0]], bounds[block[1]])
         rows = self._order[stretch] if self._is_moved else stretch
@@ -179,48 +178,4 @@ class ReadAhead(Gather):
             self._samples.source.read_into(rows, numbers)
             return numbers
 
-        return _Reading(read)
-
-
-@final
-class _Reading:
-    """A block that a thread of its own reads.
-
-    In a process that is forked meanwhile there is no such thread, and nothing waits for it.
-    """
-
-    def __init__(self, read: Callable[[], np.ndarray]) -> None:
-        self._read = read
-        self._process = os.getpid()
-        self._numbers: np.ndarray | None = None
-        self._error: BaseException | None = None
-        # A daemon: the end of the process does not wait for a disk.
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        """Read; what goes wrong is told to who asks for the block."""
-        try:
-            self._numbers = self._read()
-        except BaseException as error:
-            self._error = error
-
-    def wait(self) -> None:
-        """Wait until the thread has ended."""
-        if os.getpid() == self._process:
-            self._thread.join()
-
-    def result(self) -> np.ndarray:
-        """Return the block.
-
-        Raises
-        ------
-        OSError
-            If it could not be read.
-        """
-        self.wait()
-        if self._error is not None:
-            raise self._error
-        numbers, self._numbers = self._numbers, None
-        # None in a process forked before the thread had ended.
-        return self._read() if numbers is None else numbers
+        return ReadingAhead(read)

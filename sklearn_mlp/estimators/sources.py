@@ -11,9 +11,9 @@ import scipy.sparse
 
 from sklearn_mlp.data.first_pass import ReadSource, read_once, read_targets
 from sklearn_mlp.data.parts import check_numbers, names_of, numbers_of
+from sklearn_mlp.data.reading import ReadingAhead
 from sklearn_mlp.data.source_kinds import source_of
 from sklearn_mlp.data.sources import RowSource
-from sklearn_mlp.data.streamed import _Reading
 
 # What has more different targets is no classification, whose labels could be new.
 _MOST_CLASSES = 10_000
@@ -135,13 +135,13 @@ def _read_ahead(parts: Iterator[Any]) -> Iterator[Any]:
         """Return the next part, or None at the end."""
         return next(parts, None)
 
-    reading = _Reading(read)
+    reading = ReadingAhead(read)
     try:
         while True:
             part = reading.result()
             if part is None:
                 return
-            reading = _Reading(read)
+            reading = ReadingAhead(read)
             yield part
     finally:
         reading.wait()

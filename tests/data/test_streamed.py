@@ -402,7 +402,7 @@ def test_closed_file(samples, tmp_path, backend):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_fork_while_reading():
     """A process forked while a block is read reads it by itself."""
-    from sklearn_mlp.data.streamed import _Reading
+    from sklearn_mlp.data.reading import ReadingAhead
 
     gate = threading.Event()
     first = threading.current_thread()
@@ -412,7 +412,7 @@ def test_fork_while_reading():
             gate.wait()
         return np.arange(3)
 
-    reading = _Reading(read)
+    reading = ReadingAhead(read)
     child = os.fork()
     if child == 0:
         os._exit(0 if reading.result().sum() == 3 else 1)
