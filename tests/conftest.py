@@ -156,3 +156,13 @@ def leave_scikit_learn_as_it_is():
     after = get_config()
     set_config(**before)
     assert after == before
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory):
+    """Two processes of one group, for all tests of several."""
+    from rank_processes import Ranks
+
+    ranks = Ranks(2, tmp_path_factory.mktemp("ranks") / "store")
+    yield ranks
+    ranks.close()

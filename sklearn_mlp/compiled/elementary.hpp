@@ -114,25 +114,25 @@ inline double log(double x) {
 }
 
 // sqrt(x) = x / sqrt(x), of x >= 0, of which 1 / sqrt(x) is found by Newton's steps from half the
-// exponent. Below the smallest normal number it is that one's.
+// exponent. Below the smallest normal number y is that one's; 0, infinity and NaN stay as they are.
 inline float root(float x) {
-    const float tiny = 1.17549435e-38f;
-    const float z = x < tiny ? tiny : x;
+    const float tiny = 1.17549435e-38f, huge = 3.40282347e38f;
+    const float z = x < tiny ? tiny : x > huge ? huge : x;
     float y = bits<float>(0x5f375a86u - (bits<uint32_t>(z) >> 1));
     const float half = 0.5f * z;
     for (int i = 0; i < 3; ++i)
         y *= 1.5f - half * y * y;
-    return z * y;
+    return x * y;
 }
 
 inline double root(double x) {
-    const double tiny = 2.2250738585072014e-308;
-    const double z = x < tiny ? tiny : x;
+    const double tiny = 2.2250738585072014e-308, huge = 1.7976931348623157e308;
+    const double z = x < tiny ? tiny : x > huge ? huge : x;
     double y = bits<double>(0x5fe6eb50c7b537a9ull - (bits<uint64_t>(z) >> 1));
     const double half = 0.5 * z;
     for (int i = 0; i < 4; ++i)
         y *= 1.5 - half * y * y;
-    return z * y;
+    return x * y;
 }
 
 template <class T> inline T absolute(T x) { return x < T(0) ? -x : x; }

@@ -6,9 +6,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.dropout import _DropoutNd
+from torch import Tensor, nn
 
 from sklearn_mlp.contract.fit import CheckedParameters, CheckedSamples, PreparedFit
 from sklearn_mlp.data.rows import Rows
@@ -24,6 +22,23 @@ _SOME_ROWS = 64
 
 # What each process may have its own of.
 _OWN_PARAMETERS = {"device", "max_time", "verbose"}
+
+# Layers that need all of a batch, or draw for it: each process has a part alone.
+_WITHIN_A_BATCH = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _LONGEST = 120
@@ -105,7 +120,7 @@ def agree_on_numbers(group: Group, prepared: PreparedFit) -> None:
     network, data = prepared.network, prepared.data
     if not isinstance(network, MLP):
         for module in network.modules():
-            if isinstance(module, _NormBase | _DropoutNd):
+            if isinstance(module, _WITHIN_A_BATCH):
                 name = type(module).__name__
                 raise _for_one(group, f"a {name} of the user's", "leave it out")
     if isinstance(data.inputs, SourceRows):

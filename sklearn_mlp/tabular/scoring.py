@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.estimators.scorers import Rescore
+from sklearn_mlp.machine.sklearn_internals import safe_indexing
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class HeldScorer:
     def _rescore(self) -> Rescore:
         """What asks the scorer, and tells where it fails."""
         weights = None if self.sample_weight is None else self.sample_weight[self.rows]
-        X = _safe_indexing(self.X, self.rows)
+        X = safe_indexing(self.X, self.rows)
         estimator, origin = self.predicting(np.empty((0, 0))), "that the folds hold out"
         made = Rescore(estimator, self.scoring, X, self.y[self.rows], weights, origin)
         made.state = TrainingState()

@@ -13,7 +13,7 @@ from sklearn_mlp.estimators.parameters import PARAMETERS
 ESTIMATORS = [TorchMLPClassifier, TorchMLPRegressor]
 
 # What is not a parameter, or is resolved from one.
-RESOLVED = {"incremental", "engine", "n_outputs", "observers"}
+RESOLVED = {"incremental", "engine", "n_outputs", "observers", "group"}
 
 # Those whose meaning depends on the task.
 OF_THE_TASK = {"loss", "output_activation", "early_stopping", "scoring", "validation_fraction"}
