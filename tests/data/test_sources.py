@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -391,7 +392,11 @@ def test_interrupt():
         model.fit(Interrupting(X, LABELS))
     assert model.n_iter_ < 50
     assert np.isfinite(model.predict_proba(X)).all()
-    assert threading.active_count() == n_threads
+    # One that was about to end, of whomever's, may.
+    ends = time.monotonic() + 30
+    while threading.active_count() > n_threads and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert threading.active_count() <= n_threads
 
 
 class Failing(Blocks):
