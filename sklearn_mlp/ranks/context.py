@@ -74,7 +74,7 @@ def distributed(enabled: bool = True, *, timeout: float = _TIMEOUT) -> Iterator[
     the same rows, and trains on its part of every mini-batch. All end with the same fitted
     estimator, whose numbers are those of a single process, to rounding.
 
-    Where ``torchrun`` has started a process, or `torch.distributed.init_process_group` was called
+    Where ``torchrun`` has started a process, or ``torch.distributed.init_process_group`` was called
     in it, that is so without this, too. It is needed for what differs from its defaults, and
     spares many small fits from opening a group each.
 
