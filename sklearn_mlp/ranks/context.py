@@ -74,9 +74,9 @@ def distributed(enabled: bool = True, *, timeout: float = _TIMEOUT) -> Iterator[
     the same rows, and trains on its part of every mini-batch. All end with the same fitted
     estimator, whose numbers are those of a single process, to rounding.
 
-    Where ``torchrun`` has started a process, or ``torch.distributed.init_process_group`` was called
-    in it, that is so without this, too. It is needed for what differs from its defaults, and
-    spares many small fits from opening a group each.
+    Where ``torchrun`` has started a process, or ``torch.distributed.init_process_group`` was
+    called in it, that is so without this, too. It is needed for what differs from its defaults,
+    and spares many small fits from opening a group each.
 
     The processes find one another by torch's own means: a group that is initialised is used and
     left as it is; else one is initialised from ``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR`` and
