@@ -17,6 +17,7 @@
 `mapped`           files that are mapped into memory
 `stored`           arrays in files, and which of them are read some rows at a time
 `reading`          a thread that reads while the caller computes
+`stored_rows`      what samples that are read from elsewhere have in common
 `streamed`         rows of these, the next block read while the last is computed
 `sources`          rows in blocks that can be read again: the protocol for one's own
 `arrow_source`     those of Parquet files, data sets and tables of Arrow's

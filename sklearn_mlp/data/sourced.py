@@ -1,7 +1,7 @@
 """`SourceRows`: samples that are read anew in each epoch, block by block, and shuffled so."""
 
-from collections.abc import Generator, Hashable, Iterator, Sequence
-from typing import Any, Self, final
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -9,87 +9,36 @@ from torch import Tensor
 
 from sklearn_mlp.data.blocks import BlockArray, BlockReader
 from sklearn_mlp.data.reading import ReadingAhead
-from sklearn_mlp.data.rows import Gather, Rows
+from sklearn_mlp.data.rows import Gather
 from sklearn_mlp.data.stored import StoredArray
-from sklearn_mlp.data.tensors import NUMPY_TYPES, as_tensor, check_overflow
+from sklearn_mlp.data.stored_rows import StoredRows
+from sklearn_mlp.data.tensors import as_tensor
 
 
 @final
-class SourceRows(Rows):
-    """Samples of a source, checked, or some of its rows.
-
-    Parameters
-    ----------
-    source : StoredArray
-        Of a `BlockArray`.
-    dtype : torch.dtype
-        The type of the batches.
-    device : torch.device
-        Where they go.
-    """
+class SourceRows(StoredRows):
+    """Samples of a source, checked, or some of its rows: a `StoredArray` of a `BlockArray`."""
 
     def __init__(self, source: StoredArray, dtype: torch.dtype, device: torch.device) -> None:
-        self.source = source
-        self.shape = source.shape
-        self.dtype = dtype
-        self.device = device
+        super().__init__(source, dtype, device)
         self.array: BlockArray = source.source
         self._reader = BlockReader(self.array, self.read_dtype)
-        self._next: tuple[slice, ReadingAhead] | None = None
-
-    @classmethod
-    def of(cls, source: StoredArray, dtype: torch.dtype, device: torch.device) -> Self:
-        """Take samples that were checked, of which only the least and the largest are looked at.
-
-        Raises
-        ------
-        ValueError
-            If a number is too large for the type.
-        """
-        check_overflow(np.array(source.bounds), dtype, "X")
-        return cls(source, dtype, device)
-
-    @property
-    def read_dtype(self) -> Any:
-        """The type of NumPy's to read in: that of the batches, where there is such a one."""
-        return NUMPY_TYPES.get(self.dtype, self.array.dtype)
 
     def places_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the numbers that rows have in the whole source."""
         return rows if self.source.rows is None else self.source.rows[rows]
 
-    def batch(self, rows: Any, *, copy: bool = False) -> Tensor:
-        """Return some rows as a tensor of its own memory; see `Rows.batch`.
-
-        Stretches are best asked for one after the other: the next one is read ahead.
-        """
-        ahead, self._next = self._next, None
-        is_stretch = isinstance(rows, slice) and rows.step is None and rows.stop is not None
-        if not is_stretch:
-            return self.on_device(self.source.read(rows, self.read_dtype))
-        if ahead is not None:
-            # There is one reader.
-            ahead[1].wait()
-        is_ahead = ahead is not None and ahead[0] == rows
-        numbers = ahead[1].result() if ahead is not None and is_ahead else self._read(rows)
-        following = slice(rows.stop, 2 * rows.stop - (rows.start or 0))
-        if following.start < len(self):
-            self._next = following, ReadingAhead(lambda: self._read(following))
-        else:
-            self._reader.close()
-        return self.on_device(numbers)
-
-    def _read(self, rows: slice) -> np.ndarray:
-        """Read a stretch, going on from the last one."""
+    def read_stretch(self, rows: slice) -> np.ndarray:
+        """Read neighbours, going on from the last ones."""
         places = self.places_of(np.arange(*rows.indices(len(self))))
         order = np.argsort(places)
         numbers = np.empty((len(places), self.shape[1]), self.read_dtype)
         numbers[order] = self._reader.read(places[order])
         return numbers
 
-    def on_device(self, numbers: np.ndarray) -> Tensor:
-        """Return what was read as a tensor."""
-        return as_tensor(numbers, self.dtype, self.device)
+    def end_reading(self) -> None:
+        """Close the block that is open."""
+        self._reader.close()
 
     def shuffle(self, rows: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
         """Return the order of the coming epoch: blocks, and within a buffer rows.
@@ -110,30 +59,12 @@ class SourceRows(Rows):
             random_state.shuffle(order[start : start + buffer_rows])
         return order
 
-    def take(self, rows: np.ndarray) -> Self:
-        """Return some rows, which stay where they are."""
-        return type(self)(self.source.take(rows), self.dtype, self.device)
-
-    def to(self, device: torch.device) -> Self:
-        """Return the same samples with their batches on another device."""
-        return type(self)(self.source, self.dtype, device)
-
-    def made_dense(self) -> Self:
-        """Return the same samples."""
-        return self
-
-    @property
-    def identity(self) -> Hashable:
-        """A value that is equal for two that are the same samples, in the same memory."""
-        rows = self.source.rows
-        return id(self.array), None if rows is None else rows.tobytes(), self.dtype
-
     def gather(self, n_train: int, batch_size: int, *, is_moved: bool) -> Gather:
         """Return what reads a buffer of rows after the other."""
         return BufferedGather(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_next": None, "_reader": None}
+        return {**super().__getstate__(), "_reader": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
