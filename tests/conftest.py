@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from functools import partial
 from types import FunctionType
 
@@ -166,3 +167,11 @@ def two(tmp_path_factory):
     ranks = Ranks(2, tmp_path_factory.mktemp("ranks") / "store")
     yield ranks
     ranks.close()
+
+
+@pytest.fixture
+def ctrl_c_interrupts():
+    """Let the signal of Ctrl-C interrupt: a process in the background may ignore it."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)

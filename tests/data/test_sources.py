@@ -383,7 +383,7 @@ class Interrupting(Blocks):
         return super().read(block)
 
 
-@pytest.mark.usefixtures("small_buffer")
+@pytest.mark.usefixtures("small_buffer", "ctrl_c_interrupts")
 def test_interrupt():
     """An interrupt while the thread reads leaves a model, and no thread."""
     model = TorchMLPClassifier(**{**FAST, "max_iter": 50, "n_iter_no_change": 50})

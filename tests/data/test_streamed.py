@@ -311,6 +311,7 @@ class Interrupting(RowsOnly):
         return super().__getitem__(rows)
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_interrupt(samples):
     """An interrupt while the thread reads leaves a model, and no thread."""
     X, labels, _ = samples

@@ -452,6 +452,7 @@ def test_training_ends_after_max_time_with_what_there_is(n_jobs):
     assert model.predict(table).shape == (2000,)
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_an_interrupt_leaves_what_has_been_reached(n_jobs):
     table, number = mixed_table(2000)
@@ -463,14 +464,12 @@ def test_an_interrupt_leaves_what_has_been_reached(n_jobs):
         signal.raise_signal(signal.SIGINT)
 
     thread = threading.Thread(target=press)
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         thread.start()
         with pytest.warns(UserWarning, match="Training interrupted by user"):
             model.fit(table, number)
     finally:
         thread.join()
-        signal.signal(signal.SIGINT, handler)
     assert model.predict(table).shape == (2000,)
     assert model.n_members_ == (4 if n_jobs is None else 8)
 
