@@ -291,14 +291,14 @@ default='squared_error'
         """
         return self._score(self.predict(X), y, sample_weight)
 
-    def predict_quantiles(self, X: Any, alpha: Any = (0.05, 0.5, 0.95)) -> np.ndarray:
+    def predict_quantiles(self, X: Any, quantile: Any = (0.05, 0.5, 0.95)) -> np.ndarray:
         """Predict quantiles of the targets, by the errors at rows held out.
 
         Parameters
         ----------
         X : table of shape (n_samples, n_features)
             As in `fit`.
-        alpha : float or array-like of float, default=(0.05, 0.5, 0.95)
+        quantile : float or array-like of float, default=(0.05, 0.5, 0.95)
             Levels, between 0 and 1.
 
         Returns
@@ -316,12 +316,12 @@ default='squared_error'
         Cross-validation+, without further fits. Noise is taken to be alike everywhere; only the
         networks' disagreement differs from row to row.
         """
-        levels = np.atleast_1d(np.asarray(alpha, dtype=np.float64))
+        levels = np.atleast_1d(np.asarray(quantile, dtype=np.float64))
         if levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
-            raise ValueError(f"alpha must be numbers between 0 and 1, got {alpha!r}.")
+            raise ValueError(f"quantile must be numbers between 0 and 1, got {quantile!r}.")
         found = self._quantiles(X, levels.tolist())
         found = found[:, 0] if found.shape[1] == 1 else found
-        return found if np.ndim(alpha) else found[..., 0]
+        return found if np.ndim(quantile) else found[..., 0]
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Predict intervals that hold the targets of so many new rows.

@@ -43,10 +43,10 @@ def test_quantiles_rise_and_have_the_shares_that_they_say(model):
     np.testing.assert_array_equal(model.predict_quantiles(table, 0.9), found[:, 2])
 
 
-@pytest.mark.parametrize("alpha", [0, 1.0, [0.5, 2], [], [[0.5]], "x"])
-def test_levels_that_are_none_are_refused(model, alpha):
-    with pytest.raises(ValueError, match=r"alpha must be|could not convert"):
-        model.predict_quantiles(noisy(2)[0], alpha)
+@pytest.mark.parametrize("quantile", [0, 1.0, [0.5, 2], [], [[0.5]], "x"])
+def test_levels_that_are_none_are_refused(model, quantile):
+    with pytest.raises(ValueError, match=r"quantile must be|could not convert"):
+        model.predict_quantiles(noisy(2)[0], quantile)
 
 
 def test_coverage_has_to_be_a_share(model):
