@@ -12,7 +12,7 @@ It needs the packages of the extra ``onnx``: ``pip install 'sklearn-mlp[onnx]'``
 # %%
 # Fit, and write the Pipeline as ONNX
 # -----------------------------------
-# skl2onnx converts Pipelines once :func:`~sklearn_mlp.export.register_onnx` has told it of this
+# skl2onnx converts Pipelines once :func:`~sklearn_mlp.register_onnx` has told it of this
 # package's estimators. A network by itself has the method ``to_onnx(path)``, which needs onnx
 # alone.
 
@@ -28,8 +28,7 @@ from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_mlp import TorchMLPClassifier
-from sklearn_mlp.export import register_onnx
+from sklearn_mlp import TorchMLPClassifier, register_onnx
 
 wine = load_wine()
 X, y = wine.data.astype(np.float32), wine.target_names[wine.target]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sklearn_mlp.data.sources import RowSource
     from sklearn_mlp.estimators.hidden_features import HiddenFeatures
     from sklearn_mlp.estimators.loading import load
+    from sklearn_mlp.export.onnx_converter import register_onnx
     from sklearn_mlp.inspection.displays import (
         LearningRateDisplay,
         LossCurveDisplay,
@@ -77,6 +78,7 @@ __all__ = [
     "distributed",
     "fit_many",
     "load",
+    "register_onnx",
 ]
 
 # What not every user needs is imported when it is first asked for.
@@ -98,6 +100,7 @@ _HOMES = {
     "distributed": "ranks.context",
     "fit_many": "many.fits",
     "load": "estimators.loading",
+    "register_onnx": "export.onnx_converter",
 }
 
 

@@ -14,16 +14,3 @@
 
 May import what lies below `contract`, and that; never what trains.
 """
-
-from typing import Any
-
-__all__ = ["register_onnx"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for: not every user writes ONNX."""
-    if name != "register_onnx":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from sklearn_mlp.export.onnx_converter import register_onnx
-
-    return register_onnx

@@ -37,8 +37,7 @@ def register_onnx() -> None:
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
-    >>> from sklearn_mlp import TorchMLPClassifier
-    >>> from sklearn_mlp.export import register_onnx
+    >>> from sklearn_mlp import TorchMLPClassifier, register_onnx
     >>> register_onnx()
     >>> X, y = load_iris(return_X_y=True)
     >>> X = X.astype(np.float32)

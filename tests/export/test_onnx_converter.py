@@ -14,8 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, scale
 from test_onnx import WORDS, own_module, run_inputs
 
-from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.export import register_onnx
+from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, register_onnx
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
