@@ -292,7 +292,7 @@ def other_calls():
         ("search", "estimator"): lambda estimator: BatchedGridSearchCV(estimator, grid, cv=2).fit(
             X, y
         ),
-        ("HiddenFeatures", "layer"): lambda layer: HiddenFeatures(make(), layer).fit(X, y),
+        ("HiddenFeatures", "layer"): lambda layer: HiddenFeatures(make(), layer=layer).fit(X, y),
         ("HiddenFeatures", "estimator"): lambda estimator: HiddenFeatures(estimator).fit(X, y),
         ("hidden_activations", "layer"): lambda layer: reg.hidden_activations(X, layer=layer),
         ("input_gradients", "output"): lambda output: reg.input_gradients(X, output),

@@ -78,7 +78,7 @@ class HiddenFeatures(
         "layer": [Integral],
     }
 
-    def __init__(self, estimator: Any, layer: int = -1) -> None:
+    def __init__(self, estimator: Any, *, layer: int = -1) -> None:
         self.estimator = estimator
         self.layer = layer
 

@@ -107,7 +107,7 @@ def test_the_values_are_the_estimators_own(make_classifier, make_regressor, iris
     for make, (X, y) in ((make_classifier, iris), (make_regressor, diabetes)):
         estimator = make(hidden_layer_sizes=(6, 5))
         for layer in (0, -1):
-            features = HiddenFeatures(estimator, layer)
+            features = HiddenFeatures(estimator, layer=layer)
             got = features.fit_transform(X, y)
             assert_array_equal(got, clone(estimator).fit(X, y).hidden_activations(X, layer))
             assert_array_equal(pickle.loads(pickle.dumps(features)).transform(X), got)
@@ -226,11 +226,11 @@ def test_what_there_is_not(make_classifier, iris):
             estimator.hidden_activations(X, layer)
         # Before anything is trained.
         with pytest.raises(ValueError, match=message):
-            HiddenFeatures(clone(estimator).set_params(max_iter=10**9), layer).fit(X, y)
+            HiddenFeatures(clone(estimator).set_params(max_iter=10**9), layer=layer).fit(X, y)
     with pytest.raises(TypeError, match="float"):
         estimator.hidden_activations(X, 1.0)
     with pytest.raises(ValueError, match="The 'layer' parameter of HiddenFeatures"):
-        HiddenFeatures(estimator, 1.0).fit(X, y)
+        HiddenFeatures(estimator, layer=1.0).fit(X, y)
     with pytest.raises(ValueError, match="The 'estimator' parameter of HiddenFeatures must be"):
         HiddenFeatures(MLPClassifier()).fit(X, y)
     linear = TorchMLPClassifier((), max_iter=3).fit(X, y)
