@@ -80,7 +80,7 @@ class Table:
 def train_ours(table: Table) -> Callable[[Any], Any]:
     """Train our regressor on whatever the rows lie in."""
     from sklearn_mlp import TorchMLPRegressor
-    from sklearn_mlp.data import stored
+    from sklearn_mlp.arrays import stored
 
     # Files of every size are read by block here.
     stored.LARGEST_WHOLE = 0

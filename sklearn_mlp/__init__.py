@@ -19,7 +19,10 @@ The rooms, from the top downwards; each may import from those below it:
 `export`          a fitted network as plain values
 `contract`        what a backend is given, and what it leaves
 `network`         the module and its parameters
-`data`            from X and y to batches
+`data`            rows of samples, and batches of them
+`targets`         what targets stand for
+`sources`         rows read from elsewhere: Parquet, Dask, torch, one's own
+`arrays`          X and y as the user has them: read and checked
 `ranks`           processes that train one network together
 `losses`          the losses, and the scores that early stopping watches
 `callbacks`       a fit's records logged elsewhere: MLflow, TensorBoard
@@ -34,7 +37,6 @@ from sklearn_mlp.estimators.regressor import TorchMLPRegressor
 
 if TYPE_CHECKING:
     from sklearn_mlp.callbacks import MLflowLogger, TensorBoardLogger
-    from sklearn_mlp.data.sources import RowSource
     from sklearn_mlp.estimators.hidden_features import HiddenFeatures
     from sklearn_mlp.estimators.loading import load
     from sklearn_mlp.export.onnx_converter import register_onnx
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         BatchedRandomizedSearchCV,
         cross_validate_batched,
     )
+    from sklearn_mlp.sources.base import RowSource
     from sklearn_mlp.tabular.classifier import TabularMLPClassifier
     from sklearn_mlp.tabular.encoder import TabularEncoder
     from sklearn_mlp.tabular.regressor import TabularMLPRegressor
@@ -89,7 +92,7 @@ _HOMES = {
     "LearningRateDisplay": "inspection.displays",
     "LossCurveDisplay": "inspection.displays",
     "MLflowLogger": "callbacks",
-    "RowSource": "data.sources",
+    "RowSource": "sources.base",
     "TabularEncoder": "tabular.encoder",
     "TabularMLPClassifier": "tabular.classifier",
     "TabularMLPRegressor": "tabular.regressor",

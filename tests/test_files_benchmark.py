@@ -6,7 +6,7 @@ import pytest
 from benchmarks import files, report
 from benchmarks.__main__ import parse
 from benchmarks.results import Measurement, Results
-from sklearn_mlp.data import stored
+from sklearn_mlp.arrays import stored
 
 
 def silent(line):

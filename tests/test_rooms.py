@@ -14,7 +14,8 @@ PACKAGE = Path(sklearn_mlp.__file__).parent
 # A room may import from those of the lines above its own, and not from its neighbours on the line.
 STOREYS = [
     {"machine", "callbacks"},
-    {"losses", "ranks"},
+    {"losses", "ranks", "arrays"},
+    {"targets", "sources"},
     {"data"},
     {"network"},
     {"contract"},

@@ -7,5 +7,5 @@
 ``module.cpp`` is the binding; ``steps.hpp`` the steps, built by ``steps_*.cpp`` for each kind of
 processor from ``losses.hpp`` and ``elementary.hpp``; ``forms.hpp`` is what they agree on.
 
-May import `machine`, `losses`, `data`, `network`, `contract`.
+May import `contract`, and what lies below it.
 """

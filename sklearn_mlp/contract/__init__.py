@@ -6,5 +6,5 @@
 `tensor_trees`  tensors within dictionaries and lists, mapped and saved
 `observers`     who looks on while a network is trained
 
-May import `machine`, `losses`, `data` and `network`.
+May import `network`, and what lies below it.
 """

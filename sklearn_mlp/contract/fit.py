@@ -16,9 +16,9 @@ from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.observers import Observer
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.samples import Samples, TrainingData
-from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.machine.placement import Placement
 from sklearn_mlp.network.architecture import Architecture
+from sklearn_mlp.targets.codecs import TargetCodec
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mlp.arrays.tensors import as_finite_tensor
 from sklearn_mlp.data.rows import Gather, Rows
-from sklearn_mlp.data.tensors import as_finite_tensor
 from sklearn_mlp.machine.devices import epoch_copy_bytes, home_of_samples, traits_of
 
 # Up to so many features the samples of an epoch are laid out feature-major.

@@ -6,14 +6,14 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from sklearn_mlp.data import blocks
+from sklearn_mlp.arrays.stored import StoredArray, is_read_by_block
 from sklearn_mlp.data.converted import ConvertedRows
 from sklearn_mlp.data.dense import DenseRows
 from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.data.sourced import SourceRows
 from sklearn_mlp.data.sparse import SparseRows
-from sklearn_mlp.data.stored import StoredArray, is_read_by_block
 from sklearn_mlp.data.streamed import StreamedRows
+from sklearn_mlp.sources import blocks
 
 
 def rows_to_train_on(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mlp.arrays.stored import StoredArray
+from sklearn_mlp.arrays.tensors import as_finite_tensor, check_squares
 from sklearn_mlp.data.kinds import rows_to_train_on
 from sklearn_mlp.data.rows import Rows
-from sklearn_mlp.data.stored import StoredArray
-from sklearn_mlp.data.targets import TargetCodec
-from sklearn_mlp.data.tensors import as_finite_tensor, check_squares
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.base import Metric
+from sklearn_mlp.targets.codecs import TargetCodec
 
 
 class Rescorer(Protocol):

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_mlp.data.blocks import BlockArray, BlockReader
+from sklearn_mlp.arrays.stored import StoredArray
+from sklearn_mlp.arrays.tensors import as_tensor
 from sklearn_mlp.data.reading import ReadingAhead
 from sklearn_mlp.data.rows import Gather
-from sklearn_mlp.data.stored import StoredArray
 from sklearn_mlp.data.stored_rows import StoredRows
-from sklearn_mlp.data.tensors import as_tensor
+from sklearn_mlp.sources.blocks import BlockArray, BlockReader
 
 
 @final

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mlp.arrays.tensors import check_overflow
 from sklearn_mlp.data.rows import Gather, GatherByBatch, Rows
-from sklearn_mlp.data.tensors import check_overflow
 from sklearn_mlp.machine.devices import traits_of
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mlp.arrays.stored import StoredArray
+from sklearn_mlp.arrays.tensors import NUMPY_TYPES, as_tensor, check_overflow
 from sklearn_mlp.data.reading import ReadingAhead
 from sklearn_mlp.data.rows import Rows
-from sklearn_mlp.data.stored import StoredArray
-from sklearn_mlp.data.tensors import NUMPY_TYPES, as_tensor, check_overflow
 
 
 class StoredRows(Rows):

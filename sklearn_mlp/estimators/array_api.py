@@ -15,9 +15,9 @@ import torch
 from sklearn import config_context, get_config
 from torch import Tensor
 
-from sklearn_mlp.data.source_kinds import source_of
 from sklearn_mlp.estimators.sources import predict_source
 from sklearn_mlp.machine.devices import traits_of
+from sklearn_mlp.sources.choice import source_of
 
 
 def follow_samples(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,9 +6,9 @@ from typing import Any
 from torch import nn
 
 from sklearn_mlp.contract.fit import PreparedFit
-from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.skorch_backend.parameters import check_skorch
+from sklearn_mlp.targets.codecs import TargetCodec
 from sklearn_mlp.training.native import train as train_torch
 
 # Trains the networks in place, and brings their states up to date.

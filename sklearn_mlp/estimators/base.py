@@ -11,16 +11,15 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
 from torch import Tensor, nn
 
+from sklearn_mlp.arrays.checks import features_of
+from sklearn_mlp.arrays.target_checks import naming
+from sklearn_mlp.arrays.tensors import exact_dtype, fitted_dtype, on_host, prediction_dtype
 from sklearn_mlp.compiled.forms import why_not_compiled
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.fit import CheckedParameters, CheckedSamples, PreparedFit
 from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.data.checks import features_of
 from sklearn_mlp.data.kinds import first_rows
 from sklearn_mlp.data.samples import Samples, TrainingData, ValidationData
-from sklearn_mlp.data.target_checks import naming
-from sklearn_mlp.data.targets import TargetCodec
-from sklearn_mlp.data.tensors import exact_dtype, fitted_dtype, on_host, prediction_dtype
 from sklearn_mlp.estimators.among_ranks import (
     agree_on_numbers,
     agree_on_parameters,
@@ -64,6 +63,7 @@ from sklearn_mlp.ranks.context import joined_group
 from sklearn_mlp.ranks.group import Group
 from sklearn_mlp.solvers.choice import check_solver
 from sklearn_mlp.steps.choice import choose_engine
+from sklearn_mlp.targets.codecs import TargetCodec
 from sklearn_mlp.training.checkpoint import Checkpoint
 from sklearn_mlp.training.divergence import check_trained
 from sklearn_mlp.training.randomness import settled_training

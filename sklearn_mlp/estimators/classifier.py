@@ -17,20 +17,9 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
-from sklearn_mlp.data.checks import validate_training_data
-from sklearn_mlp.data.class_weights import asks_for_balance, weigh_classes
-from sklearn_mlp.data.label_codecs import (
-    ClassCodec,
-    ColumnsCodec,
-    LabelCodec,
-    check_same_classes,
-    codec_of_classes,
-    read_classes,
-    read_labels,
-)
-from sklearn_mlp.data.labels import as_rows, read_column, show, split_classes
-from sklearn_mlp.data.target_checks import as_column, naming, validate_targets
-from sklearn_mlp.data.tensors import on_host
+from sklearn_mlp.arrays.checks import validate_training_data
+from sklearn_mlp.arrays.target_checks import as_column, naming, validate_targets
+from sklearn_mlp.arrays.tensors import on_host
 from sklearn_mlp.estimators.array_api import follow_samples, follow_targets
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.estimators.parameters import CLASSIFIER_PARAMETERS, constraints_of
@@ -42,6 +31,17 @@ from sklearn_mlp.machine.sklearn_internals import (
     training_of,
 )
 from sklearn_mlp.steps.prediction import widened
+from sklearn_mlp.targets.class_weights import asks_for_balance, weigh_classes
+from sklearn_mlp.targets.label_codecs import (
+    ClassCodec,
+    ColumnsCodec,
+    LabelCodec,
+    check_same_classes,
+    codec_of_classes,
+    read_classes,
+    read_labels,
+)
+from sklearn_mlp.targets.labels import as_rows, read_column, show, split_classes
 
 
 class TorchMLPClassifier(ClassifierMixin, BaseTorchMLP):

@@ -11,11 +11,10 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklearn_mlp.arrays.checks import validate_samples
+from sklearn_mlp.arrays.tensors import exact_dtype, prediction_dtype
 from sklearn_mlp.contract.fit import PreparedFit
 from sklearn_mlp.contract.state import History, TrainingState
-from sklearn_mlp.data.checks import validate_samples
-from sklearn_mlp.data.targets import TargetCodec
-from sklearn_mlp.data.tensors import exact_dtype, prediction_dtype
 from sklearn_mlp.estimators.hidden import HiddenActivationsMixin, up_to_layer
 from sklearn_mlp.estimators.parameterized import Parameterized
 from sklearn_mlp.estimators.saved_state import load_state, save_state
@@ -31,6 +30,7 @@ from sklearn_mlp.network.architecture import Architecture
 from sklearn_mlp.network.memory import less_to_predict, naming_device_memory
 from sklearn_mlp.network.mlp import MLP, count_parameters, place_of
 from sklearn_mlp.steps.prediction import predict_in_chunks, widened
+from sklearn_mlp.targets.codecs import TargetCodec
 
 
 def predicting_attributes(

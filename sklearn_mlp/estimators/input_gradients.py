@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor, nn
 
-from sklearn_mlp.data.checks import validate_samples
-from sklearn_mlp.data.target_checks import naming
-from sklearn_mlp.data.tensors import exact_dtype, on_host, prediction_dtype
+from sklearn_mlp.arrays.checks import validate_samples
+from sklearn_mlp.arrays.target_checks import naming
+from sklearn_mlp.arrays.tensors import exact_dtype, on_host, prediction_dtype
 from sklearn_mlp.estimators.array_api import follow_samples
 from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.machine.threads import shared_threads

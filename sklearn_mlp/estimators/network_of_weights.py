@@ -7,8 +7,6 @@ import numpy as np
 import torch
 
 from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.data.label_codecs import LabelCodec
-from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.estimators.fitted import predicting_attributes
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.devices import resolve_device
@@ -17,6 +15,8 @@ from sklearn_mlp.network.architecture import Architecture
 from sklearn_mlp.network.mlp import MLP
 from sklearn_mlp.network.module_parameters import module_parameters_of
 from sklearn_mlp.steps.choice import choose_engine
+from sklearn_mlp.targets.codecs import TargetCodec
+from sklearn_mlp.targets.label_codecs import LabelCodec
 
 
 def network_of_weights(

@@ -17,10 +17,9 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
-from sklearn_mlp.data.checks import validate_training_data
-from sklearn_mlp.data.target_checks import as_column, as_numbers, naming
-from sklearn_mlp.data.targets import NumberCodec
-from sklearn_mlp.data.tensors import narrowed, on_host
+from sklearn_mlp.arrays.checks import validate_training_data
+from sklearn_mlp.arrays.target_checks import as_column, as_numbers, naming
+from sklearn_mlp.arrays.tensors import narrowed, on_host
 from sklearn_mlp.estimators.array_api import follow_samples
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.estimators.parameters import REGRESSOR_PARAMETERS, constraints_of
@@ -29,6 +28,7 @@ from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_lo
 from sklearn_mlp.losses.choice import check_targets
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 from sklearn_mlp.machine.sklearn_internals import fit_context
+from sklearn_mlp.targets.codecs import NumberCodec
 
 
 class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):

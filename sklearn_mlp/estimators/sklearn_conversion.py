@@ -7,8 +7,6 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mlp.data.label_codecs import ClassCodec
-from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.estimators.written import as_arrays, check_fit_each_other
 from sklearn_mlp.export.sklearn_models import (
     check_is_sklearns,
@@ -17,6 +15,8 @@ from sklearn_mlp.export.sklearn_models import (
     state_of_sklearn,
 )
 from sklearn_mlp.machine.isolation import isolated
+from sklearn_mlp.targets.codecs import TargetCodec
+from sklearn_mlp.targets.label_codecs import ClassCodec
 
 _FITTED = (
     *("n_iter_", "t_", "loss_", "n_layers_", "n_outputs_", "out_activation_"),

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from sklearn_mlp.data.first_pass import ReadSource, read_once, read_targets
-from sklearn_mlp.data.parts import check_numbers, names_of, numbers_of
 from sklearn_mlp.data.reading import ReadingAhead
-from sklearn_mlp.data.source_kinds import source_of
-from sklearn_mlp.data.sources import RowSource
+from sklearn_mlp.sources.base import RowSource
+from sklearn_mlp.sources.choice import source_of
+from sklearn_mlp.sources.first_pass import ReadSource, read_once, read_targets
+from sklearn_mlp.sources.parts import check_numbers, names_of, numbers_of
 
 # What has more different targets is no classification, whose labels could be new.
 _MOST_CLASSES = 10_000

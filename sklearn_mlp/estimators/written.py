@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sklearn_mlp.arrays.tensors import on_host
 from sklearn_mlp.contract.state import History
-from sklearn_mlp.data.targets import TargetCodec
-from sklearn_mlp.data.tensors import on_host
 from sklearn_mlp.estimators.coefficients import list_parameters
 from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.targets.codecs import TargetCodec
 
 if TYPE_CHECKING:
     from torch import nn

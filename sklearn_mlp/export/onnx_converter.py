@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_mlp.data.label_codecs import ClassCodec, ColumnsCodec
 from sklearn_mlp.export.onnx_graph import OPSET, Graph, import_onnx
 from sklearn_mlp.export.onnx_model import network_dtype, why_by_torch, write_network
 from sklearn_mlp.export.onnx_outputs import classifier_outputs, regressor_outputs
+from sklearn_mlp.targets.label_codecs import ClassCodec, ColumnsCodec
 
 
 def register_onnx() -> None:

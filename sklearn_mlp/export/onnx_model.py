@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_mlp.data.label_codecs import LabelCodec
-from sklearn_mlp.data.targets import NumberCodec, TargetCodec
 from sklearn_mlp.export.onnx_graph import ACTIVATION_NODES, IR_VERSION, OPSET, Graph, import_onnx
 from sklearn_mlp.export.onnx_outputs import classifier_outputs, regressor_outputs
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network.alterations import altered_call
 from sklearn_mlp.network.mlp import MLP, place_of
+from sklearn_mlp.targets.codecs import NumberCodec, TargetCodec
+from sklearn_mlp.targets.label_codecs import LabelCodec
 
 # The model's input.
 INPUT = "X"

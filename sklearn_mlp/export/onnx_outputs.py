@@ -4,13 +4,13 @@ from functools import singledispatch
 
 import numpy as np
 
-from sklearn_mlp.data.label_codecs import ClassCodec, ColumnsCodec, LabelCodec
-from sklearn_mlp.data.targets import NumberCodec
 from sklearn_mlp.export.onnx_graph import Graph
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import ColumnsLoss, LabelLoss
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
 from sklearn_mlp.losses.regression import LEAST_VARIANCE, GaussianNLL, Quantiles
+from sklearn_mlp.targets.codecs import NumberCodec
+from sklearn_mlp.targets.label_codecs import ClassCodec, ColumnsCodec, LabelCodec
 
 # The operators of the output activations; the identity has none.
 _OPERATORS = {"logistic": "Sigmoid", "softmax": "Softmax", "tanh": "Tanh", "exp": "Exp"}

@@ -19,10 +19,10 @@ from sklearn_mlp.contract.state import (
     TrainingState,
 )
 from sklearn_mlp.contract.tensor_trees import SavedTensor
-from sklearn_mlp.data.label_codecs import ClassCodec, ColumnsCodec
-from sklearn_mlp.data.targets import NumberCodec
 from sklearn_mlp.losses import classification, custom, errors, labels, regression
 from sklearn_mlp.network.architecture import Architecture
+from sklearn_mlp.targets.codecs import NumberCodec
+from sklearn_mlp.targets.label_codecs import ClassCodec, ColumnsCodec
 
 # The key under which a dictionary says what it stands for.
 KIND = "sklearn_mlp"

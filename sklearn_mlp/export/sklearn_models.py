@@ -12,8 +12,6 @@ from torch import Tensor
 
 from sklearn_mlp.contract.state import History, OptimizerState, TrainingState
 from sklearn_mlp.contract.tensor_trees import owned
-from sklearn_mlp.data.label_codecs import LabelCodec
-from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.sklearn_internals import (
     StrOptions,
@@ -25,6 +23,8 @@ from sklearn_mlp.machine.sklearn_internals import (
 from sklearn_mlp.network.alterations import altered_training
 from sklearn_mlp.network.architecture import hidden_units
 from sklearn_mlp.network.mlp import MLP
+from sklearn_mlp.targets.codecs import TargetCodec
+from sklearn_mlp.targets.label_codecs import LabelCodec
 
 # The parameters that scikit-learn's class lacks and that a network depends on, with the value
 # that does what it does.

@@ -65,7 +65,7 @@ def choose_classifier_loss(
     loss, output_activation, label_smoothing, focal_gamma
         The estimator's parameters.
     kind : {'binary', 'multiclass', 'multilabel', 'multioutput'}
-        As in `sklearn_mlp.data.targets.LabelCodec`.
+        As in `sklearn_mlp.targets.codecs.LabelCodec`.
     sizes : sequence of int
         The outputs: of each column of labels in a multioutput task, else one number.
 

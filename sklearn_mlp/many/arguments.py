@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_mlp.data.readable import check_readable
+from sklearn_mlp.arrays.readable import check_readable
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.machine.sklearn_internals import validate_parameter_constraints
 from sklearn_mlp.many.planning import MAX_MEMORY

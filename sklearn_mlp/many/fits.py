@@ -12,9 +12,9 @@ import torch
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklearn_mlp.arrays.stored import StoredArray
 from sklearn_mlp.contract.fit import CheckedSamples, PreparedFit
 from sklearn_mlp.data.kinds import copied_features, rows_to_train_on
-from sklearn_mlp.data.stored import StoredArray
 from sklearn_mlp.estimators.backends import BACKENDS
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.machine.interrupts import interrupts_end_all

@@ -13,5 +13,5 @@
 `alterations`         a user's changes to a fitted network
 `memory`              a network that no memory holds, refused by name
 
-May import `machine`, `losses` and `data`.
+May import `data`, and what lies below it.
 """

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_mlp.data.checks import validate_samples
+from sklearn_mlp.arrays.checks import validate_samples
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.estimators.classifier import TorchMLPClassifier
 from sklearn_mlp.machine.isolation import isolated

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_validate
 from sklearn.pipeline import Pipeline
 
-from sklearn_mlp.data.source_kinds import check_in_memory
 from sklearn_mlp.estimators.base import BaseTorchMLP
 from sklearn_mlp.machine.interrupts import interrupts_end_all
 from sklearn_mlp.machine.sklearn_internals import (
@@ -21,6 +20,7 @@ from sklearn_mlp.machine.sklearn_internals import (
 from sklearn_mlp.many.planning import MAX_MEMORY
 from sklearn_mlp.search.parallel import StackingParallel
 from sklearn_mlp.search.saved import load_search, save_search
+from sklearn_mlp.sources.choice import check_in_memory
 
 
 class _StackingSearch(BaseSearchCV):

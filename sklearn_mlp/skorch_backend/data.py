@@ -15,7 +15,7 @@ from sklearn_mlp.data.batches import Batch, Batches
 from sklearn_mlp.data.dense import DenseRows
 from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.data.samples import TrainingData
-from sklearn_mlp.data.targets import TargetCodec
+from sklearn_mlp.targets.codecs import TargetCodec
 
 
 class LabelledSamples(skorch.dataset.Dataset):

@@ -6,8 +6,6 @@ from typing import Any
 from skorch.history import History
 from torch import nn
 
-from sklearn_mlp.data.label_codecs import ColumnsCodec, LabelCodec
-from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.network.mlp import place_of
 from sklearn_mlp.skorch_backend.adapters import LogitsLoss, SolverOptimizer
@@ -18,6 +16,8 @@ from sklearn_mlp.skorch_backend.nets import (
     SkorchColumnsClassifier,
     SkorchRegressor,
 )
+from sklearn_mlp.targets.codecs import TargetCodec
+from sklearn_mlp.targets.label_codecs import ColumnsCodec, LabelCodec
 
 
 def make_net(

@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.data.batches import Batch
 from sklearn_mlp.data.kinds import rows_to_train_on
-from sklearn_mlp.data.label_codecs import ColumnsCodec, LabelCodec
 from sklearn_mlp.data.rows import Rows
-from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.machine.shared_memory import tensor_to_read
@@ -33,6 +31,8 @@ from sklearn_mlp.skorch_backend.data import (
 from sklearn_mlp.skorch_backend.parameters import parameter_of_ours
 from sklearn_mlp.skorch_backend.run import NetRun
 from sklearn_mlp.steps.precision import mixed_precision
+from sklearn_mlp.targets.codecs import TargetCodec
+from sklearn_mlp.targets.label_codecs import ColumnsCodec, LabelCodec
 
 # What may change while the estimator trains its net.
 _SETTABLE = {"lr", "optimizer__lr", "verbose"}

@@ -14,9 +14,8 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, Tags, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mlp.data.source_kinds import check_in_memory
-from sklearn_mlp.data.target_checks import validate_targets
-from sklearn_mlp.data.tensors import on_host
+from sklearn_mlp.arrays.target_checks import validate_targets
+from sklearn_mlp.arrays.tensors import on_host
 from sklearn_mlp.estimators.callbacks import EpochTasks
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.interrupts import end_training
@@ -26,6 +25,7 @@ from sklearn_mlp.machine.random_numbers import draw_seed
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 from sklearn_mlp.machine.sklearn_internals import check_sample_weight, has_callbacks
 from sklearn_mlp.network.architecture import hidden_units
+from sklearn_mlp.sources.choice import check_in_memory
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.columns import Table, read_table
 from sklearn_mlp.tabular.encoder import TabularEncoder

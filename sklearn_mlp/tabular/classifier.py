@@ -7,16 +7,16 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 
-from sklearn_mlp.data.class_weights import weigh_classes
-from sklearn_mlp.data.label_codecs import ColumnsCodec, LabelCodec, read_labels
-from sklearn_mlp.data.labels import as_rows
-from sklearn_mlp.data.target_checks import as_column
+from sklearn_mlp.arrays.target_checks import as_column
 from sklearn_mlp.losses import Loss, choose_classifier_loss
 from sklearn_mlp.machine.sklearn_internals import fit_context
 from sklearn_mlp.tabular.base import BaseTabularMLP
 from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.parameters import CLASSIFIER_PARAMETERS
 from sklearn_mlp.tabular.training import PASSES
+from sklearn_mlp.targets.class_weights import weigh_classes
+from sklearn_mlp.targets.label_codecs import ColumnsCodec, LabelCodec, read_labels
+from sklearn_mlp.targets.labels import as_rows
 
 
 class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):

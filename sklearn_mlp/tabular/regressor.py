@@ -6,8 +6,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 
-from sklearn_mlp.data.target_checks import as_column, as_numbers
-from sklearn_mlp.data.targets import NumberCodec
+from sklearn_mlp.arrays.target_checks import as_column, as_numbers
 from sklearn_mlp.losses import Loss, Quantiles, choose_regressor_loss
 from sklearn_mlp.losses.choice import check_targets
 from sklearn_mlp.machine.sklearn_internals import fit_context
@@ -16,6 +15,7 @@ from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.intervals import HeldResiduals
 from sklearn_mlp.tabular.parameters import REGRESSOR_PARAMETERS
 from sklearn_mlp.tabular.training import PASSES
+from sklearn_mlp.targets.codecs import NumberCodec
 
 
 class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):

@@ -14,7 +14,7 @@ from sklearn_mlp.data.converted import ConvertedRows
 from sklearn_mlp.data.dense import DenseRows, StreamedGather
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.data.sparse import SparseBatch, SparseRows
-from sklearn_mlp.data.targets import NumberCodec
+from sklearn_mlp.targets.codecs import NumberCodec
 
 
 def make_data(**changes):

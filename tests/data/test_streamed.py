@@ -11,9 +11,9 @@ import pytest
 import zarr
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp.arrays import stored
+from sklearn_mlp.arrays.stored import StoredArray, is_read_by_block
 from sklearn_mlp.compiled.library import why_not_here
-from sklearn_mlp.data import stored
-from sklearn_mlp.data.stored import StoredArray, is_read_by_block
 
 N_SAMPLES, N_FEATURES = 300, 5
 FAST = {"hidden_layer_sizes": (6,), "max_iter": 3, "tol": 0, "batch_size": 32, "random_state": 0}

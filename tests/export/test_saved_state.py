@@ -35,10 +35,10 @@ from sklearn_mlp import (
     losses,
 )
 from sklearn_mlp.contract.tensor_trees import SavedTensor, owned
-from sklearn_mlp.data.targets import TargetCodec
 from sklearn_mlp.export.plain import PLAIN_CLASSES, plain, restored
 from sklearn_mlp.losses.base import Loss
 from sklearn_mlp.losses.errors import OutputError
+from sklearn_mlp.targets.codecs import TargetCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

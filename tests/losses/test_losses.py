@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
 from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.data.targets import NumberCodec
 from sklearn_mlp.losses import choose_classifier_loss, choose_regressor_loss
 from sklearn_mlp.losses.choice import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_mlp.losses.outputs import OUTPUT_ACTIVATIONS
+from sklearn_mlp.targets.codecs import NumberCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -11,7 +11,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from sklearn_mlp.data.array_likes import check_array_like
+from sklearn_mlp.arrays.array_likes import check_array_like
 
 # Complex ones are refused by scikit-learn's sentence, later.
 _READABLE = frozenset(

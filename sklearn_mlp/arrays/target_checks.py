@@ -10,7 +10,7 @@ import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 
-from sklearn_mlp.data.array_likes import is_plain_array
+from sklearn_mlp.arrays.array_likes import is_plain_array
 
 # What NumPy says of what it makes no array of numbers of.
 _CONVERSION = re.compile(

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, final
 
-from sklearn_mlp.data.sources import Part, RowSource
 from sklearn_mlp.machine.optional_packages import import_optional
+from sklearn_mlp.sources.base import Part, RowSource
 
 # How many numbers are read at a time, as far as the file allows.
 _READ_NUMBERS = 1 << 20

@@ -7,9 +7,9 @@ from typing import Any, Self, final
 import numpy as np
 import pandas as pd
 
-from sklearn_mlp.data.parts import length_of, names_of
-from sklearn_mlp.data.sources import Part, RowSource
 from sklearn_mlp.machine.optional_packages import import_optional
+from sklearn_mlp.sources.base import Part, RowSource
+from sklearn_mlp.sources.parts import length_of, names_of
 
 
 @final

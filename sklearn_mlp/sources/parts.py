@@ -7,8 +7,8 @@ import numpy as np
 import scipy.sparse
 from torch import Tensor
 
-from sklearn_mlp.data.readable import readable_array
-from sklearn_mlp.data.tensors import on_host
+from sklearn_mlp.arrays.readable import readable_array
+from sklearn_mlp.arrays.tensors import on_host
 
 # How many rows of a table are turned at a time: their numbers stay in a core's cache.
 _TURNED_ROWS = 4096

@@ -14,7 +14,7 @@ from torch.utils.data import (
 )
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.data import blocks
+from sklearn_mlp.sources import blocks
 
 N_SAMPLES = 300
 FAST = {"hidden_layer_sizes": (6,), "max_iter": 3, "tol": 0, "batch_size": 32, "random_state": 0}

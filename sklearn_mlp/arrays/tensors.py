@@ -7,7 +7,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from sklearn_mlp.data.readable import readable_array, readable_tensor
+from sklearn_mlp.arrays.readable import readable_array, readable_tensor
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 
 # Below so many numbers torch does not divide a conversion among threads.

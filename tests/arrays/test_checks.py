@@ -18,9 +18,9 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import validate_data
 
-from sklearn_mlp.data.checks import validate_samples
+from sklearn_mlp.arrays.checks import validate_samples
+from sklearn_mlp.arrays.tensors import as_tensor
 from sklearn_mlp.data.sparse import SparseRows
-from sklearn_mlp.data.tensors import as_tensor
 from sklearn_mlp.estimators import backends
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -9,8 +9,8 @@ import scipy.sparse
 from sklearn.utils.multiclass import type_of_target
 from torch import Tensor
 
-from sklearn_mlp.data.target_checks import naming
-from sklearn_mlp.data.tensors import on_host
+from sklearn_mlp.arrays.target_checks import naming
+from sklearn_mlp.arrays.tensors import on_host
 
 Form = Literal["column", "columns", "indicator"]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
-from sklearn_mlp.data.arrow_source import ArrowSource, is_path
-from sklearn_mlp.data.dask_source import DaskSource
-from sklearn_mlp.data.sources import IteratedSource, RowSource
-from sklearn_mlp.data.torch_source import torch_source
+from sklearn_mlp.sources.arrow import ArrowSource, is_path
+from sklearn_mlp.sources.base import IteratedSource, RowSource
+from sklearn_mlp.sources.dask import DaskSource
+from sklearn_mlp.sources.torch import torch_source
 
 # What makes an object an array, or a table, which is read at once.
 _AT_ONCE = ("__array__", "__array_interface__", "__dataframe__", "__len__", "shape", "toarray")

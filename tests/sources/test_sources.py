@@ -19,10 +19,10 @@ from sklearn_mlp import (
     TorchMLPRegressor,
     cross_validate_batched,
 )
-from sklearn_mlp.data import blocks
-from sklearn_mlp.data.first_pass import read_once
 from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.data.sourced import SourceRows
+from sklearn_mlp.sources import blocks
+from sklearn_mlp.sources.first_pass import read_once
 
 N_SAMPLES, N_FEATURES = 300, 5
 FAST = {"hidden_layer_sizes": (6,), "max_iter": 3, "tol": 0, "batch_size": 32, "random_state": 0}

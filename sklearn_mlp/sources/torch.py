@@ -17,7 +17,7 @@ from torch.utils.data import (
     default_collate,
 )
 
-from sklearn_mlp.data.sources import Part, RowSource
+from sklearn_mlp.sources.base import Part, RowSource
 
 # How many items of a data set that comes without a loader are collated at a time.
 _BATCH_SIZE = 1024

@@ -9,8 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
-from sklearn_mlp.data.parts import column_of, length_of, names_of, numbers_of
-from sklearn_mlp.data.sources import RowSource
+from sklearn_mlp.sources.base import RowSource
+from sklearn_mlp.sources.parts import column_of, length_of, names_of, numbers_of
 
 # So many bytes of samples are shuffled at a time, and what has no more is read at once: 256 MiB.
 BUFFER_BYTES = 1 << 28

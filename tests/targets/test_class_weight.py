@@ -12,7 +12,7 @@ from sklearn.metrics import recall_score
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_mlp import TorchMLPClassifier
-from sklearn_mlp.data.class_weights import weigh_classes
+from sklearn_mlp.targets.class_weights import weigh_classes
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

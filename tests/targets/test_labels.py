@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor, fit_many
-from sklearn_mlp.data.labels import join_columns, show
+from sklearn_mlp.targets.labels import join_columns, show
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -11,7 +11,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.data.readable import readable_array, readable_sparse
+from sklearn_mlp.arrays.readable import readable_array, readable_sparse
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

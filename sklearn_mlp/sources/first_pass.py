@@ -6,11 +6,11 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 
-from sklearn_mlp.data import blocks
-from sklearn_mlp.data.blocks import BlockArray
-from sklearn_mlp.data.parts import check_numbers, column_of, length_of, names_of, numbers_of
-from sklearn_mlp.data.sources import RowSource
-from sklearn_mlp.data.stored import StoredArray
+from sklearn_mlp.arrays.stored import StoredArray
+from sklearn_mlp.sources import blocks
+from sklearn_mlp.sources.base import RowSource
+from sklearn_mlp.sources.blocks import BlockArray
+from sklearn_mlp.sources.parts import check_numbers, column_of, length_of, names_of, numbers_of
 
 # How many of the first rows are kept.
 _HEAD_ROWS = 8

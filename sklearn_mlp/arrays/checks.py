@@ -9,11 +9,11 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from sklearn_mlp.data.array_likes import is_plain_array
-from sklearn_mlp.data.readable import readable_array, readable_tensor
-from sklearn_mlp.data.stored import StoredArray, is_read_by_block, name_of
-from sklearn_mlp.data.target_checks import naming_conversions, validate_targets
-from sklearn_mlp.data.tensors import on_host
+from sklearn_mlp.arrays.array_likes import is_plain_array
+from sklearn_mlp.arrays.readable import readable_array, readable_tensor
+from sklearn_mlp.arrays.stored import StoredArray, is_read_by_block, name_of
+from sklearn_mlp.arrays.target_checks import naming_conversions, validate_targets
+from sklearn_mlp.arrays.tensors import on_host
 
 
 def validate_training_data(

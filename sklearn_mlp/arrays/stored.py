@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse
 from torch import Tensor
 
-from sklearn_mlp.data.mapped import MappedArray
+from sklearn_mlp.arrays.mapped import MappedArray
 
 # Up to so many bytes an array is read as a whole: 256 MiB.
 LARGEST_WHOLE = 1 << 28

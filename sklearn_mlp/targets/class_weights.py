@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_mlp.data.labels import show_as_given
+from sklearn_mlp.targets.labels import show_as_given
 
 
 def weigh_classes(

@@ -2,7 +2,7 @@
 
 The protocol for samples that are neither an array nor like one: files of one's own, a database, a
 stream that can be begun anew. What others have (Parquet, torch, Dask) is put into the same form by
-a class in a file of its own; `source_kinds` tells them apart.
+a class in a file of its own; `choice` tells them apart.
 """
 
 from abc import ABC, abstractmethod

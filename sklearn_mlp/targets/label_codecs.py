@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from sklearn_mlp.data.labels import (
+from sklearn_mlp.targets.codecs import TargetCodec
+from sklearn_mlp.targets.labels import (
     check_classes,
     columns_of,
     distinct,
@@ -18,7 +19,6 @@ from sklearn_mlp.data.labels import (
     show_as_given,
     split_classes,
 )
-from sklearn_mlp.data.targets import TargetCodec
 
 
 class LabelCodec(TargetCodec):

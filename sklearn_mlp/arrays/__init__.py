@@ -1,0 +1,12 @@
+"""What the user passes as X and y: made readable, checked, turned into tensors.
+
+`array_likes`    arrays as they are; what is none, and what to do instead
+`readable`       tensors and sparse matrices that are no numbers
+`tensors`        from arrays to tensors, and numbers too large for them
+`mapped`         files that are mapped into memory
+`stored`         arrays in files, and which of them are read some rows at a time
+`target_checks`  the checks of y before it is read
+`checks`         the checks of X
+
+May import `machine`.
+"""

@@ -1,0 +1,9 @@
+"""What targets stand for: labels, codes, numbers and their scale.
+
+`codecs`         from targets to what is trained on, and back; numbers and their scale
+`labels`         the forms of labels: columns, types, classes
+`label_codecs`   from labels to codes, and back
+`class_weights`  the weight of each class
+
+May import `machine` and `arrays`.
+"""
