@@ -130,8 +130,9 @@ def less_to_fit(estimator: Any) -> str:
 
 def less_to_predict(estimator: Any) -> str:
     """Say what makes a prediction take less of a device's memory."""
+    to_cpu = "bring the network to the CPU by module_.to('cpu'), "
     return (
         f"the prediction takes more memory than device '{estimator.device_}' has free; pass fewer "
-        "samples at a time, bring the network to the CPU by module_.to('cpu'), or end what else "
+        f"samples at a time, {to_cpu if hasattr(estimator, 'module_') else ''}or end what else "
         "uses the device"
     )

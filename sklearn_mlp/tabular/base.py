@@ -18,13 +18,16 @@ from sklearn_mlp.arrays.target_checks import validate_targets
 from sklearn_mlp.arrays.tensors import on_host
 from sklearn_mlp.estimators.callbacks import EpochTasks
 from sklearn_mlp.losses import Loss
+from sklearn_mlp.machine.devices import resolve_device
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.machine.kernels import inference_mode
+from sklearn_mlp.machine.placement import resolve_dtype
 from sklearn_mlp.machine.random_numbers import draw_seed
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 from sklearn_mlp.machine.sklearn_internals import check_sample_weight, has_callbacks
 from sklearn_mlp.network.architecture import hidden_units
+from sklearn_mlp.network.memory import less_to_fit, less_to_predict, naming_device_memory
 from sklearn_mlp.sources.choice import check_in_memory
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.columns import Table, read_table
@@ -62,6 +65,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
     random_state: Any
     n_jobs: int | None
     max_time: float | None
+    device: str | torch.device
     dtype: str
     verbose: bool | int | str
 
@@ -75,6 +79,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
 
     # What a fit leaves.
     encoder_: TabularEncoder
+    device_: torch.device
     n_members_: int
     n_iter_: int
     oof_prediction_: np.ndarray
@@ -124,6 +129,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
     def _score_outputs(self, outputs: np.ndarray, y: np.ndarray, weights: Any) -> float:
         """Return the score of outputs, (n_rows, n_outputs): accuracy, or R²."""
 
+    @naming_device_memory(less_to_fit)
     @isolated
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         """Check, encode, train two groups of networks, and weigh them by rows they have not seen.
@@ -144,6 +150,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
     def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> PreparedTable:
         """Check and encode all there is."""
         check_in_memory(X, y, type(self).__name__)
+        device = resolve_device(self.device)
         encoder = TabularEncoder(self.categorical_features)
         table = read_table(encoder, X, reset=True)
         y = self._check_targets(validate_targets(self, on_host(y)))
@@ -159,8 +166,8 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
         labels, n_groups = self._stratify(targets), len(self._parts)
         rows_to_split = table.n_rows, labels, weights, groups, random_state
         folds = split_for_groups(n_groups, self.cv, self.n_members, *rows_to_split)
-        settings = self._settings(table.n_rows)
-        coded = CodedRows.of(encoder._code, table, settings.dtype, keep=True)
+        settings = self._settings(table.n_rows, device)
+        coded = CodedRows.of(encoder._code, table, settings.dtype, device, keep=True)
         known = self._read_targets(codec, y, weights)
         task = self._task(targets, weights, codec, settings.dtype)
         task = replace(task, scorer=self._scorer(task.loss, codec, known, X, y, given_weights))
@@ -221,11 +228,9 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
             end_training(watch.interrupt)
         return trained
 
-    def _settings(self, n_rows: int) -> Settings:
+    def _settings(self, n_rows: int, device: torch.device) -> Settings:
         """Return the parameters that training takes, the automatic ones settled."""
-        rate, dropout, dtype = self.learning_rate_init, self.dropout, self.dtype
-        if dtype == "auto":
-            dtype = "float64" if n_rows <= EXACT_ROWS else "float32"
+        rate, dropout = self.learning_rate_init, self.dropout
         passes = self._default_passes if n_rows <= ROWS_OF_LONG_RUNS else PASSES
         return Settings(
             hidden_units=list(hidden_units(self.hidden_layer_sizes)),
@@ -234,7 +239,8 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
             max_iter=passes if isinstance(self.max_iter, str) else int(self.max_iter),
             most_cycles=self._most_cycles,
             batch_size=None if isinstance(self.batch_size, str) else int(self.batch_size),
-            dtype=getattr(torch, dtype),
+            dtype=resolve_dtype(self.dtype, "adam", device, n_rows, EXACT_ROWS),
+            device=device,
         )
 
     def _task(
@@ -272,6 +278,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
         judged = rows_judged(folds, n_rows)
         self._ensemble = _weigh(prepared, trained, judged)
         self._codec, self.encoder_ = prepared.codec, prepared.encoder
+        self.device_ = prepared.settings.device
         # Half the bytes of NumPy's own indices.
         small = np.int32 if n_rows < 2**31 else np.int64
         self._held = [[rows.astype(small) for rows in group.held] for group in trained]
@@ -360,6 +367,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
         weights = None if sample_weight is None else np.asarray(sample_weight)[judged]
         scores = permuted_scores(
             self._ensemble,
+            self.device_,
             table,
             self._held,
             lambda outputs: self._score_outputs(outputs[judged], y[judged], weights),
@@ -383,17 +391,19 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
         check_is_fitted(self)
         return read_table(self, X, reset=False)
 
+    @naming_device_memory(less_to_predict)
     @isolated
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the mean outputs of all networks, (n_rows, n_outputs), in float64."""
         table = self._table(X)
-        return self._ensemble.outputs(table)
+        return self._ensemble.outputs(table, self.device_)
 
+    @naming_device_memory(less_to_predict)
     @isolated
     def _member_outputs(self, X: Any) -> list[np.ndarray]:
         """Return the outputs of each group's networks, (k, n_rows, n_outputs)."""
         table = self._table(X)
-        found = self._ensemble.member_outputs(table)
+        found = self._ensemble.member_outputs(table, self.device_)
         return [each.transpose(1, 2).numpy() for each in found if each is not None]
 
     def __sklearn_tags__(self) -> Tags:

@@ -12,7 +12,7 @@ from torch import Tensor
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.threads import shared_threads
-from sklearn_mlp.tabular.coded_rows import CHUNK, CodedRows, Part
+from sklearn_mlp.tabular.coded_rows import CodedRows, Part, chunk_size
 from sklearn_mlp.tabular.codes import TableCode
 from sklearn_mlp.tabular.columns import Table
 from sklearn_mlp.tabular.folds import Folds
@@ -52,15 +52,18 @@ class Ensemble:
     mixture: Mixture
     loss: Loss
 
-    def member_outputs(self, table: Table, *, skip: bool = False) -> list[Tensor | None]:
+    def member_outputs(
+        self, table: Table, device: torch.device, *, skip: bool = False
+    ) -> list[Tensor | None]:
         """Return the outputs of each group's networks, (k, n_outputs, n_rows), in float64.
 
         With ``skip``, those of a group that counts nothing are None.
         """
         dtype = self.groups[0].members.dtype
-        work = sum(weight[0].size for weight in self.groups[0].members.weights) * CHUNK
+        step = chunk_size(device)
+        work = sum(weight[0].size for weight in self.groups[0].members.weights) * step
         with shared_threads(float(work)), inference_mode():
-            coded = CodedRows.of(self.code, table, dtype, keep=False)
+            coded = CodedRows.of(self.code, table, dtype, device, keep=False)
             found: list[Tensor | None] = []
             settings = zip(
                 self.groups, self.mixture.weights, self.mixture.temperatures, strict=True
@@ -70,15 +73,15 @@ class Ensemble:
                     found.append(None)
                     continue
                 chunks = [
-                    group.members.logits(coded.chunk(slice(start, start + CHUNK), group.part))
-                    for start in range(0, coded.n_rows, CHUNK)
+                    group.members.logits(coded.chunk(slice(start, start + step), group.part))
+                    for start in range(0, coded.n_rows, step)
                 ]
-                found.append(outputs_of(self.loss, torch.cat(chunks, -1), temperature))
+                found.append(outputs_of(self.loss, torch.cat(chunks, -1).cpu(), temperature))
         return found
 
-    def outputs(self, table: Table) -> np.ndarray:
+    def outputs(self, table: Table, device: torch.device) -> np.ndarray:
         """Return the mean outputs, (n_rows, n_outputs)."""
-        found = self.member_outputs(table, skip=True)
+        found = self.member_outputs(table, device, skip=True)
         means = [each.mean(0) for each in found if each is not None]
         counted = [weight for weight in self.mixture.weights if weight]
         mixture = Mixture(tuple(counted), (), self.mixture.temperature)

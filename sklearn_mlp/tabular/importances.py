@@ -7,7 +7,7 @@ import torch
 
 from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.threads import shared_threads
-from sklearn_mlp.tabular.coded_rows import CHUNK, CodedRows
+from sklearn_mlp.tabular.coded_rows import CodedRows, chunk_size
 from sklearn_mlp.tabular.columns import Table
 from sklearn_mlp.tabular.dates import DATE_PARTS
 from sklearn_mlp.tabular.ensemble import Ensemble
@@ -16,6 +16,7 @@ from sklearn_mlp.tabular.judging import outputs_of
 
 def permuted_scores(
     ensemble: Ensemble,
+    device: torch.device,
     table: Table,
     held: list[list[np.ndarray]],
     score: Callable[[np.ndarray], float],
@@ -28,6 +29,8 @@ def permuted_scores(
     ----------
     ensemble : Ensemble
         The fitted networks.
+    device : torch.device
+        Where they predict.
     table : Table
         The rows of training.
     held : list of list of ndarray of int
@@ -47,7 +50,7 @@ def permuted_scores(
         The score.
     """
     scaled, others = (torch.from_numpy(part) for part in ensemble.code.base(table))
-    yield None, score(_held_outputs(ensemble, scaled, others, held))
+    yield None, score(_held_outputs(ensemble, device, scaled, others, held))
     for place in range(table.n_columns):
         in_scaled, in_others = columns_of_code(ensemble, place)
         for _ in range(n_repeats):
@@ -55,7 +58,7 @@ def permuted_scores(
             changed, changed_others = scaled.clone(), others.clone()
             changed[:, in_scaled] = scaled[order][:, in_scaled]
             changed_others[:, in_others] = others[order][:, in_others]
-            yield place, score(_held_outputs(ensemble, changed, changed_others, held))
+            yield place, score(_held_outputs(ensemble, device, changed, changed_others, held))
 
 
 def columns_of_code(ensemble: Ensemble, place: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,14 +77,15 @@ def columns_of_code(ensemble: Ensemble, place: int) -> tuple[np.ndarray, np.ndar
 
 def _held_outputs(
     ensemble: Ensemble,
+    device: torch.device,
     scaled: torch.Tensor,
     others: torch.Tensor,
     held: list[list[np.ndarray]],
 ) -> np.ndarray:
     """Return outputs of rows by networks that have not seen them, (n_rows, n_outputs)."""
     dtype = ensemble.groups[0].members.dtype
-    coded = CodedRows(ensemble.code, scaled.to(dtype), others.to(dtype))
-    mixture, found = ensemble.mixture, []
+    coded = CodedRows(ensemble.code, device, scaled.to(dtype), others.to(dtype))
+    mixture, found, step = ensemble.mixture, [], chunk_size(device)
     with shared_threads(1e6), inference_mode():
         for group, folds, temperature in zip(
             ensemble.groups, held, mixture.temperatures, strict=True
@@ -90,10 +94,10 @@ def _held_outputs(
             logits = torch.zeros(n_logits, len(scaled), dtype=dtype)
             n_seen = torch.zeros(len(scaled), dtype=dtype)
             for member, rows in enumerate(folds):
-                for start in range(0, len(rows), CHUNK):
-                    chunk = torch.from_numpy(rows[start : start + CHUNK].astype(np.int64))
+                for start in range(0, len(rows), step):
+                    chunk = torch.from_numpy(rows[start : start + step].astype(np.int64))
                     picked = coded.pick(chunk, group.part)
-                    logits[:, chunk] += group.members.logits(picked, member)[0]
+                    logits[:, chunk] += group.members.logits(picked, member)[0].cpu()
                     n_seen[chunk] += 1
             found.append(outputs_of(ensemble.loss, logits / n_seen, temperature))
         mixed = mixture.mix(ensemble.loss, found, mixture.temperature_of_two)

@@ -37,11 +37,19 @@ class Members:
     dtype : torch.dtype
         Of the parameters.
     generator : torch.Generator
-        Draws the weights; those of the last layer begin at 0, and so do the outputs.
+        Draws the weights, on the CPU, so that they are the same everywhere; those of the last
+        layer begin at 0, and so do the outputs.
+    device : torch.device
+        Where the networks are.
     """
 
     def __init__(
-        self, k: int, units: list[int], dtype: torch.dtype, generator: torch.Generator
+        self,
+        k: int,
+        units: list[int],
+        dtype: torch.dtype,
+        generator: torch.Generator,
+        device: torch.device,
     ) -> None:
         self.k, self.units = k, units
         fans = list(zip(units[1:], units[:-1], strict=True))
@@ -52,7 +60,7 @@ class Members:
         # Weights, biases, scales: three runs of one vector, which a step updates at once.
         runs = [sum(sizes[: len(fans)]), sum(sizes[len(fans) : -1]), sizes[-1]]
         self.values, self._gradient, self._first, self._second = (
-            torch.zeros(sum(sizes), dtype=dtype) for _ in range(4)
+            torch.zeros(sum(sizes), dtype=dtype, device=device) for _ in range(4)
         )
         self._runs = [
             AdamVectors(*parts)
@@ -79,10 +87,10 @@ class Members:
         for parameter in (*self.weights[:-1], *self.biases[:-1]):
             # In float64 whatever the type, so that both have the same weights.
             drawn = torch.randn(parameter.shape, dtype=torch.float64, generator=generator)
-            parameter.copy_(drawn)
+            parameter.copy_(drawn.to(dtype))
         self.scales.fill_(1)
         self._step = 0
-        self._step_holder = torch.zeros((), dtype=torch.float32)
+        self._step_holder = torch.zeros((), dtype=torch.float32, device=device)
         self._affine: list[Tensor] = []
         self._inputs: list[Tensor] = []
 
@@ -145,11 +153,11 @@ class Members:
         if values is not None:
             self.values.copy_(values)
         weights = [
-            (weight * factor).numpy()
+            (weight * factor).cpu().numpy()
             for weight, factor in zip(self.weights, self._factors, strict=True)
         ]
-        weights[0] *= self.scales.numpy()
-        frozen = FrozenMembers(weights, [bias.clone().numpy() for bias in self.biases])
+        weights[0] *= self.scales.cpu().numpy()
+        frozen = FrozenMembers(weights, [bias.clone().cpu().numpy() for bias in self.biases])
         self.values.copy_(kept)
         return frozen
 
@@ -194,6 +202,8 @@ class FrozenMembers:
             (tensor_to_read(weight)[chosen], tensor_to_read(bias)[chosen])
             for weight, bias in zip(self.weights, self.biases, strict=True)
         ]
+        if not inputs.is_cpu:
+            layers = [(one.to(inputs.device), other.to(inputs.device)) for one, other in layers]
         values = inputs.t().expand(len(layers[0][0]), -1, -1)
         for place, (weight, bias) in enumerate(layers):
             values = torch.baddbmm(bias, weight, values)

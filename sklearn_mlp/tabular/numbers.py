@@ -123,6 +123,12 @@ def _factor(span: float, middle: float) -> float:
     return min(1 / middle if middle > 1e-9 * span else 2 / span, largest)
 
 
+def _beside(tensor: Tensor, array: np.ndarray) -> Tensor:
+    """Return an array as a tensor where another one is."""
+    made = torch.from_numpy(array)
+    return made if tensor.is_cpu else made.to(tensor.device)
+
+
 @dataclass(frozen=True)
 class Waves:
     """Sines and cosines of numbers, of wavelengths 4, 2, 1, and so on.
@@ -147,7 +153,7 @@ class Waves:
         """Return (n_rows, n_columns), a block for each function."""
         if not self.n_octaves:
             return scaled[:, :0]
-        angle = scaled.index_select(1, torch.from_numpy(self.columns)) * (math.pi / 2)
+        angle = scaled.index_select(1, _beside(scaled, self.columns)) * (math.pi / 2)
         sine, cosine = torch.sin(angle), torch.cos(angle)
         blocks = [sine, cosine]
         for _ in range(1, self.n_octaves):
@@ -190,6 +196,6 @@ class Bins:
 
     def apply(self, scaled: Tensor) -> Tensor:
         """Return (n_rows, n_bins), from ``scaled``, (n_rows, n_columns)."""
-        chosen = scaled.index_select(1, torch.from_numpy(self.column))
-        share = chosen.sub_(torch.from_numpy(self.low)).div_(torch.from_numpy(self.width))
+        chosen = scaled.index_select(1, _beside(scaled, self.column))
+        share = chosen.sub_(_beside(scaled, self.low)).div_(_beside(scaled, self.width))
         return share.clamp_(0, 1).sub_(0.5).mul_(_GAIN)

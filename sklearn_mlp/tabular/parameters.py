@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 from typing import Any
 
+import torch
 from sklearn.metrics import get_scorer_names
 
 from sklearn_mlp.machine.sklearn_internals import HasMethods, Interval, StrOptions
@@ -20,6 +21,7 @@ PARAMETERS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "n_jobs": [Integral, None],
     "max_time": [Interval(Real, 0, None, closed="neither"), None],
+    "device": [str, torch.device],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
     "verbose": ["verbose", StrOptions({"progress"})],
 }

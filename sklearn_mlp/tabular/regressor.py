@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 
@@ -82,8 +83,12 @@ default='squared_error'
         callbacks are set; the results are the same.
     max_time : float or None, default=None
         Seconds after which training ends, with the best networks so far.
+    device : str or torch.device, default='auto'
+        Where to train and predict: ``'auto'`` is cuda, then mps, then xpu, then cpu, whichever is
+        there first; else any device that torch has on this machine.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        The type of training; ``'auto'`` is float32, or float64 for at most 100 rows.
+        The type of training; ``'auto'`` is float32, or float64 for at most 100 rows
+        where the device has it.
     verbose : bool, int or 'progress', default=False
         Whether to print how the networks do on rows held out; ``'progress'`` shows a progress bar
         instead.
@@ -100,6 +105,8 @@ default='squared_error'
         How the networks did while they were trained.
     encoder_ : TabularEncoder
         The fitted encoder.
+    device_ : torch.device
+        Where the networks predict.
     n_members_ : int
         Networks.
     n_iter_ : int
@@ -169,6 +176,7 @@ default='squared_error'
         random_state: Any = None,
         n_jobs: int | None = None,
         max_time: float | None = None,
+        device: str | torch.device = "auto",
         dtype: str = "auto",
         verbose: bool | int | str = False,
     ) -> None:
@@ -188,6 +196,7 @@ default='squared_error'
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.max_time = max_time
+        self.device = device
         self.dtype = dtype
         self.verbose = verbose
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from sklearn_mlp.estimators.saved_state import load_state, save_state
 from sklearn_mlp.estimators.saving import SavedInFiles
+from sklearn_mlp.export.pickling import device_here
 from sklearn_mlp.export.plain import PLAIN_CLASSES, plain, restored
 from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.tabular.categories import Levels
@@ -33,6 +35,8 @@ class SavedTable(SavedInFiles):
 
     def __getstate__(self) -> dict[str, Any]:
         state = save_state(super().__getstate__())  # type: ignore[arg-type]
+        if "device_" in state:
+            state["device_"] = str(state["device_"])
         if "_ensemble" in state:
             # It has its code from the encoder, which is saved, too.
             state["_ensemble"] = replace(state["_ensemble"], code=None)
@@ -44,6 +48,8 @@ class SavedTable(SavedInFiles):
     @isolated
     def __setstate__(self, state: dict[str, Any]) -> None:
         attributes = load_state(self, state)
+        if "device_" in attributes:
+            attributes["device_"] = device_here(torch.device(attributes["device_"]))
         made = {name: restored(attributes[name]) for name in _MADE if name in attributes}
         if "_ensemble" in made:
             made["_ensemble"] = replace(made["_ensemble"], code=attributes["encoder_"]._code)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.threads import shared_threads
-from sklearn_mlp.tabular.coded_rows import CHUNK, CodedRows, Part
+from sklearn_mlp.tabular.coded_rows import CodedRows, Part, chunk_size
 from sklearn_mlp.tabular.folds import Folds
 from sklearn_mlp.tabular.judging import Task, outputs_of
 from sklearn_mlp.tabular.members import FrozenMembers, Members
@@ -66,6 +66,7 @@ class Settings:
     most_cycles: int
     batch_size: int | None
     dtype: torch.dtype
+    device: torch.device
 
 
 @dataclass
@@ -252,12 +253,17 @@ class _Training:
         self.coded, self.part, self.task, self.folds = coded, part, task, folds
         self.place = place
         self.settings, self.plan = settings, Plan.of(coded.n_rows, folds, settings)
+        self.device = settings.device
         self.generator = torch.Generator().manual_seed(seed)
+        self.mask_generator = self.generator
+        if self.device.type != "cpu":
+            self.mask_generator = torch.Generator(self.device).manual_seed(seed)
         units = [coded.n_columns(part), *settings.hidden_units, task.n_logits]
         k = len(folds.learned)
-        self.members = Members(k, units, settings.dtype, self.generator)
-        self.judge = _Judge(coded, part, task, folds, settings.dtype)
+        self.members = Members(k, units, settings.dtype, self.generator, self.device)
+        self.judge = _Judge(coded, part, task, folds, settings)
         self.weights = self._relative_weights()
+        self.targets = task.targets.to(self.device)
         self.step = 0
         self.began = time.monotonic()
 
@@ -329,8 +335,8 @@ class _Training:
         n_rows = 1 if self.plan.is_whole else n_rows
         sizes = [units * n_rows for units in self.settings.hidden_units]
         # Seven bits a number: eight numbers of one draw of 64 bits.
-        drawn = torch.empty(-(-sum(sizes) // 8), dtype=torch.int64)
-        drawn.random_(generator=self.generator)
+        drawn = torch.empty(-(-sum(sizes) // 8), dtype=torch.int64, device=self.device)
+        drawn.random_(generator=self.mask_generator)
         kept = drawn.view(torch.uint8)[: sum(sizes)].bitwise_and_(127).ge(dropped)
         factors = kept.to(self.settings.dtype).div_(1 - dropped / 128)
         return [mask.view(-1, n_rows) for mask in factors.split(sizes)]
@@ -348,19 +354,23 @@ class _Training:
         """Draw batches, for each network from its own rows."""
         size, steps = self.plan.batch_size, self.plan.steps_an_epoch
         learned = [torch.from_numpy(rows) for rows in self.folds.learned]
-        k = len(learned)
         weights = None
         if self.weights is not None:
-            weights = self.weights.to(self.settings.dtype) / size
+            weights = (self.weights.to(self.settings.dtype) / size).to(self.device)
         for step in range(self.plan.n_steps):
             place = step % steps
             if not place:
-                order = torch.stack([self._order(rows, steps * size) for rows in learned])
+                orders = [self._order(rows, steps * size) for rows in learned]
+                order = torch.stack(orders).to(self.device)
             rows = order[:, place * size : (place + 1) * size]
-            picked = rows.reshape(-1)
-            inputs = self.coded.pick(picked, self.part).view(k, size, -1).transpose(1, 2)
-            targets = self.task.targets[:, rows].transpose(0, 1)
+            inputs, targets = self._pick(rows)
             yield inputs, targets, None if weights is None else weights[rows].unsqueeze(1)
+
+    def _pick(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets, each (k, ..., batch), of rows (k, batch)."""
+        picked = self.coded.pick(rows.reshape(-1), self.part)
+        inputs = picked.view(*rows.shape, -1).transpose(1, 2)
+        return inputs, self.targets[:, rows].transpose(0, 1)
 
     def _order(self, rows: Tensor, n_rows: int) -> Tensor:
         """Return so many rows in random order, all of them before one comes again."""
@@ -380,8 +390,8 @@ class _Training:
             own = None if self.weights is None else self.weights[learned]
             weights[member, 0, : len(learned)] = 1 if own is None else own
         weights = (weights / weights.sum(-1, keepdim=True)).to(self.settings.dtype)
-        inputs = self.coded.pick(rows.reshape(-1), self.part).view(k, size, -1).transpose(1, 2)
-        targets = self.task.targets[:, rows].transpose(0, 1)
+        weights = weights.to(self.device)
+        inputs, targets = self._pick(rows.to(self.device))
         for _ in range(self.plan.n_steps):
             yield inputs, targets, weights
 
@@ -399,13 +409,13 @@ class _Judge:
     """Judges networks by the rows that each has not seen, and keeps the best."""
 
     def __init__(
-        self, coded: CodedRows, part: Part, task: Task, folds: Folds, dtype: torch.dtype
+        self, coded: CodedRows, part: Part, task: Task, folds: Folds, settings: Settings
     ) -> None:
         self.coded, self.part, self.held = coded, part, folds.held
         self.history: list[dict[str, float]] = []
         self.best: _Best | None = None
         self._n_before = 0
-        self._dtype = dtype
+        self._dtype = settings.dtype
         seen = np.zeros(coded.n_rows)
         for rows in folds.held:
             np.add.at(seen, rows, 1)
@@ -489,7 +499,8 @@ class _Judge:
     def _logits(self, frozen: FrozenMembers, member: int, rows: np.ndarray) -> Tensor:
         """Return one network's logits of rows, (n_logits, n_rows)."""
         parts = [torch.empty(frozen.weights[-1].shape[1], 0, dtype=self._dtype)]
-        for start in range(0, len(rows), CHUNK):
-            chunk = torch.from_numpy(rows[start : start + CHUNK])
-            parts.append(frozen.logits(self.coded.pick(chunk, self.part), member)[0])
+        step = chunk_size(self.coded.device)
+        for start in range(0, len(rows), step):
+            chunk = torch.from_numpy(rows[start : start + step])
+            parts.append(frozen.logits(self.coded.pick(chunk, self.part), member)[0].cpu())
         return torch.cat(parts, dim=1)

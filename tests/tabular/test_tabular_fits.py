@@ -26,6 +26,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn_mlp import TabularMLPClassifier, TabularMLPRegressor
 from sklearn_mlp.tabular import training
 
+CPU = torch.device("cpu")
 OURS = [TabularMLPClassifier, TabularMLPRegressor]
 
 # Small networks, few passes: enough to see that something is learned.
@@ -336,7 +337,7 @@ def test_a_gradient_is_that_of_autograd():
     from sklearn_mlp.tabular.members import Members
 
     generator = torch.Generator().manual_seed(0)
-    members = Members(2, [3, 5, 4, 1], torch.float64, generator)
+    members = Members(2, [3, 5, 4, 1], torch.float64, generator, CPU)
     members.values.add_(torch.randn(len(members.values), generator=generator, dtype=torch.float64))
     inputs = torch.randn(2, 3, 7, generator=generator, dtype=torch.float64)
     targets = torch.randn(2, 1, 7, generator=generator, dtype=torch.float64)
@@ -374,10 +375,10 @@ def test_a_fifth_cycle_is_as_long_as_the_four_before_and_one_more():
 
 
 def test_numbers_of_few_rows_are_gone_through_more_often_by_default():
-    passes = [TabularMLPRegressor()._settings(rows).max_iter for rows in (6000, 6001)]
+    passes = [TabularMLPRegressor()._settings(rows, CPU).max_iter for rows in (6000, 6001)]
     assert passes == [60, 30]
-    assert TabularMLPClassifier()._settings(6000).max_iter == 30
-    assert TabularMLPRegressor(max_iter=70)._settings(6001).max_iter == 70
+    assert TabularMLPClassifier()._settings(6000, CPU).max_iter == 30
+    assert TabularMLPRegressor(max_iter=70)._settings(6001, CPU).max_iter == 70
 
 
 def test_networks_are_judged_at_the_ends_of_cycles_and_before():
