@@ -116,7 +116,6 @@ class PreparedFit:
         """Return the same with someone to look on."""
         return replace(self, config=replace(self.config, observers=observers))
 
-    @property
-    def for_backend(self) -> tuple[nn.Module, TrainingData, TrainingConfig, TrainingState]:
-        """The arguments of a backend."""
-        return self.network, self.data, self.config, self.state
+    def made_dense(self) -> "PreparedFit":
+        """Return the same with samples none of whose batches are sparse."""
+        return replace(self, data=replace(self.data, inputs=self.data.inputs.made_dense()))

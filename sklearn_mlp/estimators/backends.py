@@ -21,7 +21,7 @@ def _train_skorch(fits: Sequence[PreparedFit]) -> None:
 
     for fit in fits:
         # It becomes ``net_``.
-        fit.state.trainer = train(*fit.for_backend)
+        fit.state.trainer = train(fit)
 
 
 BACKENDS: dict[str, Backend] = {"torch": train_torch, "skorch": _train_skorch}

@@ -350,9 +350,9 @@ class BaseTorchMLP(
 
     def _train(self, prepared: PreparedFit) -> None:
         """Hand everything to the backend."""
-        network, data, config, state = prepared.for_backend
+        network, data, config = prepared.network, prepared.data, prepared.config
         samples = config.batch_size if config.is_stochastic else data.n_train
-        settled = settled_training(network, state, data.random_state)
+        settled = settled_training(network, prepared.state, data.random_state)
         asked = naming_memory(self.hidden_layer_sizes, config.batch_size)
         with asked, shared_threads(count_parameters(network) * samples), settled:
             BACKENDS[self.backend]([prepared])

@@ -6,8 +6,7 @@ from typing import Any
 from skorch import NeuralNet
 from torch import nn
 
-from sklearn_mlp.contract.config import TrainingConfig
-from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.contract.fit import PreparedFit
 from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.skorch_backend.adapters import SolverOptimizer
 from sklearn_mlp.skorch_backend.data import LabelledSamples
@@ -60,17 +59,9 @@ class NetRun:
     iterators: dict[bool, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls,
-        net: NeuralNet,
-        network: nn.Module,
-        trained: TrainedParts,
-        data: TrainingData,
-        config: TrainingConfig,
-        state: TrainingState,
-    ) -> "NetRun":
+    def of(cls, net: NeuralNet, fit: PreparedFit, trained: TrainedParts) -> "NetRun":
         """Make ready for a fit."""
-        memory, average = trained.parameters.memory, trained.average
+        network, data, config = fit.network, fit.data, fit.config
         held_out, part = None, data.validation
         if part is not None:
             targets = part.targets.to(data.targets.device)
@@ -82,7 +73,7 @@ class NetRun:
             settings = replace(config, shuffle=False, batch_size=size)
             watched = TrainingData(inputs, targets, data.codec, data.random_state, weights)
             held_out = LabelledSamples(watched, settings)
-        monitor = EpochMonitor(config, state, network, memory, part, average=average)
+        monitor = EpochMonitor(fit, trained.parameters.memory, average=trained.average)
         samples = LabelledSamples(data, config)
         return cls(samples, held_out, trained, network, monitor, net.module_, net.optimizer_)
 

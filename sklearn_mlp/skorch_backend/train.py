@@ -7,14 +7,12 @@ skorch's.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import cast
 
 from torch import nn
 
 from sklearn_mlp.contract.config import TrainingConfig
-from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.data.samples import TrainingData
+from sklearn_mlp.contract.fit import PreparedFit
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.network.alterations import altered_call
 from sklearn_mlp.network.mlp import MLP, place_of
@@ -24,9 +22,7 @@ from sklearn_mlp.skorch_backend.run import NetRun
 from sklearn_mlp.skorch_backend.trained_parts import TrainedParts
 
 
-def train(
-    network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
-) -> OwnedNet:
+def train(fit: PreparedFit) -> OwnedNet:
     """Train a network in place.
 
     The order of calls, from here to the line that changes a weight::
@@ -44,20 +40,16 @@ def train(
 
     Parameters
     ----------
-    network : Module
-        With the weights to start from, on the device and in the type to train in.
-    data : TrainingData
-        The samples, on the same device and in the same type.
-    config : TrainingConfig
-        The settings.
-    state : TrainingState
-        What earlier calls left; brought up to date.
+    fit : PreparedFit
+        The network with the weights to start from, on the device and in the type to train in, its
+        samples, settings and state, which is brought up to date.
 
     Returns
     -------
     net : NeuralNetClassifier or NeuralNetRegressor
         The fitted net; with ``partial_fit`` or ``warm_start`` that of the call before.
     """
+    network, config, state = fit.network, fit.config, fit.state
     net = cast(OwnedNet | None, state.trainer)
     if (
         net is None
@@ -68,7 +60,7 @@ def train(
         net = make_net(
             network,
             config.loss,
-            data.codec,
+            fit.data.codec,
             config.backend_params,
             is_compiled=config.compile,
         )
@@ -76,12 +68,12 @@ def train(
     net.batch_size = config.batch_size
     # The network may have been brought to another device since.
     net.device = str(place_of(network).device)
-    net.codec_, net.loss_, net.criterion_.loss = data.codec, config.loss, config.loss
+    net.codec_, net.loss_, net.criterion_.loss = fit.data.codec, config.loss, config.loss
     if not _takes_sparse(net, network, config):
-        data = replace(data, inputs=data.inputs.made_dense())
-    is_sparse = data.inputs.has_sparse_batches
+        fit = fit.made_dense()
+    is_sparse = fit.data.inputs.has_sparse_batches
     with TrainedParts(network, config, state, is_sparse=is_sparse) as trained:
-        run = NetRun.of(net, network, trained, data, config, state)
+        run = NetRun.of(net, fit, trained)
         with _lent(net, run):
             net.optimizer_.bind(trained.solver, network, state.learning_rate)
             try:

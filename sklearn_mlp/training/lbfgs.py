@@ -7,12 +7,10 @@ import numpy as np
 import scipy.optimize
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from torch import Tensor, nn
+from torch import Tensor
 
-from sklearn_mlp.contract.config import TrainingConfig
-from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.contract.fit import PreparedFit
 from sklearn_mlp.data.batches import Batch
-from sklearn_mlp.data.samples import TrainingData, ValidationData
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.sklearn_internals import check_optimize_result
 from sklearn_mlp.machine.threads import single_blas
@@ -30,13 +28,10 @@ _CHUNK_SIZE = 1 << 21
 
 
 def run_lbfgs(
+    fit: PreparedFit,
     step: Step,
     parameters: ParameterVector,
     gradient: ParameterVector,
-    data: TrainingData,
-    config: TrainingConfig,
-    state: TrainingState,
-    network: nn.Module,
     is_interrupted: Callable[[], bool] = never,
 ) -> None:
     """Minimise the loss over all samples at once.
@@ -46,25 +41,24 @@ def run_lbfgs(
 
     Parameters
     ----------
+    fit : PreparedFit
+        What a backend gets; its state records an epoch per iteration.
     step : Step
         Computes gradients.
     parameters, gradient : ParameterVector
-        The former is left at the minimum.
-    data, config, state
-        As a backend gets them; ``state`` records an epoch per iteration.
-    network : Module
-        Whose parameters they are.
+        Those of the network, left at the minimum, and where the step writes their gradients.
     is_interrupted : callable
         Whether the user has interrupted this process, where that is not raised.
     """
+    config, state, validation = fit.config, fit.state, fit.data.validation
     sums = Sums(config.group, is_interrupted)
-    objective = _Objective(step, parameters, gradient, data, config.alpha, sums)
+    objective = _Objective(fit, step, parameters, gradient, sums)
     validate = None
     if config.group is not None:
-        config, validate = agreeing(network, data, config, is_interrupted)
-    elif data.validation is not None:
-        validate = Validator(network, data.validation, config.loss)
-    record = _Iterations(parameters, config, state, data.validation, validate)
+        fit, validate = agreeing(fit, is_interrupted)
+    elif validation is not None:
+        validate = Validator(fit.network, validation, config.loss)
+    record = _Iterations(fit, parameters, validate)
     start = parameters.values.cpu().double().numpy()
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
@@ -92,19 +86,18 @@ class _Objective:
 
     def __init__(
         self,
+        fit: PreparedFit,
         step: Step,
         parameters: ParameterVector,
         gradient: ParameterVector,
-        data: TrainingData,
-        alpha: float,
         sums: Sums,
     ) -> None:
         self._step = step
         self._parameters = parameters
         self._gradient = gradient
-        self._data = data
+        self._data = data = fit.data
         # As in mini-batches: torch refuses what is beyond the type's range.
-        self._alpha = min(alpha, torch.finfo(parameters.values.dtype).max ** 0.75)
+        self._alpha = min(fit.config.alpha, torch.finfo(parameters.values.dtype).max ** 0.75)
         self._sums = sums
         n_samples = len(data.inputs)
         first, n_own = sums.part_of(n_samples)
@@ -171,19 +164,17 @@ class _Iterations:
 
     def __init__(
         self,
+        fit: PreparedFit,
         parameters: ParameterVector,
-        config: TrainingConfig,
-        state: TrainingState,
-        validation: ValidationData | None,
         validate: Callable[[], tuple[float, float]] | None,
     ) -> None:
         self._points = {0: parameters.values.cpu().double().numpy().copy()}
         self.is_stopped = False
         self._values = parameters.values
-        self._config = config
-        self._state = state
-        self._is_looked_at = validate is not None or bool(config.observers)
-        self._recorder = Recorder(config, state, validation, validate)
+        self._config = fit.config
+        self._state = fit.state
+        self._is_looked_at = validate is not None or bool(fit.config.observers)
+        self._recorder = Recorder(fit, validate)
 
     def __call__(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
         """Take note of one iteration."""

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from torch import Tensor, nn
+from torch import Tensor
 
-from sklearn_mlp.contract.config import TrainingConfig
-from sklearn_mlp.contract.state import Snapshot, TrainingState
-from sklearn_mlp.data.samples import ValidationData
+from sklearn_mlp.contract.fit import PreparedFit
+from sklearn_mlp.contract.state import Snapshot
 from sklearn_mlp.solvers.averaging import Average
 from sklearn_mlp.training.recorder import Recorder
 from sklearn_mlp.training.schedules import make_schedule
@@ -29,34 +28,27 @@ class EpochMonitor:
 
     Parameters
     ----------
-    config : TrainingConfig
-        The rules.
-    state : TrainingState
-        The records; brought up to date at each epoch's end.
-    network : Module
-        The network being trained.
+    fit : PreparedFit
+        The network being trained, the rules, the validation set if there is one, and the records,
+        which are brought up to date at each epoch's end.
     weights : Tensor of shape (n_parameters + n_buffers,)
-        Its parameters and floating-point buffers, kept when they are the best so far.
-    validation : ValidationData or None
-        What it is watched on, if anything.
+        The network's parameters and floating-point buffers, kept when they are the best so far.
     validate : callable or None
-        Returns loss and score on it, where the network is evaluated together with others.
+        Returns loss and score on the validation set, where a `Validator` is not what finds them.
     average : Average or None
         Of the weights; what is scored, and left when training has ended, if it has begun.
     """
 
     def __init__(
         self,
-        config: TrainingConfig,
-        state: TrainingState,
-        network: nn.Module,
+        fit: PreparedFit,
         weights: Tensor,
-        validation: ValidationData | None,
         validate: Callable[[], tuple[float, float]] | None = None,
         average: Average | None = None,
     ) -> None:
-        self.config = config
-        self.state = state
+        network, validation = fit.network, fit.data.validation
+        self.config = config = fit.config
+        self.state = state = fit.state
         self.schedule = make_schedule(config, state)
         self._average = average
         self.is_stopping_early = config.early_stopping and validation is not None
@@ -65,7 +57,7 @@ class EpochMonitor:
             validate = Validator(network, validation, config.loss)
         self._counters = [value for value in network.buffers() if not value.is_floating_point()]
         self._live = [weights, *self._counters]
-        self._recorder = Recorder(config, state, validation, validate)
+        self._recorder = Recorder(fit, validate)
         state.is_validated = validation is not None
         if not self.is_stopping_early and state.best_loss is None:
             state.best_loss = np.inf

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import Any, final
 
@@ -10,9 +9,7 @@ from torch import nn
 
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.fit import PreparedFit
-from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.batches import Batches
-from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.machine.threads import single_blas
 from sklearn_mlp.network.mlp import MLP
 from sklearn_mlp.network.normalization import settle_statistics
@@ -36,8 +33,6 @@ from sklearn_mlp.training.rank_run import RankRun, joined_ranks
 from sklearn_mlp.training.rank_steps import RankStep, gradient_with_flag, never
 from sklearn_mlp.training.sparse_order import input_major
 from sklearn_mlp.training.stack import train_stack
-
-BackendFit = tuple[nn.Module, TrainingData, TrainingConfig, TrainingState]
 
 
 def train(fits: Sequence[PreparedFit]) -> None:
@@ -67,21 +62,19 @@ def train(fits: Sequence[PreparedFit]) -> None:
     if len(fits) > 1:
         train_stack(fits)
     else:
-        _train_one(*fits[0].for_backend)
+        _train_one(fits[0])
         fits[0].state.trainer = None
 
 
-def _train_one(
-    network: nn.Module, data: TrainingData, config: TrainingConfig, state: TrainingState
-) -> None:
+def _train_one(fit: PreparedFit) -> None:
     """Train a single network; ``config.engine`` says by which step."""
+    network, config, state = fit.network, fit.config, fit.state
     is_autograd = config.engine == "autograd"
     # A mask on sparse samples would be as large as dense ones.
     is_masked = isinstance(network, MLP) and network.input_dropout > 0
-    is_dense = is_autograd or is_masked or config.is_mixed
-    if is_dense:
-        data = replace(data, inputs=data.inputs.made_dense())
-    is_sparse = data.inputs.has_sparse_batches
+    if is_autograd or is_masked or config.is_mixed:
+        fit = fit.made_dense()
+    is_sparse = fit.data.inputs.has_sparse_batches
     parameters = ParameterVector.of(network, is_input_major=is_sparse)
     go_on_with(state, parameters.layout)
     gradient, memory = gradient_with_flag(parameters)
@@ -91,16 +84,15 @@ def _train_one(
             is_interrupted = contexts.enter_context(joined_ranks(network, parameters, group))
         step = _make_step(network, parameters, gradient, config, contexts, is_sparse=is_sparse)
         if not config.is_stochastic:
-            run_lbfgs(step, parameters, gradient, data, config, state, network, is_interrupted)
+            run_lbfgs(fit, step, parameters, gradient, is_interrupted)
             if is_autograd:
-                settle_statistics(network, data.inputs)
+                settle_statistics(network, fit.data.inputs)
             return
         contexts.enter_context(input_major(state, parameters.layout))
         contexts.enter_context(step.quiet())
         if config.engine == "compiled":
             # Each product is one thread's: those of a BLAS would wait for one another.
             contexts.enter_context(single_blas())
-        fit = network, data, config, state
         if group is None:
             run_epochs(SingleRun(fit, step, parameters, gradient))
         else:
@@ -155,7 +147,7 @@ class SingleRun(Run):
 
     Parameters
     ----------
-    fit : tuple
+    fit : PreparedFit
         What a backend gets; the samples dense where the step wants them to be.
     step : Step
         Computes its gradients.
@@ -165,14 +157,14 @@ class SingleRun(Run):
 
     def __init__(
         self,
-        fit: BackendFit,
+        fit: PreparedFit,
         step: Step,
         parameters: ParameterVector,
         gradient: ParameterVector,
     ) -> None:
-        network, data, config, state = fit
-        average = make_average(parameters.memory, config, state)
-        self._solver = make_solver(parameters, gradient, config, state, average)
+        network, data, config = fit.network, fit.data, fit.config
+        average = make_average(parameters.memory, config, fit.state)
+        self._solver = make_solver(parameters, gradient, config, fit.state, average)
         is_compiled = config.engine == "compiled"
         self.batches = batches = Batches(
             data,
@@ -191,17 +183,7 @@ class SingleRun(Run):
             validate = CompiledValidator.of(network, epochs.plan, data.validation, config.loss)
         else:
             self._take_steps = self._in_torch(step, parameters, batches, config)
-        self.monitors = [
-            EpochMonitor(
-                config,
-                state,
-                network,
-                parameters.memory,
-                data.validation,
-                validate,
-                average=average,
-            )
-        ]
+        self.monitors = [EpochMonitor(fit, parameters.memory, validate, average)]
 
     def _in_torch(
         self, step: Step, parameters: ParameterVector, batches: Batches, config: TrainingConfig

@@ -3,15 +3,12 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import final
 
 from torch import Tensor, nn
 
-from sklearn_mlp.contract.config import TrainingConfig
+from sklearn_mlp.contract.fit import PreparedFit
 from sklearn_mlp.contract.observers import Observer
-from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.data.samples import TrainingData
 from sklearn_mlp.machine.interrupts import interrupts_held
 from sklearn_mlp.network.mlp import MLP
 from sklearn_mlp.network.parameter_vector import ParameterVector
@@ -54,7 +51,7 @@ class RankRun(Run):
 
     Parameters
     ----------
-    fit : tuple
+    fit : PreparedFit
         What a backend gets.
     step : RankStep
         Computes its gradients.
@@ -66,18 +63,18 @@ class RankRun(Run):
 
     def __init__(
         self,
-        fit: tuple[nn.Module, TrainingData, TrainingConfig, TrainingState],
+        fit: PreparedFit,
         step: RankStep,
         parameters: ParameterVector,
         gradient: ParameterVector,
         is_interrupted: Callable[[], bool],
     ) -> None:
-        network, data, config, state = fit
+        network, data, config = fit.network, fit.data, fit.config
         group = config.group
         assert group is not None
-        average = make_average(parameters.memory, config, state)
+        average = make_average(parameters.memory, config, fit.state)
         self._step = step
-        self._solver = make_solver(parameters, gradient, config, state, average)
+        self._solver = make_solver(parameters, gradient, config, fit.state, average)
         self.batches: RankBatches = RankBatches(
             data,
             batch_size=config.batch_size,
@@ -88,12 +85,8 @@ class RankRun(Run):
         self.epoch_loss: RankEpochLoss = RankEpochLoss(
             parameters, step, self.batches, config.penalty, group
         )
-        config, validate = agreeing(network, data, config, is_interrupted)
-        self.monitors = [
-            EpochMonitor(
-                config, state, network, parameters.memory, data.validation, validate, average
-            )
-        ]
+        fit, validate = agreeing(fit, is_interrupted)
+        self.monitors = [EpochMonitor(fit, parameters.memory, validate, average)]
 
     def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
         """Take the steps of one epoch.
@@ -152,27 +145,24 @@ class RankEpochLoss(EpochLoss):
 
 
 def agreeing(
-    network: nn.Module,
-    data: TrainingData,
-    config: TrainingConfig,
-    is_interrupted: Callable[[], bool],
-) -> tuple[TrainingConfig, Callable[[], tuple[float, float]] | None]:
-    """Return settings and a validator by which all processes come to the same decisions.
+    fit: PreparedFit, is_interrupted: Callable[[], bool]
+) -> tuple[PreparedFit, Callable[[], tuple[float, float]] | None]:
+    """Return a fit and a validator by which all processes come to the same decisions.
 
     Returns
     -------
-    config : TrainingConfig
+    fit : PreparedFit
         With one observer, which asks those there were.
     validate : callable or None
         Returns loss and score on the validation set, if there is one.
     """
+    config, validation = fit.config, fit.data.validation
     group = config.group
     assert group is not None
-    observers = (_AgreedObserver(config.observers, group, is_interrupted),)
-    config = replace(config, observers=observers)
-    if data.validation is None:
-        return config, None
-    return config, _AgreedValidator(Validator(network, data.validation, config.loss), group)
+    fit = fit.observed_by(_AgreedObserver(config.observers, group, is_interrupted))
+    if validation is None:
+        return fit, None
+    return fit, _AgreedValidator(Validator(fit.network, validation, config.loss), group)
 
 
 @final

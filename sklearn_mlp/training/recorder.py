@@ -6,9 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from sklearn_mlp.contract.config import TrainingConfig
-from sklearn_mlp.contract.state import TrainingState
-from sklearn_mlp.data.samples import ValidationData
+from sklearn_mlp.contract.fit import PreparedFit
 
 
 @final
@@ -17,25 +15,19 @@ class Recorder:
 
     Parameters
     ----------
-    config : TrainingConfig
-        With the observers, and the time there is.
-    state : TrainingState
-        The records; those of earlier calls are left behind.
-    validation : ValidationData or None
-        What the network is watched on, if anything.
+    fit : PreparedFit
+        With the observers, the time there is, and the records; those of earlier calls are left
+        behind.
     validate : callable or None
-        Returns loss and score on it.
+        Returns loss and score on the validation set, if there is one.
     """
 
     def __init__(
-        self,
-        config: TrainingConfig,
-        state: TrainingState,
-        validation: ValidationData | None,
-        validate: Callable[[], tuple[float, float]] | None,
+        self, fit: PreparedFit, validate: Callable[[], tuple[float, float]] | None
     ) -> None:
-        self._config = config
-        self._state = state
+        self._config = fit.config
+        self._state = state = fit.state
+        validation = fit.data.validation
         self._rescore = None if validation is None else validation.rescore
         self._validate = validate
         self._began = self._epoch_began = time.perf_counter()

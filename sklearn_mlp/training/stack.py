@@ -129,9 +129,7 @@ def _with_equal_batches(fits: Sequence[PreparedFit]) -> list[PreparedFit]:
     )
     if takes_sparse:
         return list(fits)
-    return [
-        replace(fit, data=replace(fit.data, inputs=fit.data.inputs.made_dense())) for fit in fits
-    ]
+    return [fit.made_dense() for fit in fits]
 
 
 def _side_by_side(members: Sequence["Member"]) -> list["Member"]:
@@ -166,16 +164,8 @@ class Member:
         self.average: MemberAverage | None = None
         if self.config.weight_averaging is not None:
             self.average = MemberAverage(self.vector, self.state, self.config)
-        validation = fit.data.validation
-        self.monitor = EpochMonitor(
-            self.config,
-            self.state,
-            fit.network,
-            self.vector.memory,
-            validation,
-            None if validation is None else self._validate,
-            self.average,
-        )
+        validate = None if fit.data.validation is None else self._validate
+        self.monitor = EpochMonitor(fit, self.vector.memory, validate, self.average)
 
     def _validate(self) -> tuple[float, float]:
         """Return the loss and the score after this epoch, which the stack has evaluated."""
