@@ -36,7 +36,7 @@ class WithoutGraphs(OnGpu):
     """The same, every kernel launched by itself."""
 
     def prepare(self, workload: Workload, problem: Problem, device: str) -> Callable[[], Result]:
-        """The call, with recording turned off for its time."""
+        """The call, with capturing turned off for its time."""
         work = super().prepare(workload, problem, device)
 
         def call() -> Result:

@@ -41,8 +41,8 @@ def graphs_set(request, monkeypatch, gpu_device):
 
 
 @pytest.fixture
-def recordings(monkeypatch):
-    """What was recorded on the device."""
+def captures(monkeypatch):
+    """What was captured on the device."""
     made = []
 
     def capture(body, device):
@@ -151,12 +151,12 @@ def test_regression(parameters, backend, graphs_set, diabetes, gpu_device):
     assert_same_fit(*fits, gpu_device, X, **EXACT)
 
 
-def test_what_is_recorded(recordings, graphs_set, digits, gpu_device):
+def test_what_is_captured(captures, graphs_set, digits, gpu_device):
     estimator = TorchMLPClassifier(**SMALL, device=gpu_device).fit(*digits)
-    is_recorded = graphs_set and traits_of(gpu_device).has_graphs
-    assert recordings == ([gpu_device] if is_recorded else [])
+    is_captured = graphs_set and traits_of(gpu_device).has_graphs
+    assert captures == ([gpu_device] if is_captured else [])
     estimator.set_params(dropout=0.5, warm_start=True).fit(*digits)
-    assert len(recordings) == is_recorded
+    assert len(captures) == is_captured
 
 
 def test_dropout_draws_anew_in_every_epoch(digits, gpu_device, backend):
@@ -208,7 +208,7 @@ def test_training_goes_on(how, backend, graphs_set, digits, gpu_device):
     X, y = digits
     fits = []
     for device in (gpu_device, "cpu"):
-        # Enough epochs for recording to pay.
+        # Enough epochs for capturing to pay.
         settings = {**SMALL, "max_iter": 8, "warm_start": how == "warm_start"}
         estimator = TorchMLPClassifier(**settings, backend=backend, dtype="float64", device=device)
         for _ in range(3):

@@ -32,7 +32,7 @@ class Row:
     keeps_sparse : bool
         Whether sparse samples of few values are multiplied as they are.
     has_graph : bool
-        Whether CUDA graphs record its epochs.
+        Whether CUDA graphs capture its epochs.
     is_stacked : bool
         Whether a batched search trains it in stacks.
     """

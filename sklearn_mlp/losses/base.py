@@ -22,13 +22,13 @@ class Loss(ABC):
         The output activation.
     squares_targets : bool
         Whether the loss of outputs near 0 is about the targets' squares.
-    is_capturable : bool
-        Whether a CUDA graph can record `gradient`: it does not wait for the device.
+    can_be_captured : bool
+        Whether a CUDA graph can capture `gradient`: it does not wait for the device.
     """
 
     out_activation: str
     squares_targets: bool = False
-    is_capturable: bool = True
+    can_be_captured: bool = True
 
     @abstractmethod
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:

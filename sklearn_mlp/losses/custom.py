@@ -34,7 +34,7 @@ class FunctionLoss(Loss):
     """
 
     # What the function calls may wait for the device.
-    is_capturable = False
+    can_be_captured = False
     function: Callable[[Tensor, Tensor], Any]
 
     def __init__(self, function: Callable[[Tensor, Tensor], Any], out_activation: str) -> None:

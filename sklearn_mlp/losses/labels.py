@@ -42,7 +42,7 @@ class LabelLoss(Loss):
         self.inner = inner
         self.is_exclusive = is_exclusive
         self.out_activation = inner.out_activation
-        self.is_capturable = inner.is_capturable
+        self.can_be_captured = inner.can_be_captured
         activation = OUTPUT_ACTIVATIONS[inner.out_activation]
         width = activation.high - activation.low
         self.off = activation.low + width * label_smoothing / n_classes
@@ -168,7 +168,7 @@ class ColumnsLoss(Loss):
         self.losses = list(losses)
         self.sizes = list(sizes)
         self.out_activation = self.losses[0].out_activation
-        self.is_capturable = self.losses[0].is_capturable
+        self.can_be_captured = self.losses[0].can_be_captured
 
     def gradient(self, logits: Tensor, targets: Tensor, out: Tensor) -> Tensor:
         """Return the gradients, block by block."""

@@ -22,7 +22,7 @@ class DeviceTraits:
     has_float64 : bool
         Whether it computes in float64.
     has_graphs : bool
-        Whether what was launched on it can be recorded and replayed, by `torch.cuda.CUDAGraph`.
+        Whether what was launched on it can be captured and replayed, by `torch.cuda.CUDAGraph`.
     has_sparse_products : bool
         Whether torch multiplies sparse by dense there.
     has_events : bool

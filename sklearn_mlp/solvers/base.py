@@ -36,12 +36,12 @@ class Solver(ABC):
     ----------
     moment_names : tuple of str
         What the memory consists of: vectors, 0 at first.
-    recorded_rule : type of Rule or None
-        The same step in tensors, where a recorded epoch can repeat it.
+    captured_rule : type of Rule or None
+        The same step in tensors, where a captured epoch can repeat it.
     """
 
     moment_names: ClassVar[tuple[str, ...]] = ()
-    recorded_rule: ClassVar[type[Rule] | None] = None
+    captured_rule: ClassVar[type[Rule] | None] = None
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class Solver(ABC):
 
     @property
     def can_be_captured(self) -> bool:
-        """Whether a recorded epoch can repeat the steps: the host has no part in them."""
-        return self.recorded_rule is not None
+        """Whether a captured epoch can repeat the steps: the host has no part in them."""
+        return self.captured_rule is not None
 
     @property
     def steps_taken(self) -> int:
@@ -81,14 +81,14 @@ class Solver(ABC):
         ``count`` is the number of this step, in float64; the count in the state is the caller's
         to bring up to date. A solver whose steps the host has a part in leaves it as it is here.
         """
-        if self.recorded_rule is None:
+        if self.captured_rule is None:
             raise NotImplementedError(f"{type(self).__name__} cannot be captured")
         values, gradient, weights = (
             self.parameters.values,
             self.gradient,
             self.parameters.flat_weights,
         )
-        rule = self.recorded_rule([self.config], values)
+        rule = self.captured_rule([self.config], values)
         moments = [self.state.moments[name] for name in self.moment_names]
 
         def in_type(number: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ class SGD(Solver):
     """
 
     moment_names = ("velocity",)
-    recorded_rule = SGDRule
+    captured_rule = SGDRule
 
     def update(self, learning_rate: float, penalty: float) -> None:
         """Take one step; ``penalty`` times a weight is added to its gradient."""
@@ -142,7 +142,7 @@ class Adam(Solver):
     """Adam, Kingma and Ba (2014), with scikit-learn's place for epsilon."""
 
     moment_names = ("first", "second")
-    recorded_rule = AdamRule
+    captured_rule = AdamRule
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ class AdamW(ElementwiseSolver):
     """Adam with a weight decay of its own, Loshchilov and Hutter (2019), as torch's `AdamW`."""
 
     moment_names = ("first", "second")
-    recorded_rule = AdamWRule
+    captured_rule = AdamWRule
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class ScaledGradient(ElementwiseSolver):
 class RMSprop(ScaledGradient):
     """Tieleman and Hinton (2012), as torch's `RMSprop` without momentum."""
 
-    recorded_rule = RMSpropRule
+    captured_rule = RMSpropRule
 
     def _root(self) -> Tensor:
         gradient, square = self.gradient.values, self.state.moments["square"]
@@ -176,7 +176,7 @@ class RMSprop(ScaledGradient):
 class Adagrad(ScaledGradient):
     """Duchi, Hazan and Singer (2011), as torch's `Adagrad`."""
 
-    recorded_rule = AdagradRule
+    captured_rule = AdagradRule
 
     def _root(self) -> Tensor:
         gradient, square = self.gradient.values, self.state.moments["square"]

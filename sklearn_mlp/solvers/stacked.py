@@ -93,7 +93,7 @@ class StackedSolver:
 
     @property
     def can_be_captured(self) -> bool:
-        """Whether a recorded epoch can repeat the steps: the host has no part in them."""
+        """Whether a captured epoch can repeat the steps: the host has no part in them."""
         return self._kind.is_repeatable and self._average is None
 
     @final

@@ -41,7 +41,7 @@ class AutogradStep(Step):
         Whether torch compiles it.
     """
 
-    can_be_recorded = False
+    can_be_captured = False
 
     def __init__(
         self,

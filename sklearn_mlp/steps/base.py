@@ -20,14 +20,14 @@ class Step(ABC):
         The network's outputs.
     widest : int
         The most numbers that a sample becomes in any layer, which bounds the memory it takes.
-    can_be_recorded : bool
+    can_be_captured : bool
         Whether the same calls on the same memory make up every epoch, as a CUDA graph needs it.
     """
 
     loss: Loss
     n_outputs: int
     widest: int
-    can_be_recorded: bool
+    can_be_captured: bool
 
     @abstractmethod
     def quiet(self) -> AbstractContextManager[None]:

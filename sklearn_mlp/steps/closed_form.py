@@ -33,7 +33,7 @@ class ClosedFormStep(Step, Generic[_Memory]):
         self.loss = loss
         self.n_outputs = layers.n_outputs
         self.widest = max(layers.widths)
-        self.can_be_recorded = loss.is_capturable
+        self.can_be_captured = loss.can_be_captured
         self._buffers: dict[int, _Memory] = {}
 
     @final

@@ -84,8 +84,8 @@ class GeneralStep(ClosedFormStep["_GeneralBuffers"]):
     def __init__(self, layers: Layers, form: HiddenForm, loss: Loss) -> None:
         super().__init__(layers, loss)
         self.form = form
-        # A recorded epoch would repeat its masks.
-        self.can_be_recorded = not (form.input_dropout or any(form.dropout))
+        # A captured epoch would repeat its masks.
+        self.can_be_captured = not (form.input_dropout or any(form.dropout))
 
     def _make_buffers(self, size: int) -> "_GeneralBuffers":
         return _GeneralBuffers(self.layers, self.form, size)

@@ -2,7 +2,7 @@
 
 A step of a small network is some thirty kernels of a few microseconds; launching them one by one
 from Python takes longer than running them. All that a step reads and writes lies in memory that
-is the same in every epoch (`Batches` with fixed views), so an epoch can be recorded once and then
+is the same in every epoch (`Batches` with fixed views), so an epoch can be captured once and then
 replayed. What changes from step to step, learning rate, penalty and Adam's count, is read from
 the device. Of k networks that are trained as one the same holds, with a number for each.
 """
@@ -26,23 +26,23 @@ from sklearn_mlp.training.loop import EpochLoss, take_steps
 
 Capture = Callable[[Callable[[], None], torch.device], Callable[[], None]]
 
-# Epochs launched kernel by kernel before one is recorded. They warm up what is recorded; and of a
-# stack, which is recorded anew when a network has left it, they see whether one leaves at once.
+# Epochs launched kernel by kernel before one is captured. They warm up what is captured; and of a
+# stack, which is captured anew when a network has left it, they see whether one leaves at once.
 _EPOCHS_BEFORE = 2
 
-# Epochs to come from which on recording pays: it takes the time of two, and a replay half of one.
-# On an H100, 469 steps of a 784-128-4 network took 170 ms to record, 39 ms to replay, and 75 to
-# 95 ms unrecorded.
+# Epochs to come from which on capturing pays: it takes the time of two, and a replay half of one.
+# On an H100, 469 steps of a 784-128-4 network took 170 ms to capture, 39 ms to replay, and 75 to
+# 95 ms uncaptured.
 _EPOCHS_TO_PAY = 5
 
 
-# Where one thread begins to record it waits for the device, which fails while another records.
-_recording = threading.Lock()
+# Where one thread begins to capture it waits for the device, which fails while another captures.
+_capturing = threading.Lock()
 
 
 @cache
 def _stream_of(device: torch.device) -> torch.cuda.Stream:
-    """Return a device's stream for recording, always the same: each has memory for its products.
+    """Return a device's stream for capturing, always the same: each has memory for its products.
 
     torch's own is on the device that was the current one the first time.
     """
@@ -50,12 +50,12 @@ def _stream_of(device: torch.device) -> torch.cuda.Stream:
 
 
 def capture_cuda(body: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """Record what ``body`` launches on a device, without running it; return what runs it.
+    """Capture what ``body`` launches on a device, without running it; return what runs it.
 
     Other threads may go on meanwhile (``"thread_local"``): what they allocate is no part of it.
     """
     graph = torch.cuda.CUDAGraph()
-    with _recording, torch.cuda.device(device):
+    with _capturing, torch.cuda.device(device):
         stream = _stream_of(device)
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             body()
@@ -71,17 +71,17 @@ def capture_cuda(body: Callable[[], None], device: torch.device) -> Callable[[],
 def can_capture(
     batches: Batches | StackedBatches, solver: Solver | StackedSolver, device: torch.device
 ) -> bool:
-    """Tell whether an epoch can be recorded.
+    """Tell whether an epoch can be captured.
 
-    Setting the environment variable ``SKLEARN_MLP_CUDA_GRAPHS`` to 0 turns recording off.
+    Setting the environment variable ``SKLEARN_MLP_CUDA_GRAPHS`` to 0 turns capturing off.
     """
     is_on = os.environ.get("SKLEARN_MLP_CUDA_GRAPHS", "1") != "0"
-    can_record = is_on and traits_of(device).has_graphs
-    return can_record and solver.can_be_captured and batches.has_fixed_views
+    has_graphs = is_on and traits_of(device).has_graphs
+    return has_graphs and solver.can_be_captured and batches.has_fixed_views
 
 
 class EpochGraph:
-    """Runs the epochs of a fit: the first ones step by step, the others as a recorded graph.
+    """Runs the epochs of a fit: the first ones step by step, the others as a captured graph.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class EpochGraph:
     def __call__(self, rates: Sequence[Any]) -> None:
         """Run one epoch, each step at its rate, or rates; the batches have begun it."""
         self._n_taken += 1
-        if not self._is_recorded() or self._batches.has_empty:
+        if not self._is_captured() or self._batches.has_empty:
             take_steps(self._step, self._solver, self._batches, self._epoch_loss, rates)
             return
         rates_now, penalties = self._in_type(rates), self._in_type(self._epoch_loss.penalties())
@@ -134,7 +134,7 @@ class EpochGraph:
         self._replay()
         self._solver.steps_taken += len(rates)
 
-    def _is_recorded(self) -> bool:
+    def _is_captured(self) -> bool:
         """Tell whether epochs are replayed from now on."""
         is_warm = self._n_taken > _EPOCHS_BEFORE
         n_to_come = self._n_epochs - self._n_taken

@@ -194,11 +194,11 @@ class SingleRun(Run):
         )
         parts = (step, self._solver, batches, epoch_loss)
         device = parameters.values.device
-        is_graph = step.can_be_recorded and can_capture(batches, self._solver, device)
+        is_graph = step.can_be_captured and can_capture(batches, self._solver, device)
         return EpochGraph(*parts, config.max_iter) if is_graph else partial(take_steps, *parts)
 
     def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
-        """Take the steps of one epoch, or replay them where they were recorded."""
+        """Take the steps of one epoch, or replay them where they were captured."""
         self._take_steps(rates[0])
 
     def evaluate(self) -> None:

@@ -47,7 +47,7 @@ class RankStep(Step):
         Whether the user has interrupted this process.
     """
 
-    can_be_recorded = False
+    can_be_captured = False
 
     def __init__(
         self, step: Step, memory: Tensor, group: Group, is_interrupted: Callable[[], bool]

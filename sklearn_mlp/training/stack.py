@@ -319,7 +319,7 @@ class Stack(Run):
             self._parameters, self._step.n_outputs, self.batches, alphas, losses
         )
         parts = (self._step, self._solver, self.batches, self.epoch_loss)
-        is_graph = self._step.can_be_recorded and can_capture(
+        is_graph = self._step.can_be_captured and can_capture(
             self.batches, self._solver, like.device
         )
         self._take_steps: Callable[[Sequence[Any]], None] = (

@@ -1,6 +1,6 @@
-"""The recorded epoch, with a stand-in for the recording that runs the same calls on the CPU.
+"""The captured epoch, with a stand-in for the capture that runs the same calls on the CPU.
 
-What these tests cannot show is that CUDA records the calls; they show that replaying them, with
+What these tests cannot show is that CUDA captures the calls; they show that replaying them, with
 everything that changes read from the device, gives the numbers of the step-by-step epoch.
 """
 
@@ -26,7 +26,7 @@ from sklearn_mlp.training import native as train
 
 
 class NothingOfTheHost(TorchDispatchMode):
-    """Refuses what a recording cannot hold: numbers read from the device, or brought to it."""
+    """Refuses what a capture cannot hold: numbers read from the device, or brought to it."""
 
     refused = ("_local_scalar_dense", "lift_fresh", "is_nonzero", "nonzero", "masked_select")
 
@@ -37,13 +37,13 @@ class NothingOfTheHost(TorchDispatchMode):
 
 @pytest.fixture
 def replayed(monkeypatch):
-    """Make every fit of fixed views a recorded one; return the list of recordings made."""
-    # On the CPU, where these run, compiled steps would take the place of recorded ones.
+    """Make every fit of fixed views a captured one; return the list of captures made."""
+    # On the CPU, where these run, compiled steps would take the place of captured ones.
     monkeypatch.setenv("SKLEARN_MLP_COMPILED", "0")
-    recordings = []
+    captures = []
 
     def capture(body, device):
-        recordings.append(body)
+        captures.append(body)
 
         def replay():
             with NothingOfTheHost():
@@ -59,7 +59,7 @@ def replayed(monkeypatch):
         monkeypatch.setattr(
             module, "EpochGraph", lambda *parts: graphs.EpochGraph(*parts, capture=capture)
         )
-    return recordings
+    return captures
 
 
 def fit(**parameters):
@@ -88,21 +88,21 @@ def fit(**parameters):
         {"solver": "sgd", "shuffle": False, "weights": np.repeat([0.0, 1.0, 2.0], 150)},
     ],
 )
-def test_a_recorded_epoch_gives_the_same_numbers(parameters, replayed, monkeypatch):
-    recorded = fit(**parameters)
-    # One recording, whatever the number of epochs; none if a batch has no weight at all.
-    n_recordings = len(replayed)
+def test_a_captured_epoch_gives_the_same_numbers(parameters, replayed, monkeypatch):
+    captured = fit(**parameters)
+    # One capture, whatever the number of epochs; none if a batch has no weight at all.
+    n_captures = len(replayed)
     monkeypatch.undo()
     monkeypatch.setenv("SKLEARN_MLP_COMPILED", "0")
     plain = fit(**parameters)
-    assert n_recordings == (0 if 0.0 in parameters.get("weights", ()) else 1)
+    assert n_captures == (0 if 0.0 in parameters.get("weights", ()) else 1)
     # Both in float64; the update's operations come in another order.
-    assert_allclose(recorded.loss_curve_, plain.loss_curve_, rtol=1e-11)
-    for mine, other in zip(recorded.coefs_, plain.coefs_, strict=True):
+    assert_allclose(captured.loss_curve_, plain.loss_curve_, rtol=1e-11)
+    for mine, other in zip(captured.coefs_, plain.coefs_, strict=True):
         assert_allclose(mine, other, rtol=1e-9, atol=1e-11)
 
 
-def test_partial_fit_after_recorded_epochs_counts_on(replayed):
+def test_partial_fit_after_captured_epochs_counts_on(replayed):
     X, y = load_digits(return_X_y=True)
     estimator = fit(n_iter_no_change=3, max_iter=200, tol=0.1)
     assert len(replayed) == 1
@@ -127,7 +127,7 @@ def test_partial_fit_after_recorded_epochs_counts_on(replayed):
     ids=str,
 )
 @pytest.mark.parametrize("seeds", [(0, 0, 0), (0, 1, 1)])
-def test_a_recorded_stack_gives_the_same_numbers(parameters, seeds, replayed, monkeypatch):
+def test_a_captured_stack_gives_the_same_numbers(parameters, seeds, replayed, monkeypatch):
     X, y = load_digits(return_X_y=True)
     X, y = X[:450] / 16, y[:450]
 
@@ -140,21 +140,21 @@ def test_a_recorded_stack_gives_the_same_numbers(parameters, seeds, replayed, mo
         ]
         return fit_many(estimators, X, y)
 
-    recorded, n_recordings = fitted(), len(replayed)
-    assert n_recordings == 1 or (n_recordings and "early_stopping" in parameters)
+    captured, n_captures = fitted(), len(replayed)
+    assert n_captures == 1 or (n_captures and "early_stopping" in parameters)
     monkeypatch.undo()
     monkeypatch.setenv("SKLEARN_MLP_COMPILED", "0")
-    for mine, other in zip(recorded, fitted(), strict=True):
+    for mine, other in zip(captured, fitted(), strict=True):
         assert_allclose(mine.loss_curve_, other.loss_curve_, rtol=1e-11)
         for weights, expected in zip(mine.coefs_, other.coefs_, strict=True):
             assert_allclose(weights, expected, rtol=1e-8, atol=1e-11)
 
 
-@pytest.mark.parametrize(("max_iter", "n_recordings"), [(7, 0), (8, 1)])
-def test_few_epochs_are_not_recorded(max_iter, n_recordings, replayed):
+@pytest.mark.parametrize(("max_iter", "n_captures"), [(7, 0), (8, 1)])
+def test_few_epochs_are_not_captured(max_iter, n_captures, replayed):
     with pytest.warns(ConvergenceWarning):
         fit(max_iter=max_iter)
-    assert len(replayed) == n_recordings
+    assert len(replayed) == n_captures
 
 
 class FixedBatches:
@@ -171,21 +171,21 @@ def solver_of(name, **parameters):
 
 
 @pytest.mark.parametrize("gradient_clip", [None, 1.0])
-def test_a_solver_that_the_host_has_a_part_in_is_not_recorded(gradient_clip):
+def test_a_solver_that_the_host_has_a_part_in_is_not_captured(gradient_clip):
     cuda = torch.device("cuda", 0)
-    recorded = {
+    captured = {
         name
         for name in OWN_SOLVERS
         if graphs.can_capture(FixedBatches, solver_of(name, gradient_clip=gradient_clip), cuda)
     }
-    assert recorded == set(OWN_SOLVERS) - {"nadam", "radam"}
+    assert captured == set(OWN_SOLVERS) - {"nadam", "radam"}
     theirs = solver_of("adamw", solver_params={"amsgrad": True}, gradient_clip=gradient_clip)
     assert not graphs.can_capture(FixedBatches, theirs, cuda)
     with pytest.raises(NotImplementedError, match="TorchSolver cannot be captured"):
         theirs.update_captured(*torch.ones(3))
 
 
-def test_nothing_is_recorded_without_cuda(monkeypatch):
+def test_nothing_is_captured_without_cuda(monkeypatch):
     adam, cuda = solver_of("adam"), torch.device("cuda", 0)
     assert not graphs.can_capture(FixedBatches, adam, torch.device("cpu"))
     assert graphs.can_capture(FixedBatches, adam, cuda)
@@ -193,7 +193,7 @@ def test_nothing_is_recorded_without_cuda(monkeypatch):
     assert not graphs.can_capture(FixedBatches, adam, cuda)
 
 
-def test_recording_is_done_on_the_tensors_device(monkeypatch):
+def test_capturing_is_done_on_the_tensors_device(monkeypatch):
     calls, cuda = [], torch.device("cuda", 1)
 
     class Graph:
