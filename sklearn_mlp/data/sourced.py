@@ -1,14 +1,16 @@
 """`SourceRows`: samples that are read anew in each epoch, block by block, and shuffled so."""
 
+from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import accumulate
 from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_mlp.arrays.stored import StoredArray
-from sklearn_mlp.arrays.tensors import as_tensor
+from sklearn_mlp.arrays.stored import BLOCK_SIZE, StoredArray
 from sklearn_mlp.data.reading import ReadingAhead
 from sklearn_mlp.data.rows import Gather
 from sklearn_mlp.data.stored_rows import StoredRows
@@ -30,11 +32,7 @@ class SourceRows(StoredRows):
 
     def read_stretch(self, rows: slice) -> np.ndarray:
         """Read neighbours, going on from the last ones."""
-        places = self.places_of(np.arange(*rows.indices(len(self))))
-        order = np.argsort(places)
-        numbers = np.empty((len(places), self.shape[1]), self.read_dtype)
-        numbers[order] = self._reader.read(places[order])
-        return numbers
+        return self._reader.read(self.places_of(np.arange(*rows.indices(len(self)))))
 
     def end_reading(self) -> None:
         """Close the block that is open."""
@@ -87,6 +85,8 @@ class BufferedGather(Gather):
     def __init__(self, samples: SourceRows) -> None:
         self._samples = samples
         self._order = np.arange(0)
+        # Two are written to by turns.
+        self._memory: list[np.ndarray] = []
 
     def begin_epoch(self, rows: np.ndarray, places: Tensor) -> None:
         """Take note of the order."""
@@ -94,41 +94,51 @@ class BufferedGather(Gather):
 
     def batches(self, sizes: Sequence[int]) -> Iterator[Tensor]:
         """Go through the batches of the epoch."""
-        buffers = self._buffers()
-        try:
-            buffer, places = next(buffers)
-            for size in sizes:
-                found: list[Tensor] = []
-                while size:
-                    if not len(places):
-                        # Two buffers are enough: this one makes room for the one after the next.
-                        del buffer
-                        buffer, places = next(buffers)
-                    found.append(buffer.index_select(0, places[:size]))
-                    size, places = size - len(found[-1]), places[size:]
-                inputs = found[0] if len(found) == 1 else torch.cat(found)
-                yield inputs.to(self._samples.device)
-        finally:
-            buffers.close()
+        for (first, last), inputs in self.blocks(sizes):
+            yield from inputs.split(list(sizes[first:last]))
 
-    def _buffers(self) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Go through the rows as they were read, with the place there of each that is to come."""
-        samples, n_rows = self._samples, self._samples.array.buffer_rows
-        starts = range(0, len(self._order), n_rows)
-        parts = [samples.places_of(self._order[start : start + n_rows]) for start in starts]
+    def blocks(
+        self, sizes: Sequence[int]
+    ) -> Generator[tuple[tuple[int, int], Tensor], None, None]:
+        """Go through the epoch in blocks of batches that are there at once."""
+        bounds, first, start = [0, *accumulate(sizes)], 0, 0
+        # What came before of a batch that goes on in the next buffer.
+        begun: list[np.ndarray] = []
+        with closing(self._buffers()) as buffers:
+            for buffer in buffers:
+                stop = start + len(buffer)
+                while first < len(sizes) and bounds[first + 1] <= stop:
+                    last = first + 1 if begun else self._last_of_block(bounds, first, stop)
+                    numbers = buffer[max(0, bounds[first] - start) : bounds[last] - start]
+                    numbers = np.concatenate([*begun, numbers]) if begun else numbers
+                    begun = []
+                    yield (first, last), self._samples.on_device(numbers)
+                    first = last
+                if bounds[first] < stop:
+                    begun.append(buffer[max(0, bounds[first] - start) :].copy())
+                start = stop
+
+    def _last_of_block(self, bounds: list[int], first: int, stop: int) -> int:
+        """Return the first batch after a block, which has some MiB, and at least one batch."""
+        most = max(1, BLOCK_SIZE // max(1, self._samples.shape[1]))
+        return max(first + 1, bisect_right(bounds, min(stop, bounds[first] + most)) - 1)
+
+    def _buffers(self) -> Generator[np.ndarray, None, None]:
+        """Go through the rows in their order, so many as are shuffled at a time."""
+        samples, order, n_rows = self._samples, self._order, self._samples.array.buffer_rows
+        starts = range(0, len(order), n_rows)
+        parts = [samples.places_of(order[start : start + n_rows]) for start in starts]
+        if not self._memory:
+            shape = len(parts[0]), samples.shape[1]
+            self._memory = [np.empty(shape, samples.read_dtype) for _ in parts[:2]]
         reader = BlockReader(samples.array, samples.read_dtype)
         reading = self._begin_reading(reader, parts, 0)
         try:
-            for number, part in enumerate(parts):
+            for number in range(len(parts)):
                 numbers = reading.result()
                 if number + 1 < len(parts):
                     reading = self._begin_reading(reader, parts, number + 1)
-                buffer = as_tensor(numbers, samples.dtype, torch.device("cpu"))
-                del numbers
-                places = np.empty(len(part), np.int64)
-                places[np.argsort(part)] = np.arange(len(part))
-                yield buffer, torch.from_numpy(places)
-                del buffer
+                yield numbers
         finally:
             # The user may close the files as soon as the fit has ended.
             reading.wait()
@@ -137,6 +147,7 @@ class BufferedGather(Gather):
     def _begin_reading(
         self, reader: BlockReader, parts: Sequence[np.ndarray], number: int
     ) -> ReadingAhead:
-        """Begin to read what comes next, in the order of the blocks."""
-        following = parts[number + 1] if number + 1 < len(parts) else None
-        return ReadingAhead(lambda: reader.read(np.sort(parts[number]), following))
+        """Begin to read what comes next, into the memory of the last but one."""
+        rows, following = parts[number], parts[number + 1] if number + 1 < len(parts) else None
+        numbers = self._memory[number % 2][: len(rows)]
+        return ReadingAhead(lambda: reader.read(rows, numbers, following))

@@ -116,13 +116,20 @@ class BlockReader:
         self._part = np.empty((0, array.shape[1]), dtype)
         self._start = 0
 
-    def read(self, rows: np.ndarray, following: np.ndarray | None = None) -> np.ndarray:
+    def read(
+        self,
+        rows: np.ndarray,
+        numbers: np.ndarray | None = None,
+        following: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Read some rows.
 
         Parameters
         ----------
         rows : ndarray of int
-            Which, ascending, each once.
+            Which, in any order, each once.
+        numbers : ndarray of shape (n_rows, n_features) or None
+            The memory to write them to, in their order; None is new.
         following : ndarray of int or None
             What is to be read next: a block that both are in is left where it is to go on.
 
@@ -136,11 +143,14 @@ class BlockReader:
         OSError, ValueError
             If a block cannot be read, or is not what it was.
         """
-        numbers = np.empty((len(rows), self._array.shape[1]), self._dtype)
-        edges = np.searchsorted(rows, self._array.bounds)
+        if numbers is None:
+            numbers = np.empty((len(rows), self._array.shape[1]), self._dtype)
+        places = np.argsort(rows)
+        ascending = rows[places]
+        edges = np.searchsorted(ascending, self._array.bounds)
         for block in self._visits(edges, following):
-            places = slice(int(edges[block]), int(edges[block + 1]))
-            self._fill(block, rows[places], numbers[places])
+            some = slice(int(edges[block]), int(edges[block + 1]))
+            self._fill(block, ascending[some], places[some], numbers)
         return numbers
 
     def _visits(self, edges: np.ndarray, following: np.ndarray | None) -> list[int]:
@@ -152,20 +162,19 @@ class BlockReader:
             after = set(np.unique(found).tolist())
         return sorted(blocks, key=lambda block: (block != self._block, block in after))
 
-    def _fill(self, block: int, rows: np.ndarray, numbers: np.ndarray) -> None:
-        """Read some rows of one block into an array."""
+    def _fill(self, block: int, rows: np.ndarray, places: np.ndarray, numbers: np.ndarray) -> None:
+        """Read some rows of one block, which ascend, into their places in an array."""
         if block != self._block or rows[0] < self._start:
             self._open(block)
         done = 0
         while done < len(rows):
-            stop = self._start + len(self._part)
-            upto = int(np.searchsorted(rows, stop))
+            upto = int(np.searchsorted(rows, self._start + len(self._part)))
             if upto > done:
                 found = rows[done:upto] - self._start
                 is_all = len(found) == len(self._part)
                 # A conversion to a narrower type is checked by the bounds of all numbers.
                 with np.errstate(over="ignore"):
-                    numbers[done:upto] = self._part if is_all else self._part[found]
+                    numbers[places[done:upto]] = self._part if is_all else self._part[found]
                 done = upto
             if done < len(rows):
                 self._read_part(rows[done])

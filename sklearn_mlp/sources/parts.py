@@ -10,9 +10,6 @@ from torch import Tensor
 from sklearn_mlp.arrays.readable import readable_array
 from sklearn_mlp.arrays.tensors import on_host
 
-# How many rows of a table are turned at a time: their numbers stay in a core's cache.
-_TURNED_ROWS = 4096
-
 
 def length_of(samples: Any) -> int:
     """Return how many rows some samples are."""
@@ -77,14 +74,11 @@ def _of_arrow(table: Any, dtype: Any) -> np.ndarray:
     if dtype is None:
         is_single = all(array.dtype == np.float32 for array in arrays)
         dtype = np.float32 if is_single else np.float64
-    numbers = np.empty((table.num_rows, len(arrays)), dtype)
     # What becomes infinite has been looked for before a narrower type is asked for.
     with np.errstate(over="ignore"):
-        for start in range(0, len(numbers), _TURNED_ROWS):
-            stretch = slice(start, start + _TURNED_ROWS)
-            for place, array in enumerate(arrays):
-                numbers[stretch, place] = array[stretch]
-    return numbers
+        columns = np.stack(arrays, dtype=dtype, casting="unsafe")
+    # Converted column by column, and then turned, takes two thirds of the time of both at once.
+    return np.ascontiguousarray(columns.T)
 
 
 def column_of(values: Any, name: str, where: str, first: int) -> np.ndarray:
