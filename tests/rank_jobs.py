@@ -5,8 +5,10 @@ import signal
 import sys
 import time
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 import torch
 import torch.distributed as dist
@@ -39,20 +41,24 @@ def numbers_of(estimator, X):
     learned = {"weights": np.concatenate([part.ravel() for part in estimator.coefs_])}
     learned["biases"] = np.concatenate(estimator.intercepts_)
     predict = getattr(estimator, "predict_proba", None) or estimator.predict
-    learned["predictions"] = predict(X)
+    predictions = predict(X)
+    learned["predictions"] = np.hstack(predictions) if type(predictions) is list else predictions
     for name in ("loss", "validation_loss", "validation_score", "learning_rate"):
         learned[name] = np.array(estimator.history_[name])
     learned["counts"] = np.array([estimator.n_iter_, estimator.t_, estimator.loss_])
     return learned
 
 
-def fit(case):
-    """Fit what a case says, quietly; return what was learned."""
+def fit(case, own=None):
+    """Fit what a case says, quietly; return what was learned.
+
+    With ``own`` on the rows, of all, that it has for this process.
+    """
     case = dict(case)
     n_samples, kind = case.pop("n_samples", 101), case.pop("kind", "dense")
     is_weighted, n_calls = case.pop("weighted", False), case.pop("calls", 0)
     is_watched, is_classifier = case.pop("watched", False), case.get("is_classifier", True)
-    X, labels, numbers, weights = data(n_samples, kind=kind)
+    X, labels, numbers, weights = data(n_samples, case.pop("n_classes", 3), kind)
     y = labels if is_classifier else numbers
     if is_weighted == "mostly 0":
         # Whole batches among them.
@@ -63,15 +69,28 @@ def fit(case):
         arguments |= {"X_val": X_val, "y_val": labels_val if is_classifier else numbers_val}
     if case.pop("mapped", None):
         X = np.load(case.pop("file"), mmap_mode="r")
-    estimator = make(**case)
-    with warnings.catch_warnings():
+    form = case.pop("form", None)
+    if form == "indicator":
+        y = (np.arange(3) <= labels[:, np.newaxis]).astype(int)
+    elif form == "columns":
+        y = np.column_stack([labels, labels % 2])
+    elif form == "words":
+        y = np.array(["a", "bb", "ccc"])[labels]
+    estimator, given = make(**case), X
+    if own is not None:
+        rows = own[dist.get_rank()]
+        X, y, weights = X[rows], y[rows], weights[rows]
+        arguments |= {"sample_weight": weights} if is_weighted else {}
+    how = {"timeout": 20, "rows": "own"}
+    together = nullcontext() if own is None else sklearn_mlp.distributed(**how)
+    with warnings.catch_warnings(), together:
         warnings.simplefilter("ignore")
         if not n_calls:
             estimator.fit(X, y, **arguments)
         for _ in range(n_calls):
             classes = {"classes": np.arange(3)} if is_classifier else {}
             estimator.partial_fit(X, y, **classes, **arguments)
-    return numbers_of(estimator, X)
+    return numbers_of(estimator, given)
 
 
 def is_joined():
@@ -252,3 +271,33 @@ def fit_with_limit(limit):
 def fit_interrupted(what, solver):
     """Fit until the second process is interrupted."""
     return fit_with_act(1, what, solver=solver)
+
+
+def fit_own_differently(name):
+    """Fit on rows of our own, with something about those of the second process that is amiss."""
+    X, y, _, _ = data(40)
+    parameters, rank = {}, dist.get_rank()
+    if rank:
+        match name:
+            case "no rows":
+                X, y = X[:0], y[:0]
+            case "a value":
+                X[2, 1] = np.inf
+            case "columns":
+                X = X[:, :4]
+            case "names":
+                X = pd.DataFrame(X, columns=list("abcdef"))
+            case "type":
+                X = X.astype(np.float32)
+            case "kind":
+                X = scipy.sparse.csr_matrix(X)
+            case "labels":
+                y = y.astype(str)
+            case "form":
+                y = np.column_stack([y, y])
+            case "parameter":
+                parameters = {"alpha": 0.3}
+    rows = "same" if name == "rows" and rank else "own"
+    with sklearn_mlp.distributed(timeout=20, rows=rows):
+        make(**parameters).fit(X, y)
+    return None

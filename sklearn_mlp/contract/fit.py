@@ -15,6 +15,7 @@ from torch import nn
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.observers import Observer
 from sklearn_mlp.contract.state import TrainingState
+from sklearn_mlp.data.row_numbers import RowNumbers
 from sklearn_mlp.data.samples import Samples, TrainingData
 from sklearn_mlp.machine.placement import Placement
 from sklearn_mlp.network.architecture import Architecture
@@ -61,6 +62,8 @@ class CheckedSamples:
         ``feature_names_in_`` if they have names.
     placement : Placement
         What a first fit on so many samples runs in.
+    numbers : RowNumbers or None
+        Where the samples are among those of all processes, if each has its own.
     """
 
     samples: Samples
@@ -70,6 +73,7 @@ class CheckedSamples:
     codec: TargetCodec
     features: Mapping[str, Any]
     placement: Placement
+    numbers: RowNumbers | None = None
 
     @property
     def X(self) -> Any:

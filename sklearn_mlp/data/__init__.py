@@ -9,6 +9,7 @@
 `streamed`         rows of arrays in files, the next block read while the last is computed
 `sourced`          rows of sources, shuffled block by block
 `kinds`            which kind of rows checked samples become
+`row_numbers`      where one process's rows are among those of all
 `samples`          the data to train on, and to be watched on
 `batches`          the batches of one fit, in scikit-learn's order
 `stacked_batches`  those of k networks, side by side

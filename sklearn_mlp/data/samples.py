@@ -10,6 +10,7 @@ from torch import Tensor
 from sklearn_mlp.arrays.stored import StoredArray
 from sklearn_mlp.arrays.tensors import as_finite_tensor, check_squares
 from sklearn_mlp.data.kinds import rows_to_train_on
+from sklearn_mlp.data.row_numbers import RowNumbers
 from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.base import Metric
@@ -134,6 +135,9 @@ class TrainingData:
         The held-out part.
     is_copied : bool
         Whether each epoch trains on a copy of the samples: what trains may write to them.
+    numbers : RowNumbers or None
+        Where the samples are among those of all processes, if each has its own; ``rows`` are
+        then numbers among all.
     """
 
     inputs: Rows
@@ -144,8 +148,11 @@ class TrainingData:
     rows: np.ndarray | None = None
     validation: ValidationData | None = None
     is_copied: bool = False
+    numbers: RowNumbers | None = None
 
     @property
     def n_train(self) -> int:
-        """How many samples an epoch uses."""
-        return len(self.inputs) if self.rows is None else len(self.rows)
+        """How many samples an epoch uses, of all processes."""
+        if self.rows is not None:
+            return len(self.rows)
+        return len(self.inputs) if self.numbers is None else self.numbers.n_rows

@@ -12,6 +12,7 @@
 `scorers`             a scorer asked while a network is trained
 `callbacks`           scikit-learn's callbacks
 `among_ranks`         what processes that train together check first
+`own_rows`            what they know of all rows, where each has its own
 `progress`            the bar of verbose='progress'
 `coefficients`        `coefs_` and `intercepts_`, which write through
 `written`             fitted attributes that the user writes

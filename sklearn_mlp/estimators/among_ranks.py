@@ -1,11 +1,12 @@
 """What a fit that is one of several processes' checks with the others before it trains."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from torch import Tensor, nn
 
 from sklearn_mlp.contract.fit import CheckedParameters, CheckedSamples, PreparedFit
@@ -72,14 +73,9 @@ def _for_one(group: Group, what: str, instead: str) -> ValueError:
 
 
 def agree_on_parameters(
-    group: Group,
-    estimator: Any,
-    parameters: CheckedParameters,
-    checked: CheckedSamples,
-    *,
-    incremental: bool,
+    group: Group, estimator: Any, parameters: CheckedParameters, *, incremental: bool
 ) -> None:
-    """Check that all processes are given the same parameters and samples of one form.
+    """Check that all processes are given the same parameters, and do the same with them.
 
     Raises
     ------
@@ -89,14 +85,48 @@ def agree_on_parameters(
     group.seed = int(group.gather(draw_seed(np.random.RandomState()))[0])
     facts = {"estimator": type(estimator).__name__}
     facts["call"] = "partial_fit" if incremental else "fit"
+    facts["rows (of distributed)"] = "'own'" if group.has_own_rows else "'same'"
     plain = parameters.plain
     facts |= {name: _said(plain[name]) for name in plain if name not in _OWN_PARAMETERS}
-    facts["past (fitted before, or not)"] = "none" if checked.is_first else "one to go on from"
-    sets = {"X": checked.samples, "X_val": checked.watched}
+    agree(group, facts)
+
+
+def agree_on_form(group: Group, X: Any, features: Mapping[str, Any]) -> None:
+    """Check that the samples of all processes have the same columns, of one kind.
+
+    Raises
+    ------
+    ValueError
+        In each of them, if not.
+    """
+    names = features.get("feature_names_in_")
+    facts = {"number of features of X": str(X.shape[1])}
+    facts["names of the features of X"] = "none" if names is None else _said(list(names))
+    agree(group, facts | _kind_of("X", X))
+
+
+def _kind_of(name: str, X: Any) -> dict[str, str]:
+    """Return facts of what samples lie in."""
+    is_sparse = scipy.sparse.issparse(X)
+    return {f"{name}.dtype": str(X.dtype), f"kind of {name}": "sparse" if is_sparse else "dense"}
+
+
+def agree_on_samples(group: Group, checked: CheckedSamples) -> None:
+    """Check that all processes are given samples of one form, the same number of them.
+
+    Where each has rows of its own, these need not be as many.
+
+    Raises
+    ------
+    ValueError
+        In each of them, if not.
+    """
+    facts = {"past (fitted before, or not)": "none" if checked.is_first else "one to go on from"}
+    sets = {"X": None if group.has_own_rows else checked.samples, "X_val": checked.watched}
     for name, samples in sets.items():
         if samples is not None:
             facts[f"{name}.shape"] = str(tuple(samples.X.shape))
-            facts[f"{name}.dtype"] = str(samples.X.dtype)
+            facts |= _kind_of(name, samples.X)
             is_weighted = samples.sample_weight is not None
             facts[f"weights of {name}"] = "some" if is_weighted else "none"
     facts["targets (classes, or number of columns)"] = _said(_classes_of(checked))
@@ -132,10 +162,11 @@ def agree_on_numbers(group: Group, prepared: PreparedFit) -> None:
     facts = {
         "random_state": fingerprint(np.asarray(words), np.array([int(place)])),
         "network to start from": fingerprint(*(value.numpy() for value in values)),
-        "X": _fingerprint_of(data.inputs),
-        "y": fingerprint(data.targets.cpu().numpy()),
-        "sample_weight": fingerprint(*weights),
     }
+    if not group.has_own_rows:
+        facts["X"] = _fingerprint_of(data.inputs)
+        facts["y"] = fingerprint(data.targets.cpu().numpy())
+        facts["sample_weight"] = fingerprint(*weights)
     if data.validation is not None:
         facts["X_val"] = _fingerprint_of(data.validation.inputs)
         facts["y_val"] = fingerprint(data.validation.targets.numpy())

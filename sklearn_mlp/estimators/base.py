@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
@@ -19,10 +20,13 @@ from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.fit import CheckedParameters, CheckedSamples, PreparedFit
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.kinds import first_rows
+from sklearn_mlp.data.row_numbers import RowNumbers
 from sklearn_mlp.data.samples import Samples, TrainingData, ValidationData
 from sklearn_mlp.estimators.among_ranks import (
+    agree_on_form,
     agree_on_numbers,
     agree_on_parameters,
+    agree_on_samples,
     check_can_join,
 )
 from sklearn_mlp.estimators.backends import BACKENDS, check_backend
@@ -31,6 +35,7 @@ from sklearn_mlp.estimators.fitted import FittedNetwork
 from sklearn_mlp.estimators.input_gradients import InputGradientsMixin
 from sklearn_mlp.estimators.network_of_weights import network_of_weights, untrained_attributes
 from sklearn_mlp.estimators.onnx_conversion import OnnxConversionMixin
+from sklearn_mlp.estimators.own_rows import number_rows, split_all_rows, weighed_together
 from sklearn_mlp.estimators.progress import epoch_bar
 from sklearn_mlp.estimators.scorers import Rescore
 from sklearn_mlp.estimators.sklearn_conversion import SklearnConversionMixin
@@ -95,14 +100,28 @@ class BaseTorchMLP(
         """Return what the targets of a first fit stand for."""
 
     @abstractmethod
-    def _check_known(self, y: np.ndarray, codec: Any) -> None:
-        """Check that targets can be encoded by what was known before."""
+    def _read_codec_of_all(self, y: np.ndarray, weights: np.ndarray | None, own: Group) -> Any:
+        """Return what the targets of all processes stand for, where each has its own rows."""
+
+    @abstractmethod
+    def _check_known(self, y: np.ndarray, codec: Any, own: Group | None) -> None:
+        """Check that targets can be encoded by what was known before.
+
+        With a group they are those of this process's rows.
+        """
 
     @abstractmethod
     def _encode_targets(
-        self, y: np.ndarray, weights: np.ndarray | None, codec: Any
+        self,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        codec: Any,
+        own: Group | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the targets as the losses take them, and what each counts."""
+        """Return the targets as the losses take them, and what each counts.
+
+        With a group they are those of this process's rows.
+        """
 
     @abstractmethod
     def _check_validation_targets(self, y: np.ndarray, codec: Any) -> None:
@@ -146,6 +165,7 @@ class BaseTorchMLP(
             parameters = self._check_parameters()
             if group is not None:
                 check_can_join(group, parameters)
+                agree_on_parameters(group, self, parameters, incremental=incremental)
             checked = self._check_samples(
                 parameters,
                 X,
@@ -154,9 +174,10 @@ class BaseTorchMLP(
                 validation_set,
                 incremental=incremental,
                 codec=codec,
+                group=group,
             )
             if group is not None:
-                agree_on_parameters(group, self, parameters, checked, incremental=incremental)
+                agree_on_samples(group, checked)
             return self._fit_checked(
                 X, sample_weight, parameters, checked, group, incremental=incremental
             )
@@ -224,6 +245,7 @@ class BaseTorchMLP(
         *,
         incremental: bool,
         codec: TargetCodec | None = None,
+        group: Group | None = None,
     ) -> CheckedSamples:
         """Check the samples; encode the targets.
 
@@ -239,24 +261,55 @@ class BaseTorchMLP(
         is_first = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
         # scikit-learn's checks write the features onto what they are given.
         double = self._double()
-        X, y = double._validate_data(X, y, reset=is_first)
-        weights = self._validate_weights(sample_weight, X)
-        if is_first and codec is None:
-            codec = self._read_codec(y, weights)
-        else:
-            codec = codec or self._codec
-            self._check_known(y, codec)
-        samples = Samples(X, y, *self._encode_targets(y, weights, codec))
-        multiplied = "to train on, once class_weight has multiplied them"
-        check_some_weight(samples.sample_weight, multiplied)
+        samples, codec, numbers = self._take_samples(
+            double, X, y, sample_weight, codec, group, is_first=is_first
+        )
         watched = None
         if is_watched:
             n_columns = samples.targets.shape[1]
             watched = double._check_validation_set(*validation_set, codec, n_columns)
-        features = features_of(double)
-        placement = Placement.of(parameters.plain, parameters.device, X.shape[0])
-        dtype = fitted_dtype(X)
-        return CheckedSamples(samples, watched, dtype, is_first, codec, features, placement)
+        n_rows = samples.X.shape[0] if numbers is None else numbers.n_rows
+        return CheckedSamples(
+            samples,
+            watched,
+            fitted_dtype(samples.X),
+            is_first,
+            codec,
+            features_of(double),
+            Placement.of(parameters.plain, parameters.device, n_rows),
+            numbers,
+        )
+
+    def _take_samples(
+        self,
+        double: Self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        codec: TargetCodec | None,
+        group: Group | None,
+        *,
+        is_first: bool,
+    ) -> tuple[Samples, TargetCodec, RowNumbers | None]:
+        """Return the samples, what their targets stand for, and where they are among all."""
+        own = group if group is not None and group.has_own_rows else None
+        with nullcontext() if own is None else own.errors_told("take its rows"):
+            X, y = double._validate_data(X, y, reset=is_first)
+            weights = self._validate_weights(sample_weight, X)
+            if codec is not None or not is_first:
+                codec = codec or self._codec
+                self._check_known(y, codec, own)
+        which = "to train on, once class_weight has multiplied them"
+        if own is None:
+            codec = codec or self._read_codec(y, weights)
+            samples = Samples(X, y, *self._encode_targets(y, weights, codec))
+            check_some_weight(samples.sample_weight, which)
+            return samples, codec, None
+        agree_on_form(own, X, features_of(double))
+        numbers = number_rows(own, X.shape[0])
+        codec = codec or self._read_codec_of_all(y, weights, own)
+        samples = Samples(X, y, *self._encode_targets(y, weights, codec, own))
+        return weighed_together(own, samples, which), codec, numbers
 
     def _check_parameters(self) -> CheckedParameters:
         """Check what the parameters ask for together, and of this machine."""
@@ -292,7 +345,7 @@ class BaseTorchMLP(
             state, fit_dtype = replace(self._state.own()), self._fit_dtype
             network = self._network_to_go_on(checked, architecture, n_outputs)
         learned = self._learned(checked.codec, checked.features)
-        data = self._training_data(checked, network, loss, fit_dtype, random_state)
+        data = self._training_data(checked, network, loss, fit_dtype, random_state, group)
         if is_stochastic(self.solver):
             warn_if_clipped(self.batch_size, data.n_train)
         batch_size = min(checked.placement.batch_size, data.n_train)
@@ -389,19 +442,12 @@ class BaseTorchMLP(
         loss: Loss,
         fit_dtype: np.dtype,
         random_state: np.random.RandomState,
+        group: Group | None,
     ) -> TrainingData:
         """Bring everything onto the device, with a part held out if early stopping wants one."""
         samples, watched, rows = checked.samples, checked.watched, None
         if watched is None and self.early_stopping and is_stochastic(self.solver):
-            stratify = self._stratify(samples.targets, checked.codec)
-            n_samples = samples.X.shape[0]
-            rows, held_out = split_rows(
-                n_samples, self.validation_fraction, stratify, random_state
-            )
-            watched = samples.take(held_out)
-            check_some_weight(watched.sample_weight, "held out for validation")
-            if samples.sample_weight is not None:
-                check_some_weight(samples.sample_weight[rows], "to train on")
+            rows, watched = self._hold_out(checked, random_state, group)
         like = place_of(network)
         inputs, targets = samples.tensors(like.dtype, like.device, loss)
         validation = None
@@ -417,7 +463,32 @@ class BaseTorchMLP(
             rows,
             validation,
             is_copied=may_write_to_inputs(network),
+            numbers=checked.numbers,
         )
+
+    def _hold_out(
+        self,
+        checked: CheckedSamples,
+        random_state: np.random.RandomState,
+        group: Group | None,
+    ) -> tuple[np.ndarray, Samples]:
+        """Return the rows to train on, and the samples that early stopping holds out."""
+        samples, numbers, fraction = checked.samples, checked.numbers, self.validation_fraction
+        stratify = self._stratify(samples.targets, checked.codec)
+        if numbers is not None:
+            assert group is not None
+            rows, watched = split_all_rows(
+                group, numbers, samples, stratify, fraction, random_state
+            )
+            check_some_weight(watched.sample_weight, "held out for validation")
+            weighed_together(group, samples.take(numbers.find(rows)[1]), "to train on")
+            return rows, watched
+        rows, held_out = split_rows(samples.X.shape[0], fraction, stratify, random_state)
+        watched = samples.take(held_out)
+        check_some_weight(watched.sample_weight, "held out for validation")
+        if samples.sample_weight is not None:
+            check_some_weight(samples.sample_weight[rows], "to train on")
+        return rows, watched
 
     def _validation_data(
         self,

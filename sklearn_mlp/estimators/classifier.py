@@ -30,8 +30,10 @@ from sklearn_mlp.machine.sklearn_internals import (
     fit_context,
     training_of,
 )
+from sklearn_mlp.ranks.group import Group
 from sklearn_mlp.steps.prediction import widened
 from sklearn_mlp.targets.class_weights import asks_for_balance, weigh_classes
+from sklearn_mlp.targets.joined_codecs import join_codecs
 from sklearn_mlp.targets.label_codecs import (
     ClassCodec,
     ColumnsCodec,
@@ -708,14 +710,27 @@ or a subclass of torch.optim.Optimizer, default='adam'
     def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> LabelCodec:
         return read_labels(y, has_output_per_class=self.output_activation == "softmax")
 
-    def _check_known(self, y: np.ndarray, codec: LabelCodec) -> None:
-        codec.check_known(y, is_warm_start=self.warm_start)
+    def _read_codec_of_all(
+        self, y: np.ndarray, weights: np.ndarray | None, own: Group
+    ) -> LabelCodec:
+        with own.errors_told("take its y"):
+            codec = self._read_codec(y, weights)
+        is_softmax = self.output_activation == "softmax"
+        return join_codecs(own.gather(codec), has_output_per_class=is_softmax)
+
+    def _check_known(self, y: np.ndarray, codec: LabelCodec, own: Group | None) -> None:
+        # Of several processes each may have rows of some classes only.
+        codec.check_known(y, is_warm_start=self.warm_start and own is None)
 
     def _encode_targets(
-        self, y: np.ndarray, weights: np.ndarray | None, codec: LabelCodec
+        self,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        codec: LabelCodec,
+        own: Group | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        targets = codec.encode(y)
-        return targets, weigh_classes(self.class_weight, codec.columns(targets), weights)
+        targets, add_up = codec.encode(y), None if own is None else own.sum_of
+        return targets, weigh_classes(self.class_weight, codec.columns(targets), weights, add_up)
 
     def _check_validation_targets(self, y: np.ndarray, codec: LabelCodec) -> None:
         unknown = codec.unknown_labels(y)

@@ -28,7 +28,8 @@ from sklearn_mlp.losses import GaussianNLL, Loss, Quantiles, choose_regressor_lo
 from sklearn_mlp.losses.choice import check_targets
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 from sklearn_mlp.machine.sklearn_internals import fit_context
-from sklearn_mlp.targets.codecs import NumberCodec
+from sklearn_mlp.ranks.group import Group
+from sklearn_mlp.targets.codecs import Moments, NumberCodec
 
 
 class TorchMLPRegressor(RegressorMixin, BaseTorchMLP):
@@ -647,7 +648,14 @@ or a subclass of torch.optim.Optimizer, default='adam'
             return NumberCodec()
         return NumberCodec.from_targets(y.reshape(len(y), -1), weights)
 
-    def _check_known(self, y: np.ndarray, codec: NumberCodec) -> None:
+    def _read_codec_of_all(
+        self, y: np.ndarray, weights: np.ndarray | None, own: Group
+    ) -> NumberCodec:
+        if self.scale_target is None:
+            return NumberCodec()
+        return Moments.joined(own.gather(Moments.of(y.reshape(len(y), -1), weights))).codec()
+
+    def _check_known(self, y: np.ndarray, codec: NumberCodec, own: Group | None) -> None:
         if (self.scale_target is None) != (codec.mean is None):
             raise ValueError(
                 f"scale_target={self.scale_target!r} is not what the network was fitted with; "
@@ -656,7 +664,11 @@ or a subclass of torch.optim.Optimizer, default='adam'
             )
 
     def _encode_targets(
-        self, y: np.ndarray, weights: np.ndarray | None, codec: NumberCodec
+        self,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        codec: NumberCodec,
+        own: Group | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         return codec.encode(y), weights
 

@@ -17,22 +17,22 @@ class MaskSource:
     generator : torch.Generator or None
         On the device of the masks, while a fit lasts; None is torch's global generator, which
         serves a network that is taken out of its estimator.
-    columns : (int, int) or None
+    columns : (int, slice or Tensor) or None
         Where the samples are a part of a batch, whose whole mask is drawn: the batch's size, and
-        where the part begins.
+        which of its samples they are.
     """
 
     def __init__(self) -> None:
         self.generator: torch.Generator | None = None
-        self.columns: tuple[int, int] | None = None
+        self.columns: tuple[int, slice | Tensor] | None = None
 
     def fill(self, mask: Tensor, rate: float) -> Tensor:
         """Fill a mask, feature-major (units, n_samples): 0 at a rate, else ``1 / (1 - rate)``."""
         if self.columns is not None:
-            size, start = self.columns
+            size, columns = self.columns
             whole = mask.new_empty((mask.shape[0], size))
             whole.bernoulli_(1 - rate, generator=self.generator)
-            return mask.copy_(whole[:, start : start + mask.shape[1]]).div_(1 - rate)
+            return mask.copy_(whole[:, columns]).div_(1 - rate)
         return mask.bernoulli_(1 - rate, generator=self.generator).div_(1 - rate)
 
     @contextmanager

@@ -3,12 +3,13 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, final
+from typing import Any, Self, final
 
 import torch.distributed as dist
 
@@ -20,8 +21,8 @@ _NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 # Where the processes meet, by address and port. One is kept for as long as the process lives: were
 # it closed with a group, processes that are ahead would meet the next time at one about to close.
 _stores: dict[tuple[str, int], Any] = {}
-# How many groups this process has initialised: each has names of its own in the store.
-_n_joined = 0
+# How many groups this process has initialised there: each has names of its own in the store.
+_n_joined: Counter[tuple[str, int]] = Counter()
 # The group of the process that this one was forked from, if it had any: it is not one of ours.
 _inherited: Any = None
 
@@ -46,20 +47,24 @@ class _Wish:
     ----------
     is_on : bool
         Whether fits are one of many processes'.
-    timeout : float
-        As `Group` has it.
+    timeout, has_own_rows, pieces
+        As `Group` has them.
     group : Group or None
         That of all fits within the body.
     """
 
     is_on: bool
     timeout: float
+    has_own_rows: bool = False
+    pieces: Sequence[tuple[int, int]] | None = None
     group: Group | None = None
 
     def open_group(self) -> Group:
         """Return the group; a new one if the last was closed, because a fit has failed."""
         if self.group is None or not self.group.is_open:
-            self.group = _open_group(self.timeout)
+            self.group = _open_group(
+                self.timeout, has_own_rows=self.has_own_rows, pieces=self.pieces
+            )
         return self.group
 
 
@@ -67,12 +72,20 @@ _WISH: ContextVar[_Wish | None] = ContextVar("distributed", default=None)
 
 
 @contextmanager
-def distributed(enabled: bool = True, *, timeout: float = _TIMEOUT) -> Iterator[None]:
+def distributed(
+    enabled: bool = True, *, timeout: float = _TIMEOUT, rows: str = "same"
+) -> Iterator[None]:
     """Train over the processes of torch.distributed within the body, or do not.
 
     Each process calls `fit` (or `partial_fit`) as if it were alone, with the same parameters and
     the same rows, and trains on its part of every mini-batch. All end with the same fitted
     estimator, whose numbers are those of a single process, to rounding.
+
+    With ``rows="own"`` each process passes rows that the others have not, as many as it likes,
+    and the numbers are those of a single process that is given all of them, one process's after
+    the other's. Classes, the scale of the targets, ``class_weight="balanced"`` and the part that
+    ``early_stopping`` holds out are those of all rows. Of each mini-batch a process trains on
+    the rows that it has; none are exchanged, but for those held out, which all are given.
 
     Where ``torchrun`` has started a process, or ``torch.distributed.init_process_group`` was
     called in it, that is so without this, too. It is needed for what differs from its defaults,
@@ -88,11 +101,15 @@ def distributed(enabled: bool = True, *, timeout: float = _TIMEOUT) -> Iterator[
         Whether to train over processes. False trains alone, in this process, whatever there is.
     timeout : float, default=600.0
         Seconds that a process waits for another, before it raises an error.
+    rows : {'same', 'own'}, default='same'
+        Whether all processes pass the same ``X``, ``y`` and ``sample_weight``, or each its own.
+        ``X_val`` and ``y_val`` are the same for all. Ignored where a process is alone.
 
     Raises
     ------
     ValueError
-        If the time is none, or there is no group and nothing to initialise one from.
+        If the time is none, ``rows`` is neither, or there is no group and nothing to initialise
+        one from.
 
     Examples
     --------
@@ -101,6 +118,12 @@ def distributed(enabled: bool = True, *, timeout: float = _TIMEOUT) -> Iterator[
         X, y = load_digits(return_X_y=True)
         with sklearn_mlp.distributed(timeout=60):
             classifier = TorchMLPClassifier(random_state=0).fit(X, y)
+
+    With rows in a file for each process::
+
+        part = np.load(f"rows-{os.environ['RANK']}.npz")
+        with sklearn_mlp.distributed(rows="own"):
+            classifier = TorchMLPClassifier(random_state=0).fit(part["X"], part["y"])
 
     Within it, one process may fit something by itself:
 
@@ -114,19 +137,27 @@ def distributed(enabled: bool = True, *, timeout: float = _TIMEOUT) -> Iterator[
     """
     if not timeout > 0:
         raise ValueError(f"timeout must be a number of seconds above 0. Got {timeout!r} instead.")
+    if rows not in ("same", "own"):
+        raise ValueError(f"rows must be 'same' or 'own'. Got {rows!r} instead.")
     with ExitStack() as contexts:
         if enabled and not is_initialized():
-            contexts.enter_context(_initialised(timeout))
-        wish = _Wish(enabled, timeout)
-        token = _WISH.set(wish)
-        try:
-            yield
-            if wish.group is not None:
-                wish.group.leave()
-        finally:
-            _WISH.reset(token)
-            if wish.group is not None:
-                wish.group.close()
+            contexts.enter_context(_initialised(Meeting.of_environment(), timeout))
+        contexts.enter_context(_wished(_Wish(enabled, timeout, rows == "own")))
+        yield
+
+
+@contextmanager
+def _wished(wish: _Wish) -> Iterator[None]:
+    """Do within the body as is wished."""
+    token = _WISH.set(wish)
+    try:
+        yield
+        if wish.group is not None:
+            wish.group.leave()
+    finally:
+        _WISH.reset(token)
+        if wish.group is not None:
+            wish.group.close()
 
 
 @contextmanager
@@ -145,7 +176,8 @@ def joined_group() -> Iterator[Group | None]:
         return
     with ExitStack() as contexts:
         if not is_initialized():
-            contexts.enter_context(_initialised(_TIMEOUT if wish is None else wish.timeout))
+            timeout = _TIMEOUT if wish is None else wish.timeout
+            contexts.enter_context(_initialised(Meeting.of_environment(), timeout))
         if dist.get_world_size() == 1:
             yield None
             return
@@ -173,51 +205,86 @@ def _may_join() -> bool:
     return not is_child and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def _open_group(timeout: float) -> Group:
+def _open_group(timeout: float, **rows: Any) -> Group:
     """Open a group of all processes for our own use."""
     n_here = int(os.environ.get("LOCAL_WORLD_SIZE", dist.get_world_size()))
-    return Group(timeout, backend=backend_for(n_here))
+    return Group(timeout, backend=backend_for(n_here), **rows)
+
+
+@final
+@dataclass(frozen=True)
+class Meeting:
+    """Where processes find one another.
+
+    Attributes
+    ----------
+    rank, size : int
+        Which of them this is, and how many there are.
+    address, port : str, int
+        Where the first one, or who has started them, has a store of torch's.
+    """
+
+    rank: int
+    size: int
+    address: str
+    port: int
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """Return what ``torchrun``, or another launcher, has set.
+
+        Raises
+        ------
+        ValueError
+            If none has.
+        """
+        missing = [name for name in _NAMES if name not in os.environ]
+        if missing:
+            raise ValueError(
+                "there is no group of processes to train over: call "
+                "torch.distributed.init_process_group, or start the script by torchrun, which "
+                f"sets {', '.join(_NAMES)}; got no {', '.join(missing)}."
+            )
+        rank, size, address, port = (os.environ[name] for name in _NAMES)
+        return cls(int(rank), int(size), address, int(port))
+
+    def store(self, timeout: timedelta) -> Any:
+        """Return the store, which is kept."""
+        place = self.address, self.port
+        if place not in _stores:
+            # torchrun's own process may have it already.
+            is_served = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+            _stores[place] = dist.TCPStore(  # type: ignore[attr-defined]
+                *place, self.size, is_master=self.rank == 0 and not is_served, timeout=timeout
+            )
+        return _stores[place]
 
 
 @contextmanager
-def _initialised(timeout: float) -> Iterator[None]:
-    """Initialise torch's default group from the environment, and destroy it at the end."""
-    global _n_joined
-    missing = [name for name in _NAMES if name not in os.environ]
-    if missing:
-        raise ValueError(
-            "there is no group of processes to train over: call "
-            "torch.distributed.init_process_group, or start the script by torchrun, which sets "
-            f"{', '.join(_NAMES)}; got no {', '.join(missing)}."
-        )
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    # torchrun's own process may have the store already.
-    is_served = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+def _initialised(meeting: Meeting, timeout: float) -> Iterator[None]:
+    """Initialise torch's default group, and destroy it at the end."""
     patience = timedelta(seconds=timeout)
     try:
-        store = _stores.get((address, port))
-        if store is None:
-            is_server = rank == 0 and not is_served
-            store = dist.TCPStore(  # type: ignore[attr-defined]
-                address, port, size, is_master=is_server, timeout=patience
-            )
-            _stores[address, port] = store
-        _n_joined += 1
+        store, place = meeting.store(patience), (meeting.address, meeting.port)
+        _n_joined[place] += 1
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         own_part = dist.PrefixStore(  # type: ignore[attr-defined]
-            f"sklearn_mlp/{attempt}/{_n_joined}", store
+            f"sklearn_mlp/{attempt}/{_n_joined[place]}", store
         )
         dist.init_process_group(
-            "gloo", store=own_part, rank=rank, world_size=size, timeout=patience
+            "gloo",
+            store=own_part,
+            rank=meeting.rank,
+            world_size=meeting.size,
+            timeout=patience,
         )
     except (RuntimeError, ValueError) as error:
         if is_initialized():
             dist.destroy_process_group()
         text = str(error).partition("\n")[0]
         raise LostRankError(
-            f"rank {rank} of {size} processes could not reach the others at {address}:{port} "
-            f"within timeout={timeout:g} s: {text}"
+            f"rank {meeting.rank} of {meeting.size} processes could not reach the others at "
+            f"{meeting.address}:{meeting.port} within timeout={timeout:g} s: {text}"
         ) from error
     try:
         yield

@@ -1,10 +1,11 @@
 """A group of processes: sums over them by torch.distributed, and its errors made clear."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, final
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -32,6 +33,12 @@ class Group:
         Seconds that a process waits for another.
     backend : str
         torch's backend for the type of device that is trained on.
+    has_own_rows : bool
+        Whether each process has rows of its own; else all are given the same.
+    pieces : sequence of (int, int), optional
+        Of which pieces this process's rows are made, one after the other: a number by which the
+        pieces of all are put in order, and how many rows. The default is one, in the order of
+        the processes.
 
     Attributes
     ----------
@@ -41,8 +48,16 @@ class Group:
         What all draw from where ``random_state`` is None; set by the agreement.
     """
 
-    def __init__(self, timeout: float, *, backend: str = "gloo") -> None:
+    def __init__(
+        self,
+        timeout: float,
+        *,
+        backend: str = "gloo",
+        has_own_rows: bool = False,
+        pieces: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
         self.timeout = timeout
+        self.has_own_rows, self.pieces = has_own_rows, pieces
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.seed = 0
         self._group: Any = None
@@ -69,6 +84,10 @@ class Group:
             dist.all_reduce(values, group=self._group)
         return values
 
+    def sum_of(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums of float64 values over all processes."""
+        return self.sum_(torch.from_numpy(values.copy())).numpy()
+
     def broadcast_(self, values: Tensor) -> Tensor:
         """Replace values by those of the first process."""
         with self._told_clearly():
@@ -81,6 +100,29 @@ class Group:
         with self._told_clearly():
             dist.all_gather_object(values, value, group=self._group)
         return values
+
+    @contextmanager
+    def errors_told(self, of_what: str) -> Iterator[None]:
+        """Let an error of one process in the body be told by all of them.
+
+        Parameters
+        ----------
+        of_what : str
+            What a process could not do, for the others' message.
+
+        Raises
+        ------
+        ValueError
+            In the others, with what was said.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.gather(f"{type(error).__name__}: {error}")
+            raise
+        for rank, text in enumerate(self.gather("")):
+            if text:
+                raise ValueError(f"rank {rank} could not {of_what}. {text}")
 
     def leave(self) -> None:
         """Leave the group when all are done with it."""

@@ -1,5 +1,6 @@
 """The parameter ``class_weight``: what each sample counts for its label's sake."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ def weigh_classes(
     class_weight: Any,
     columns: list[tuple[np.ndarray, np.ndarray]],
     weights: np.ndarray | None,
+    add_up: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray | None:
     """Multiply the sample weights by the weights of the samples' classes.
 
@@ -24,6 +26,8 @@ def weigh_classes(
     weights : ndarray of shape (n_samples,) or None
         The sample weights. ``'balanced'`` counts with them, as `LogisticRegression` does: a weight
         of 2 is the sample twice.
+    add_up : callable or None
+        Returns the sums of numbers over all who have a part of the samples, where these are one.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def weigh_classes(
     combined = np.ones(len(columns[0][1])) if weights is None else weights.copy()
     for (name, setting), (classes, codes) in zip(named, columns, strict=True):
         if isinstance(setting, str):
-            combined *= _balanced(codes, weights)
+            combined *= _balanced(codes, weights, len(classes), add_up)
         elif setting:
             combined *= _weights_of(name, setting, classes)[codes]
     with np.errstate(over="ignore"):
@@ -135,9 +139,16 @@ def _as_weight(name: str, label: Any, weight: Any) -> float:
     return number
 
 
-def _balanced(codes: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+def _balanced(
+    codes: np.ndarray,
+    weights: np.ndarray | None,
+    n_classes: int,
+    add_up: Callable[[np.ndarray], np.ndarray] | None,
+) -> np.ndarray:
     """Return each sample's factor: inversely as its class's share in the sum of weights."""
-    counts = np.bincount(codes, weights=weights)
+    counts = np.bincount(codes, weights=weights, minlength=n_classes)
+    if add_up is not None:
+        counts = add_up(counts.astype(np.float64))
     is_there = counts > 0
     factors = np.ones_like(counts, dtype=np.float64)
     # A sample without weight is as if it were not there: so is a class of such.

@@ -1,6 +1,7 @@
 """From labels and numbers to the tensors that the losses compare with, and back."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,18 +45,7 @@ class NumberCodec(TargetCodec):
     @classmethod
     def from_targets(cls, y: np.ndarray, weights: np.ndarray | None) -> "NumberCodec":
         """Return a codec that gives targets (n_samples, n_targets) mean 0 and deviation 1."""
-        if weights is not None and not weights.any():
-            weights = None
-        y = y.astype(np.float64, copy=False)
-        # In units of a power of 2, which changes no digit: squares neither overflow nor vanish.
-        exponent = np.frexp(np.abs(y).max(axis=0))[1]
-        y = np.ldexp(y, -exponent)
-        mean = np.average(y, axis=0, weights=weights)
-        scale = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
-        # A constant target, to rounding, is only shifted.
-        is_constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-        mean, scale = np.ldexp(mean, exponent), np.ldexp(scale, exponent)
-        return cls(mean, np.where(is_constant, 1.0, scale))
+        return Moments.of(y, weights).codec()
 
     def encode(self, y: Any) -> np.ndarray:
         """Return the numbers, standardised, as (n_samples, n_targets)."""
@@ -100,3 +90,57 @@ class NumberCodec(TargetCodec):
         if self.scale is not None:
             outputs = outputs * self.scale
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of targets, in units of a power of 2.
+
+    These change no digit, and squares neither overflow nor vanish in them.
+
+    Attributes
+    ----------
+    weight_sum : float
+        How much the targets count.
+    mean, deviation : ndarray of shape (n_targets,)
+        In the unit.
+    exponent : ndarray of shape (n_targets,)
+        The power.
+    """
+
+    weight_sum: float
+    mean: np.ndarray
+    deviation: np.ndarray
+    exponent: np.ndarray
+
+    @classmethod
+    def of(cls, y: np.ndarray, weights: np.ndarray | None) -> "Moments":
+        """Return those of targets (n_samples, n_targets)."""
+        if weights is not None and not weights.any():
+            weights = None
+        y = y.astype(np.float64, copy=False)
+        exponent = np.frexp(np.abs(y).max(axis=0))[1]
+        y = np.ldexp(y, -exponent)
+        mean = np.average(y, axis=0, weights=weights)
+        deviation = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+        total = float(len(y) if weights is None else weights.sum())
+        return cls(total, mean, deviation, exponent)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Moments"]) -> "Moments":
+        """Return those of all targets, from those of their parts (Chan et al., 1979)."""
+        exponent = np.max([part.exponent for part in parts], axis=0)
+        weights = [part.weight_sum for part in parts]
+        means = np.array([np.ldexp(part.mean, part.exponent - exponent) for part in parts])
+        spreads = [np.ldexp(part.deviation, part.exponent - exponent) for part in parts]
+        mean = np.average(means, axis=0, weights=weights)
+        squares = np.square(spreads) + (means - mean) ** 2
+        deviation = np.sqrt(np.average(squares, axis=0, weights=weights))
+        return cls(sum(weights), mean, deviation, exponent)
+
+    def codec(self) -> NumberCodec:
+        """Return the codec that brings them to 0 and 1."""
+        # A constant target, to rounding, is only shifted.
+        is_constant = self.deviation <= 10 * np.finfo(np.float64).eps * np.abs(self.mean)
+        mean, scale = np.ldexp(self.mean, self.exponent), np.ldexp(self.deviation, self.exponent)
+        return NumberCodec(mean, np.where(is_constant, 1.0, scale))

@@ -9,6 +9,7 @@
 `compiled_validator`  loss and score on a validation set, in compiled code
 `rank_run`            one network trained by several processes
 `rank_batches`        the part of each batch that is one process's
+`own_batches`         the same where each process has rows of its own
 `rank_steps`          gradients added up over processes
 `monitor`             the end of an epoch: stopping, best weights
 `recorder`            how an epoch, or an iteration of lbfgs, comes into the history

@@ -106,10 +106,10 @@ class _Objective:
         if not data.inputs.is_in_place:
             widest = max(widest, data.inputs.shape[1])
         self._chunk = max(1, min(n_samples, _CHUNK_SIZE // widest))
-        self._weight_sum = float(n_samples)
+        self._weight_sum = float(data.n_train)
         self._shares: Tensor | None = None
         if data.sample_weight is not None:
-            self._weight_sum = float(data.sample_weight.sum())
+            self._weight_sum = sums.over_rows(float(data.sample_weight.sum()))
             shares = torch.from_numpy(data.sample_weight / self._weight_sum)
             self._shares = shares.to(data.targets.device, parameters.values.dtype)
 

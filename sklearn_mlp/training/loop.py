@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby
 from types import EllipsisType
 from typing import Any, Protocol, final
 
@@ -208,19 +210,18 @@ class EpochLoss:
         self, memory: Tensor, losses: Sequence[Loss], lead: tuple[int, ...], n_outputs: int
     ) -> Iterator[list["_Part"]]:
         """Go through the logits in batches of one size: a part for each stream of samples."""
-        batches, sizes = self._batches, self._batches.sizes
-        width, n_samples = n_outputs * len(self.alphas), sum(sizes)
+        batches, start = self._batches, 0
+        width = n_outputs * len(self.alphas)
         # The batches of full size make one block, the last one another.
-        n_even = n_samples - n_samples % sizes[0]
-        for start, stop, size in ((0, n_even, sizes[0]), (n_even, n_samples, sizes[-1])):
-            if start == stop:
-                continue
+        for size, alike in groupby(batches.sizes):
+            stop = start + size * len(list(alike))
             logits = memory[start * width : stop * width].view(-1, *lead, n_outputs, size)
             streams: Iterable[_Stream] = batches.epoch_parts(start, stop, size)
             yield [
                 _Part(loss, logits[:, rows], targets, shares)
                 for loss, (rows, targets, shares) in zip(losses, streams, strict=True)
             ]
+            start = stop
 
     def penalties(self) -> Sequence[Any]:
         """Return for each batch what the weights count in its gradient.
@@ -246,8 +247,8 @@ class EpochLoss:
     def _totals(self) -> Tensor:
         """Return the sums of the losses, one per network."""
         dtype = self._sum_dtype
-        blocks = [_joined([part.total(dtype) for part in parts]) for parts in self._blocks]
-        return blocks[0] if len(blocks) == 1 else blocks[0] + blocks[1]
+        blocks = (_joined([part.total(dtype) for part in parts]) for parts in self._blocks)
+        return reduce(Tensor.add, blocks)
 
     def _weighted_squares(self) -> Tensor:
         """Return the squared norms, each times its batch's size over the sum of its weights."""

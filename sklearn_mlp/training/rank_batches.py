@@ -1,7 +1,8 @@
 """What one of several processes has of each batch: its rows, and how they count in the whole."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from operator import add
 from types import EllipsisType
 from typing import final
 
@@ -25,8 +26,54 @@ def shares_of_rows(n_rows: int, rank: int, size: int) -> tuple[int, int]:
     return rank * each + min(rank, more), each + (rank < more)
 
 
+class PartialBatches(Batches):
+    """Batches of which one process has a part, whose samples count within the whole.
+
+    Parameters
+    ----------
+    data, batch_size, shuffle
+        As `Batches` takes them; the order is the same for all processes.
+    masks : MaskSource or None
+        Told, for each batch, which columns of its masks are ours.
+
+    Attributes
+    ----------
+    whole_sizes : list of int
+        The number of samples of each batch, all processes' together; ``sizes`` are ours.
+    """
+
+    def __init__(
+        self, data: TrainingData, *, batch_size: int, shuffle: bool, masks: MaskSource | None
+    ) -> None:
+        super().__init__(data, batch_size=batch_size, shuffle=shuffle, is_gathered=False)
+        self._masks = masks
+        self.whole_sizes: Sequence[int] = self.sizes
+        # What each of our samples counts in its batch: in the gradient, and in the loss.
+        self._shares = self._loss_shares = torch.empty(0)
+
+    def _masked(
+        self, batches: Iterator[Batch], columns: Iterable[tuple[int, slice | Tensor]]
+    ) -> Iterator[Batch]:
+        """Go through batches, for each of which the masks are told which columns are ours."""
+        for batch, of_whole in zip(batches, columns, strict=True):
+            if self._masks is not None:
+                self._masks.columns = of_whole
+            yield batch
+
+    def epoch_shares(self) -> Tensor:
+        """Return the shares of our samples in the epoch's order, (n_own,)."""
+        return self._shares
+
+    def epoch_parts(
+        self, start: int, stop: int, size: int
+    ) -> Iterator[tuple[EllipsisType, Tensor, Tensor | None]]:
+        """Go through our targets, and what each counts in the loss; as in `Batches`."""
+        for rows, targets, _ in super().epoch_parts(start, stop, size):
+            yield rows, targets, self._loss_shares[start:stop].view(-1, size)
+
+
 @final
-class RankBatches(Batches):
+class RankBatches(PartialBatches):
     """The part of each batch that is this process's; all have drawn the same order.
 
     Where it has no row of a batch, the batch's first one stands in with a share of 0: every step
@@ -34,12 +81,10 @@ class RankBatches(Batches):
 
     Parameters
     ----------
-    data, batch_size, shuffle
-        As `Batches` takes them; the same for all processes.
+    data, batch_size, shuffle, masks
+        As `PartialBatches` takes them; the data are the same for all processes.
     group : Group
         The processes.
-    masks : MaskSource or None
-        Told, for each batch, which columns of its masks are ours.
 
     Attributes
     ----------
@@ -57,14 +102,14 @@ class RankBatches(Batches):
         group: Group,
         masks: MaskSource | None,
     ) -> None:
-        super().__init__(data, batch_size=batch_size, shuffle=shuffle, is_gathered=False)
-        self._masks = masks
-        whole_sizes = self.sizes
+        super().__init__(data, batch_size=batch_size, shuffle=shuffle, masks=masks)
+        whole_sizes = self.whole_sizes
         parts = [shares_of_rows(size, group.rank, group.size) for size in whole_sizes]
         self.sizes = [max(1, own) for _, own in parts]
         # A row that only stands in is the batch's first.
         starts = [start if own else 0 for start, own in parts]
-        self._columns = list(zip(whole_sizes, starts, strict=True))
+        columns = map(slice, starts, map(add, starts, self.sizes))
+        self._columns = list(zip(whole_sizes, columns, strict=True))
         firsts = zip(self.bounds, starts, strict=False)
         self._places = _places([bound + start for bound, start in firsts], self.sizes)
         counts = np.repeat([float(own > 0) for _, own in parts], self.sizes)
@@ -79,7 +124,6 @@ class RankBatches(Batches):
         self._shares = torch.empty(n_own, dtype=data.inputs.dtype, device=data.targets.device)
         self._loss_shares = torch.empty_like(self._shares)
         self._weigh(counts / np.repeat(per_batch, self.sizes))
-        self.whole_sizes: Sequence[int] = whole_sizes
 
     def begin_epoch(self) -> None:
         """Draw the epoch's order, as all processes do, and bring our samples into it."""
@@ -101,21 +145,7 @@ class RankBatches(Batches):
         self._loss_shares.copy_(own * self._to_whole)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch, columns in zip(super().__iter__(), self._columns, strict=True):
-            if self._masks is not None:
-                self._masks.columns = columns
-            yield batch
-
-    def epoch_shares(self) -> Tensor:
-        """Return the shares of our samples in the epoch's order, (n_own,)."""
-        return self._shares
-
-    def epoch_parts(
-        self, start: int, stop: int, size: int
-    ) -> Iterator[tuple[EllipsisType, Tensor, Tensor | None]]:
-        """Go through our targets, and what each counts in the loss; as in `Batches`."""
-        for rows, targets, _ in super().epoch_parts(start, stop, size):
-            yield rows, targets, self._loss_shares[start:stop].view(-1, size)
+        return self._masked(super().__iter__(), self._columns)
 
 
 def _places(starts: Sequence[int], sizes: Sequence[int]) -> np.ndarray:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import final
 
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ from sklearn_mlp.solvers.averaging import make_average
 from sklearn_mlp.solvers.choice import make_solver
 from sklearn_mlp.training.loop import EpochLoss, Run, take_steps
 from sklearn_mlp.training.monitor import EpochMonitor
-from sklearn_mlp.training.rank_batches import RankBatches
+from sklearn_mlp.training.own_batches import OwnBatches
+from sklearn_mlp.training.rank_batches import PartialBatches, RankBatches
 from sklearn_mlp.training.rank_steps import RankStep, sum_over
 from sklearn_mlp.training.validator import Validator
 
@@ -75,16 +77,17 @@ class RankRun(Run):
         average = make_average(parameters.memory, config, fit.state)
         self._step = step
         self._solver = make_solver(parameters, gradient, config, fit.state, average)
-        self.batches: RankBatches = RankBatches(
+        self.batches: PartialBatches = (RankBatches if data.numbers is None else OwnBatches)(
             data,
             batch_size=config.batch_size,
             shuffle=config.shuffle,
             group=group,
             masks=network.masks if isinstance(network, MLP) else None,
         )
-        self.epoch_loss: RankEpochLoss = RankEpochLoss(
-            parameters, step, self.batches, config.penalty, group
+        self._make_loss = partial(
+            RankEpochLoss, parameters, step, self.batches, config.penalty, group
         )
+        self.epoch_loss: RankEpochLoss = self._make_loss()
         fit, validate = agreeing(fit, is_interrupted)
         self.monitors = [EpochMonitor(fit, parameters.memory, validate, average)]
 
@@ -96,6 +99,9 @@ class RankRun(Run):
         KeyboardInterrupt
             In all processes, if one of them was interrupted.
         """
+        if isinstance(self.batches, OwnBatches):
+            # Of each epoch's batches we have parts of other sizes.
+            self.epoch_loss = self._make_loss()
         take_steps(self._step, self._solver, self.batches, self.epoch_loss, rates[0])
         if self._step.was_stopped():
             raise KeyboardInterrupt
@@ -131,7 +137,7 @@ class RankEpochLoss(EpochLoss):
         self,
         parameters: ParameterVector,
         step: RankStep,
-        batches: RankBatches,
+        batches: PartialBatches,
         alpha: float,
         group: Group,
     ) -> None:

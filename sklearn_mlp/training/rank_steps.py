@@ -115,7 +115,17 @@ class Sums:
     def part_of(self, n_rows: int) -> tuple[int, int]:
         """Return where this process's part of some rows begins, and how many it has."""
         group = self._group
-        return (0, n_rows) if group is None else shares_of_rows(n_rows, group.rank, group.size)
+        if group is None or group.has_own_rows:
+            return 0, n_rows
+        return shares_of_rows(n_rows, group.rank, group.size)
+
+    def over_rows(self, value: float) -> float:
+        """Return the sum of what is known of all rows that a process has, over their owners."""
+        group = self._group
+        if group is None or not group.has_own_rows:
+            return value
+        (total,) = sum_over(group, [value])
+        return total
 
     def add_up(self, loss: Tensor, gradient: Tensor) -> None:
         """Replace both by their sums.
