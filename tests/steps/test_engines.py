@@ -33,7 +33,7 @@ def test_a_row_is_true(row, diabetes, monkeypatch):
     seen = []
 
     def record(fit, step, *others):
-        seen.append((step.can_be_captured, fit[1].inputs.has_sparse_batches))
+        seen.append((step.can_be_captured, fit.data.inputs.has_sparse_batches))
         return run(fit, step, *others)
 
     run = train.SingleRun
