@@ -9,14 +9,18 @@ import runpy
 from pathlib import Path
 
 import pytest
-from sklearn.base import BaseEstimator
 
 import sklearn_mlp
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = [getattr(sklearn_mlp, name) for name in sklearn_mlp.__all__ if name != "__version__"]
 CLASSES = [obj for obj in PUBLIC if inspect.isclass(obj)]
-OPEN = {"self", "params", "module__"}  # need no description; the latter two stand for any name
+OPEN = {
+    "self",
+    "cls",
+    "params",
+    "module__",
+}  # need no description; the last two stand for any name
 SECTION = r"\n{title}\n-+\n(.*?)(?=\n\S[^\n]*\n-+\n|\Z)"
 
 
@@ -29,6 +33,11 @@ def described(docstring, section):
     return [name for name in names if name not in OPEN]
 
 
+def has_section(obj, title):
+    """Tell whether a docstring has a section of numpydoc's."""
+    return re.search(rf"\n({title})\n-+\n", inspect.cleandoc(obj.__doc__)) is not None
+
+
 def taken(function):
     """The names of a function's parameters."""
     return [name for name in inspect.signature(function).parameters if name not in OPEN]
@@ -39,6 +48,7 @@ def public_methods():
     for cls in CLASSES:
         for name in dir(cls):
             method = inspect.unwrap(getattr(cls, name)) if not name.startswith("_") else None
+            method = getattr(method, "__func__", method)  # of a class method
             if inspect.isfunction(method) and method.__module__.startswith("sklearn_mlp"):
                 yield pytest.param(method, id=f"{cls.__name__}.{name}")
 
@@ -76,10 +86,16 @@ def test_fitted_attributes_are_described(cls, backend, iris):
     assert public <= set(described(cls.__doc__, "Attributes"))
 
 
-@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_an_estimator_has_an_example(cls):
-    if issubclass(cls, BaseEstimator):
-        assert ">>>" in cls.__doc__
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_method_returns_is_described(method):
+    if inspect.signature(method).return_annotation not in (None, "None"):
+        assert has_section(method, "Returns|Yields")
+
+
+@pytest.mark.parametrize("obj", PUBLIC, ids=lambda obj: obj.__name__)
+def test_a_public_name_has_an_example(obj):
+    assert has_section(obj, "Examples")
+    assert ">>>" in obj.__doc__
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)

@@ -508,6 +508,12 @@ or a subclass of torch.optim.Optimizer, default='adam'
         -------
         self : TorchMLPClassifier
             The estimator.
+
+        Raises
+        ------
+        ValueError
+            As `fit`; and if what has been fitted cannot go on: another form of the network, other
+            classes or features, or ``early_stopping`` without a validation set.
         """
         if asks_for_balance(self.class_weight):
             raise ValueError(

@@ -494,6 +494,12 @@ or a subclass of torch.optim.Optimizer, default='adam'
         -------
         self : TorchMLPRegressor
             The estimator.
+
+        Raises
+        ------
+        ValueError
+            As `fit`; and if what has been fitted cannot go on: another form of the network, other
+            targets or features, or ``early_stopping`` without a validation set.
         """
         validation_set = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_set, incremental=True)
@@ -516,6 +522,11 @@ or a subclass of torch.optim.Optimizer, default='adam'
             from left to right: (n_samples, n_quantiles) or (n_samples, n_targets, n_quantiles).
         y_std : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Only with ``return_std=True``: the standard deviation of ``y`` given the sample.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` is asked of another loss.
         """
         self._check_is_fitted()
         loss = self._loss

@@ -130,6 +130,13 @@ class _CurvesDisplay:
         -------
         self : display
             With ``ax_``, ``figure_`` and ``lines_``.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to draw, as of a validation score without a validation set.
+        ImportError
+            If matplotlib is not installed.
         """
         present = [column for column in self.columns if self._has(column[0])]
         if not present:
@@ -217,6 +224,16 @@ class ValidationScoreDisplay(_CurvesDisplay):
         The figure that they are in.
     lines_ : dict of str to list of matplotlib Line2D
         The curve of each model.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_mlp import TorchMLPClassifier, ValidationScoreDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = TorchMLPClassifier(early_stopping=True, max_iter=200, tol=0.1, random_state=0)
+    >>> display = ValidationScoreDisplay.from_estimator(clf.fit(X, y))
+    >>> display.ax_.get_ylabel()
+    'Validation score'
     """
 
     columns = (("validation_score", "", "-"),)
@@ -239,6 +256,18 @@ class LearningRateDisplay(_CurvesDisplay):
         The figure that they are in.
     lines_ : dict of str to list of matplotlib Line2D
         The curve of each model.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_mlp import LearningRateDisplay, TorchMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> settings = {"max_iter": 200, "tol": 0.1, "random_state": 0}
+    >>> rates = ["constant", "exponential"]
+    >>> models = [TorchMLPClassifier(learning_rate=rate, **settings).fit(X, y) for rate in rates]
+    >>> display = LearningRateDisplay.from_estimators(models, names=rates)
+    >>> list(display.lines_)
+    ['constant', 'exponential']
     """
 
     columns = (("learning_rate", "", "-"),)
@@ -261,6 +290,16 @@ class WeightsDisplay:
         The figure that they are in.
     images_ : list of matplotlib AxesImage
         One per unit.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_mlp import TorchMLPClassifier, WeightsDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = TorchMLPClassifier((6,), max_iter=200, tol=0.1, random_state=0).fit(X / 16, y)
+    >>> display = WeightsDisplay.from_estimator(clf)
+    >>> display.images.shape
+    (6, 8, 8)
     """
 
     axes_: np.ndarray
