@@ -22,8 +22,12 @@ LARGEST_WHOLE = 1 << 28
 # How many numbers are gone through, and read ahead, at a time: 32 MiB of float64.
 BLOCK_SIZE = 1 << 22
 # A block of what is not mapped has so many times as many: most of a file in chunks is gone through
-# for each. From one row in so many on they are read as stretches, of which the rows are picked.
+# for each.
 _LARGER_BLOCKS = 8
+# Chunks are read in stretches of about so many numbers, of which the rows are picked: what is read
+# by row number takes a hundred times as long. What has no chunks is read so from one row in so
+# many on.
+_STRETCH_SIZE = 1 << 18
 _FEWEST_OF_STRETCH = 1 / 8
 # How many are looked at where they are at a time: as many as the cache of a core holds.
 _LOOKED_AT = 1 << 17
@@ -63,6 +67,8 @@ class StoredArray:
         self._n_all, n_features = source.shape
         self.shape = self._n_all if rows is None else len(rows), n_features
         self._mapped = MappedArray.of(source, self.name)
+        chunks = getattr(source, "chunks", None)
+        self._chunk_rows: int | None = int(chunks[0]) if isinstance(chunks, tuple) else None
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -111,14 +117,20 @@ class StoredArray:
     @property
     def block_rows(self) -> int:
         """How many rows to bring into an order at once."""
-        return (
-            self._stretch_rows if self._mapped is not None else _LARGER_BLOCKS * self._stretch_rows
-        )
+        size = BLOCK_SIZE if self._mapped is not None else _LARGER_BLOCKS * BLOCK_SIZE
+        return max(1, size // max(1, self.shape[1]))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether these rows of a file in chunks are no more than two blocks, read by turns."""
+        return self._chunk_rows is not None and len(self) <= 2 * self.block_rows
 
     @property
     def _stretch_rows(self) -> int:
-        """How many neighbours to read at once."""
-        return max(1, BLOCK_SIZE // max(1, self.shape[1]))
+        """How many neighbours to read at once: of what has chunks whole ones, each once."""
+        size = BLOCK_SIZE if self._chunk_rows is None else _STRETCH_SIZE
+        n_rows, unit = max(1, size // max(1, self.shape[1])), self._chunk_rows or 1
+        return max(unit, n_rows // unit * unit)
 
     def check(self) -> None:
         """Go through all numbers once, block by block.
@@ -216,17 +228,19 @@ class StoredArray:
 
     def _parts(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Go through rows that ascend, each once: which of them, and what they are."""
-        first, last = int(rows[0]), int(rows[-1]) + 1
-        if len(rows) < _FEWEST_OF_STRETCH * (last - first):
+        span = int(rows[-1]) + 1 - int(rows[0])
+        if self._chunk_rows is None and len(rows) < _FEWEST_OF_STRETCH * span:
             yield slice(0, len(rows)), self._part(rows, len(rows))
             return
-        starts = range(first, last, self._stretch_rows)
-        bounds = np.searchsorted(rows, [*starts, last]).tolist()
-        for start, (begin, end) in zip(starts, pairwise(bounds), strict=True):
-            stop = min(start + self._stretch_rows, last)
-            if begin < end:
-                part = self._part(slice(start, stop), stop - start)
-                yield slice(begin, end), part[rows[begin:end] - start]
+        unit, stretch = self._chunk_rows or self._stretch_rows, self._stretch_rows
+        # Chunks without any of the rows are left out.
+        is_first = (np.diff(rows // unit) > 1) | (np.diff(rows // stretch) > 0)
+        bounds = [0, *(np.flatnonzero(is_first) + 1).tolist(), len(rows)]
+        for begin, end in pairwise(bounds):
+            start = int(rows[begin]) // unit * unit
+            stop = min((int(rows[end - 1]) // unit + 1) * unit, self._n_all)
+            part = self._part(slice(start, stop), stop - start)
+            yield slice(begin, end), part[rows[begin:end] - start]
 
     def _part(self, rows: slice | np.ndarray, n_rows: int) -> np.ndarray:
         """Return what the source gives for rows that ascend, each once."""

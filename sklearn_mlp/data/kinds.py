@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import scipy.sparse
 import torch
 from torch import Tensor
 
 from sklearn_mlp.arrays.stored import StoredArray, is_read_by_block
+from sklearn_mlp.arrays.tensors import NUMPY_TYPES, check_overflow
 from sklearn_mlp.data.converted import ConvertedRows
 from sklearn_mlp.data.dense import DenseRows
 from sklearn_mlp.data.rows import Rows
@@ -27,7 +29,7 @@ def rows_to_train_on(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:
         If a number is too large for the type.
     """
     if isinstance(X, StoredArray):
-        return _rows_of_stored(X, dtype, device)
+        return _kept(X, dtype, device) if X.is_kept else _rows_of_stored(X, dtype, device)
     kind = SparseRows if scipy.sparse.issparse(X) else DenseRows
     return kind.of(X, dtype, device)
 
@@ -45,6 +47,13 @@ def rows_to_predict(X: Any, dtype: torch.dtype, device: torch.device) -> Rows:
     if isinstance(X, StoredArray):
         return _rows_of_stored(X, dtype, device)
     return ConvertedRows(X, dtype, device)
+
+
+def _kept(X: StoredArray, dtype: torch.dtype, device: torch.device) -> Rows:
+    """Return what is read once, in the type to compute in, and stays in memory."""
+    check_overflow(np.array(X.bounds), dtype, "X")
+    numbers = X.read(np.arange(len(X)), NUMPY_TYPES.get(dtype, X.dtype))
+    return DenseRows.of(numbers, dtype, device)
 
 
 def _rows_of_stored(X: StoredArray, dtype: torch.dtype, device: torch.device) -> Rows:

@@ -8,12 +8,16 @@ import tracemalloc
 import h5py
 import numpy as np
 import pytest
+import torch
 import zarr
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
 from sklearn_mlp.arrays import stored
 from sklearn_mlp.arrays.stored import StoredArray, is_read_by_block
 from sklearn_mlp.compiled.library import why_not_here
+from sklearn_mlp.data.dense import DenseRows
+from sklearn_mlp.data.kinds import rows_to_train_on
+from sklearn_mlp.data.streamed import StreamedRows
 
 N_SAMPLES, N_FEATURES = 300, 5
 FAST = {"hidden_layer_sizes": (6,), "max_iter": 3, "tol": 0, "batch_size": 32, "random_state": 0}
@@ -39,6 +43,8 @@ def small_blocks(monkeypatch):
     """Read files of every size by block, and these in blocks of 70 rows."""
     monkeypatch.setattr(stored, "LARGEST_WHOLE", 0)
     monkeypatch.setattr(stored, "BLOCK_SIZE", 70 * N_FEATURES)
+    monkeypatch.setattr(stored, "_LARGER_BLOCKS", 1)
+    monkeypatch.setattr(stored, "_STRETCH_SIZE", 100 * N_FEATURES)
 
 
 @pytest.fixture
@@ -114,6 +120,43 @@ def test_steps(settings, is_compiled, samples, tmp_path, monkeypatch):
     assert fits[0].engine_ == fits[1].engine_ == ("compiled" if is_compiled else "closed_form")
     np.testing.assert_allclose(fits[1].loss_curve_, fits[0].loss_curve_, rtol=1e-9)
     np.testing.assert_allclose(fits[1].predict_proba(X), fits[0].predict_proba(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["h5py", "zarr"])
+def test_chunks_are_read_once(kind, samples, tmp_path):
+    """A block reads each chunk that has a row of it once, neighbours together, and no other."""
+    X, *_ = samples
+    F = in_file(kind, X, tmp_path)
+    read = []
+
+    class Counted:
+        shape, dtype, chunks = X.shape, X.dtype, F.chunks
+
+        def __getitem__(self, rows):
+            read.append((rows.start, rows.stop))
+            return F[rows]
+
+    S = StoredArray(Counted())
+    for rows in (np.array([200, 3, 60, 199, 3]), np.arange(N_SAMPLES)[::-7], np.array([299])):
+        read.clear()
+        np.testing.assert_array_equal(S[rows], X[rows])
+        chunks = [start // 64 for start, stop in read for start in range(start, stop, 64)]
+        assert chunks == sorted(set(rows // 64))
+
+
+def test_kept(samples, tmp_path, monkeypatch):
+    """What is in chunks, and no more than the blocks that would be in memory, is read once."""
+    X, labels, _ = samples
+    F = in_file("h5py", X, tmp_path)
+    monkeypatch.setattr(stored, "_LARGER_BLOCKS", 3)
+
+    kinds = [
+        type(rows_to_train_on(StoredArray(each), torch.float32, torch.device("cpu")))
+        for each in (F, in_file("memmap", X, tmp_path), RowsOnly(X))
+    ]
+    assert kinds == [DenseRows, StreamedRows, StreamedRows]
+    model = TorchMLPClassifier(**FAST, dtype="float64")
+    assert model.fit(F, labels).loss_curve_ == model.fit(X, labels).loss_curve_
 
 
 def cut_otherwise(X, folder):
