@@ -6,13 +6,16 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `classifier`            `TabularMLPClassifier`
 `regressor`             `TabularMLPRegressor`
 `base`                  what they share: `_fit` from top to bottom
-`prepared_fit`          what is settled before anything is trained
+`preparation`           what is done before anything is trained
+`prepared_fit`          what is settled by that
 `judgements`            who is told when networks have been judged: callbacks, a bar
 `parameters`            what their parameters may be
 `saved_state`           what they are pickled as, and saved in files
 `ensemble`              two groups of networks, trained and asked
 `training`              a group on its folds: steps, cycles, its best moment
+`apart`                 a group of folds that are to know nothing of one another
 `members`               k networks side by side: forwards, backwards, a step
+`held_outputs`          what groups say of rows not seen, and what each counts
 `judging`               losses, temperatures and weights by rows not seen
 `scoring`               a scorer asked what outputs of rows not seen are worth
 `intervals`             quantiles by the errors at rows not seen

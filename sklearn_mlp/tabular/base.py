@@ -1,9 +1,9 @@
 """What the classifier and the regressor for tables share: `fit` from top to bottom."""
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import replace
-from typing import Any, ClassVar, Self
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,71 +11,35 @@ import torch
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import Bunch, Tags, check_consistent_length, check_random_state
+from sklearn.utils import Bunch, Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mlp.arrays.target_checks import validate_targets
 from sklearn_mlp.arrays.tensors import on_host
 from sklearn_mlp.estimators.callbacks import EpochTasks
-from sklearn_mlp.losses import Loss
-from sklearn_mlp.machine.devices import resolve_device
 from sklearn_mlp.machine.interrupts import end_training
 from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.machine.kernels import inference_mode
-from sklearn_mlp.machine.placement import resolve_dtype
-from sklearn_mlp.machine.random_numbers import draw_seed
-from sklearn_mlp.machine.shared_memory import tensor_to_read
-from sklearn_mlp.machine.sklearn_internals import check_sample_weight, has_callbacks
-from sklearn_mlp.network.architecture import hidden_units
+from sklearn_mlp.machine.sklearn_internals import has_callbacks
 from sklearn_mlp.network.memory import less_to_fit, less_to_predict, naming_device_memory
-from sklearn_mlp.sources.choice import check_in_memory
+from sklearn_mlp.tabular.apart import train_apart
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.columns import Table, read_table
 from sklearn_mlp.tabular.encoder import TabularEncoder
 from sklearn_mlp.tabular.ensemble import Ensemble, Group, train_groups
-from sklearn_mlp.tabular.folds import rows_judged, split_for_groups, warn_of_few_rows
+from sklearn_mlp.tabular.folds import rows_judged, warn_of_few_rows
+from sklearn_mlp.tabular.held_outputs import held_outputs, weigh_groups
 from sklearn_mlp.tabular.importances import permuted_scores
 from sklearn_mlp.tabular.judgements import Judgements
-from sklearn_mlp.tabular.judging import Task, combine, outputs_of
+from sklearn_mlp.tabular.preparation import PreparesTables, seed_of
 from sklearn_mlp.tabular.prepared_fit import PreparedTable
 from sklearn_mlp.tabular.saved_state import SavedTable
 from sklearn_mlp.tabular.scoring import HeldScorer
-from sklearn_mlp.tabular.training import (
-    EXACT_ROWS,
-    PASSES,
-    ROWS_OF_LONG_RUNS,
-    Settings,
-    TrainedGroup,
-    Watch,
-)
+from sklearn_mlp.tabular.training import TrainedGroup, Watch, train_group
 
 
-class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
+class BaseTabularMLP(CallbackSupportMixin, SavedTable, PreparesTables, BaseEstimator):
     """Base of the estimators; use `TabularMLPClassifier` or `TabularMLPRegressor`."""
-
-    hidden_layer_sizes: Any
-    categorical_features: Any
-    max_iter: int | str
-    batch_size: int | str
-    learning_rate_init: float | str
-    dropout: float | str
-    cv: Any
-    n_members: int | None
-    scoring: Any
-    random_state: Any
-    n_jobs: int | None
-    max_time: float | None
-    device: str | torch.device
-    dtype: str
-    verbose: bool | int | str
-
-    # What the two tasks differ in.
-    _parts: ClassVar[tuple[Part, Part]]
-    _default_rate: ClassVar[float]
-    _default_dropout: ClassVar[float]
-    _default_passes: ClassVar[int]
-    _most_cycles: ClassVar[int]
-    _is_calibrated: bool = False
 
     # What a fit leaves.
     encoder_: TabularEncoder
@@ -92,37 +56,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
     _history: list[dict[str, Any]]
 
     @abstractmethod
-    def _check_targets(self, y: Any) -> np.ndarray:
-        """Check what `validate_targets` has let pass."""
-
-    @abstractmethod
-    def _read_codec(self, y: np.ndarray, weights: np.ndarray | None) -> Any:
-        """Return what the targets stand for."""
-
-    @abstractmethod
-    def _encode_targets(
-        self, y: np.ndarray, weights: np.ndarray | None, codec: Any
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the targets as the losses take them, and what each row counts."""
-
-    @abstractmethod
-    def _choose_loss(self, codec: Any) -> tuple[Loss, int]:
-        """Return the loss, and how many logits it needs."""
-
-    @abstractmethod
-    def _stratify(self, targets: np.ndarray) -> np.ndarray | None:
-        """Return the class codes that folds are even in, if there are such."""
-
-    @abstractmethod
-    def _read_targets(
-        self, codec: Any, y: np.ndarray, weights: np.ndarray | None
-    ) -> dict[str, Any]:
-        """Return the fitted attributes that are known from the targets."""
-
-    @abstractmethod
-    def _judge_all(
-        self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None, judged: np.ndarray
-    ) -> None:
+    def _judge_all(self, outputs: np.ndarray, prepared: PreparedTable, judged: np.ndarray) -> None:
         """Set what is known of rows by networks that have not learned from them."""
 
     @abstractmethod
@@ -147,35 +81,6 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
             judgements.tasks.fit_ended()
         return self
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> PreparedTable:
-        """Check and encode all there is."""
-        check_in_memory(X, y, type(self).__name__)
-        device = resolve_device(self.device)
-        encoder = TabularEncoder(self.categorical_features)
-        table = read_table(encoder, X, reset=True)
-        y = self._check_targets(validate_targets(self, on_host(y)))
-        check_consistent_length(table.source, y, groups)
-        given_weights = None
-        if sample_weight is not None:
-            rows = np.empty((table.n_rows, 0))
-            given_weights = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
-        random_state = check_random_state(_seed_of(self.random_state))
-        encoder._fit_table(table, given_weights)
-        codec = self._read_codec(y, given_weights)
-        targets, weights = self._encode_targets(y, given_weights, codec)
-        labels, n_groups = self._stratify(targets), len(self._parts)
-        rows_to_split = table.n_rows, labels, weights, groups, random_state
-        folds = split_for_groups(n_groups, self.cv, self.n_members, *rows_to_split)
-        settings = self._settings(table.n_rows, device)
-        coded = CodedRows.of(encoder._code, table, settings.dtype, device, keep=True)
-        known = self._read_targets(codec, y, weights)
-        task = self._task(targets, weights, codec, settings.dtype)
-        task = replace(task, scorer=self._scorer(task.loss, codec, known, X, y, given_weights))
-        seeds = [draw_seed(random_state) for _ in folds]
-        return PreparedTable(
-            encoder, coded, y, weights, codec, known, task, folds, settings, seeds
-        )
-
     def _begin_tasks(
         self, X: Any, sample_weight: Any, prepared: PreparedTable, judgements: Judgements
     ) -> None:
@@ -183,7 +88,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
         if not has_callbacks(self):
             return
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        arguments = {"X": X, "y": prepared.y, "metadata": metadata}
+        arguments = {"X": X, "y": prepared.given.y, "metadata": metadata}
 
         def reconstruct() -> dict[str, Any]:
             with inference_mode():
@@ -214,12 +119,8 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
             if judgements.tasks.is_interrupted:
                 watch.is_ending.set()
         trained = train_groups(
-            prepared.coded,
-            self._parts[: len(prepared.folds)],
-            prepared.task,
-            prepared.folds,
-            prepared.settings,
-            prepared.seeds,
+            _trainer(prepared, self._parts, watch),
+            len(prepared.folds),
             watch=watch,
             max_time=self.max_time,
             n_threads=n_threads,
@@ -228,56 +129,15 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
             end_training(watch.interrupt)
         return trained
 
-    def _settings(self, n_rows: int, device: torch.device) -> Settings:
-        """Return the parameters that training takes, the automatic ones settled."""
-        rate, dropout = self.learning_rate_init, self.dropout
-        passes = self._default_passes if n_rows <= ROWS_OF_LONG_RUNS else PASSES
-        return Settings(
-            hidden_units=list(hidden_units(self.hidden_layer_sizes)),
-            learning_rate=self._default_rate if isinstance(rate, str) else float(rate),
-            dropout=self._default_dropout if isinstance(dropout, str) else float(dropout),
-            max_iter=passes if isinstance(self.max_iter, str) else int(self.max_iter),
-            most_cycles=self._most_cycles,
-            batch_size=None if isinstance(self.batch_size, str) else int(self.batch_size),
-            dtype=resolve_dtype(self.dtype, "adam", device, n_rows, EXACT_ROWS),
-            device=device,
-        )
-
-    def _task(
-        self, targets: np.ndarray, weights: np.ndarray | None, codec: Any, dtype: torch.dtype
-    ) -> Task:
-        """Return the targets as tensors, and what outputs are judged by."""
-        loss, n_logits = self._choose_loss(codec)
-        values = torch.from_numpy(np.ascontiguousarray(targets.T))
-        if values.dtype != torch.int64:
-            values = values.to(dtype)
-        counted = None if weights is None else tensor_to_read(weights.astype(np.float64))
-        has_classes = not hasattr(codec, "decode_deviations")
-        return Task(loss, values, counted, n_logits, has_classes, self._is_calibrated)
-
-    def _scorer(
-        self, loss: Loss, codec: Any, known: dict[str, Any], X: Any, y: np.ndarray, weights: Any
-    ) -> HeldScorer | str | None:
-        """Return what ``scoring`` names."""
-        if self.scoring is None or self.scoring == "loss":
-            return self.scoring
-        # What it takes to make predictions of outputs.
-        fitted = {**vars(self), **known, "_codec": codec, "_ensemble": Bunch(loss=loss)}
-
-        def predicting(outputs: np.ndarray) -> Any:
-            double = object.__new__(type(self))
-            double.__dict__.update(fitted, _outputs=lambda X: outputs)
-            return double
-
-        return HeldScorer(self.scoring, predicting, X, y, weights, np.arange(len(y)))
-
     def _finish(self, prepared: PreparedTable, trained: list[TrainedGroup]) -> None:
         """Weigh the groups, and set the fitted attributes."""
         task, n_rows = prepared.task, prepared.n_rows
-        folds = prepared.folds[: len(trained)]
-        judged = rows_judged(folds, n_rows)
-        self._ensemble = _weigh(prepared, trained, judged)
-        self._codec, self.encoder_ = prepared.codec, prepared.encoder
+        judged = rows_judged([group.held for group in trained], n_rows)
+        mixture = weigh_groups(task, trained, judged)
+        codes = [lesson.code for lesson in prepared.lessons] if prepared.is_apart else []
+        made = [Group(group.members, group.part) for group in trained]
+        self._ensemble = Ensemble(prepared.encoder._code, made, mixture, task.loss, codes)
+        self._codec, self.encoder_ = prepared.lessons[0].codec, prepared.encoder
         self.device_ = prepared.settings.device
         # Half the bytes of NumPy's own indices.
         small = np.int32 if n_rows < 2**31 else np.int64
@@ -288,22 +148,14 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.n_members_ = sum(group.members.k for group in trained)
-        self.n_iter_ = max(math.ceil(group.history[-1]["n_iter"]) for group in trained)
         self._history = [dict(row) for group in trained for row in group.history]
+        self.n_iter_ = max(math.ceil(row["n_iter"]) for row in self._history)
         for name, value in prepared.known.items():
             setattr(self, name, value)
-        outputs = self._held_outputs(trained)
-        self._judge_all(outputs, prepared.y, prepared.weights, judged)
+        outputs = held_outputs(prepared, trained, mixture)
+        self._judge_all(outputs, prepared, judged)
         if isinstance(task.scorer, HeldScorer):
             self.oof_score_ = task.scorer.of_rows(np.flatnonzero(judged))(outputs[judged])
-
-    def _held_outputs(self, trained: list[TrainedGroup]) -> np.ndarray:
-        """Return the outputs of rows by networks that have not seen them, (n_rows, n_outputs)."""
-        ensemble = self._ensemble
-        mixture, loss = ensemble.mixture, ensemble.loss
-        settings = zip(trained, mixture.temperatures, strict=True)
-        outputs = [outputs_of(loss, group.logits, used) for group, used in settings]
-        return mixture.mix(loss, outputs, mixture.temperature_of_two).t().numpy()
 
     @property
     def history_(self) -> pd.DataFrame:
@@ -372,7 +224,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
             self._held,
             lambda outputs: self._score_outputs(outputs[judged], y[judged], weights),
             n_repeats,
-            check_random_state(_seed_of(random_state)),
+            check_random_state(seed_of(random_state)),
         )
         _, best = next(scores)
         if verbose:
@@ -415,23 +267,18 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, BaseEstimator, ABC):
         return tags
 
 
-def _weigh(prepared: PreparedTable, trained: list[TrainedGroup], judged: np.ndarray) -> Ensemble:
-    """Weigh groups of networks by the rows that are held out in all of them."""
-    task, folds = prepared.task, prepared.folds[: len(trained)]
-    if task.weights is not None and (judged & (task.weights > 0).numpy()).any():
-        judged = judged & (task.weights > 0).numpy()
-    rows = torch.from_numpy(np.flatnonzero(judged))
-    mixture = combine(
-        task.of_rows(rows),
-        [group.logits[:, rows] for group in trained],
-        [group.temperature for group in trained],
-        sum(len(each.learned) for each in folds) / len(folds),
-        folds[0].n_seen,
-    )
-    groups = [Group(group.members, group.part) for group in trained]
-    return Ensemble(prepared.encoder._code, groups, mixture, task.loss)
+def _trainer(
+    prepared: PreparedTable, parts: Sequence[Part], watch: Watch
+) -> Callable[[int], TrainedGroup]:
+    """Return what trains a group, given its place."""
+    if prepared.is_apart:
+        return lambda place: train_apart(prepared, parts[place], place, watch)
+    lesson, settings = prepared.lessons[0], prepared.settings
+    table = prepared.given.table
+    coded = CodedRows.of(lesson.code, table, settings.dtype, settings.device, keep=True)
 
+    def train(place: int) -> TrainedGroup:
+        folds, seed = prepared.folds[place], prepared.seeds[place]
+        return train_group(coded, parts[place], lesson.task, folds, settings, seed, watch, place)
 
-def _seed_of(random_state: Any) -> Any:
-    """Return a generator of its own where none is given: no global one is read or changed."""
-    return np.random.RandomState() if random_state is None else random_state
+    return train

@@ -14,6 +14,7 @@ from sklearn_mlp.machine.sklearn_internals import fit_context
 from sklearn_mlp.tabular.base import BaseTabularMLP
 from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.parameters import CLASSIFIER_PARAMETERS
+from sklearn_mlp.tabular.prepared_fit import PreparedTable
 from sklearn_mlp.tabular.training import PASSES
 from sklearn_mlp.targets.class_weights import weigh_classes
 from sklearn_mlp.targets.label_codecs import ColumnsCodec, LabelCodec, read_labels
@@ -57,7 +58,8 @@ default='from_dtype'
     cv : int, splitter or iterable of splits, default=4
         The folds: for each there are two networks, one in each group. An integer holds out each
         row once, classes spread evenly, and ``groups`` kept together; for rows in the order of
-        time pass ``sklearn.model_selection.TimeSeriesSplit``.
+        time pass ``sklearn.model_selection.TimeSeriesSplit``, of which no network knows anything
+        of rows that come after those it is judged by.
     n_members : int or None, default=None
         How many networks there are in both groups together; None is one for each fold in each
         group. More repeat the folds, those of an integer ``cv`` with other rows; fewer are
@@ -336,9 +338,8 @@ default='from_dtype'
     ) -> dict[str, Any]:
         return {"classes_": codec.classes}
 
-    def _judge_all(
-        self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None, judged: np.ndarray
-    ) -> None:
+    def _judge_all(self, outputs: np.ndarray, prepared: PreparedTable, judged: np.ndarray) -> None:
+        y, weights = prepared.given.y, prepared.weights
         self.oof_prediction_ = outputs
         counted = None if weights is None else weights[judged]
         self.oof_score_ = self._score_outputs(outputs[judged], y[judged], counted)

@@ -156,6 +156,10 @@ default='from_dtype'
 
     def _fit_table(self, table: Table, weights: np.ndarray | None) -> None:
         """Read the code off a table that has been checked."""
+        self._code = self._read_code(table, weights)
+
+    def _read_code(self, table: Table, weights: np.ndarray | None) -> TableCode:
+        """Return the code of a table that has been checked, by the rows that count."""
         is_named = named_categories(
             self.categorical_features, table.n_columns, getattr(self, "feature_names_in_", None)
         )
@@ -164,7 +168,7 @@ default='from_dtype'
             takes_levels = is_category(column, is_named, place)
             kinds.append("categories" if takes_levels else column.kind)
         sizes = self.n_bins, self.n_octaves, self.max_levels
-        self._code = TableCode.fit(table, kinds, weights, sizes)
+        return TableCode.fit(table, kinds, weights, sizes)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the table's code.

@@ -1,9 +1,9 @@
 """Two groups of networks: trained one after the other or side by side, and what they say."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,10 +15,9 @@ from sklearn_mlp.machine.threads import shared_threads
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part, chunk_size
 from sklearn_mlp.tabular.codes import TableCode
 from sklearn_mlp.tabular.columns import Table
-from sklearn_mlp.tabular.folds import Folds
-from sklearn_mlp.tabular.judging import Mixture, Task, outputs_of
+from sklearn_mlp.tabular.judging import Mixture, outputs_of
 from sklearn_mlp.tabular.members import FrozenMembers
-from sklearn_mlp.tabular.training import Settings, TrainedGroup, Watch, train_group
+from sklearn_mlp.tabular.training import TrainedGroup, Watch
 
 _SECONDS_OF_WAITING = 0.2
 
@@ -29,6 +28,14 @@ class Group:
 
     members: FrozenMembers
     part: Part
+
+    def logits(self, coded: CodedRows, member: int | None, step: int) -> Tensor:
+        """Return the logits of one network or of all, (k, n_logits, n_rows), on the CPU."""
+        chunks = [
+            self.members.logits(coded.chunk(slice(start, start + step), self.part), member)
+            for start in range(0, coded.n_rows, step)
+        ]
+        return torch.cat(chunks, -1).cpu()
 
 
 @dataclass(frozen=True)
@@ -45,12 +52,15 @@ class Ensemble:
         How their outputs become one.
     loss : Loss
         Makes outputs of logits.
+    codes : list of TableCode
+        Where they do not share one code, that of the first network of each group, and so on.
     """
 
     code: TableCode
     groups: list[Group]
     mixture: Mixture
     loss: Loss
+    codes: list[TableCode] = field(default_factory=list)
 
     def member_outputs(
         self, table: Table, device: torch.device, *, skip: bool = False
@@ -62,22 +72,20 @@ class Ensemble:
         dtype = self.groups[0].members.dtype
         step = chunk_size(device)
         work = sum(weight[0].size for weight in self.groups[0].members.weights) * step
+        is_asked = [bool(weight) or not skip for weight in self.mixture.weights]
+        parts: list[list[Tensor]] = [[] for _ in self.groups]
         with shared_threads(float(work)), inference_mode():
-            coded = CodedRows.of(self.code, table, dtype, device, keep=False)
-            found: list[Tensor | None] = []
-            settings = zip(
-                self.groups, self.mixture.weights, self.mixture.temperatures, strict=True
-            )
-            for group, weight, temperature in settings:
-                if skip and not weight:
-                    found.append(None)
-                    continue
-                chunks = [
-                    group.members.logits(coded.chunk(slice(start, start + step), group.part))
-                    for start in range(0, coded.n_rows, step)
-                ]
-                found.append(outputs_of(self.loss, torch.cat(chunks, -1).cpu(), temperature))
-        return found
+            for member, code in enumerate(self.codes or [self.code]):
+                coded = CodedRows.of(code, table, dtype, device, keep=False)
+                chosen = member if self.codes else None
+                for place, group in enumerate(self.groups):
+                    if is_asked[place] and member < group.members.k:
+                        parts[place].append(group.logits(coded, chosen, step))
+            temperatures = self.mixture.temperatures
+            return [
+                outputs_of(self.loss, torch.cat(each), temperature) if each else None
+                for each, temperature in zip(parts, temperatures, strict=True)
+            ]
 
     def outputs(self, table: Table, device: torch.device) -> np.ndarray:
         """Return the mean outputs, (n_rows, n_outputs)."""
@@ -89,12 +97,8 @@ class Ensemble:
 
 
 def train_groups(
-    coded: CodedRows,
-    parts: Sequence[Part],
-    task: Task,
-    folds: Sequence[Folds],
-    settings: Settings,
-    seeds: Sequence[int],
+    train: Callable[[int], TrainedGroup],
+    n_groups: int,
     *,
     watch: Watch,
     max_time: float | None,
@@ -106,19 +110,13 @@ def train_groups(
     they have become; the first one is always there.
     """
     began = time.monotonic()
-
-    def train(place: int) -> TrainedGroup:
-        return train_group(
-            coded, parts[place], task, folds[place], settings, seeds[place], watch, place
-        )
-
     if n_threads > 1:
         watch.deadline = None if max_time is None else began + max_time
-        return _train_side_by_side(train, len(parts), watch)
+        return _train_side_by_side(train, n_groups, watch)
     trained: list[TrainedGroup] = []
-    for place in range(len(parts)):
+    for place in range(n_groups):
         if max_time is not None:
-            watch.deadline = began + max_time * (place + 1) / len(parts)
+            watch.deadline = began + max_time * (place + 1) / n_groups
         if not trained or not watch.is_ending.is_set():
             trained.append(train(place))
     return trained

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -23,10 +23,14 @@ class Folds:
         What each learns from; rows without weight are left out.
     held : list of ndarray of int
         What it is judged on.
+    is_apart : bool
+        Whether some rows are neither learned nor held, as those of a later time: of these nothing
+        may be known.
     """
 
     learned: list[np.ndarray]
     held: list[np.ndarray]
+    is_apart: bool = False
 
     @property
     def n_seen(self) -> float:
@@ -36,12 +40,20 @@ class Folds:
 
     def joined(self, other: "Folds") -> "Folds":
         """Return these folds, and then others."""
-        return Folds(self.learned + other.learned, self.held + other.held)
+        return replace(self, learned=self.learned + other.learned, held=self.held + other.held)
 
     def repeated(self, k: int) -> "Folds":
         """Return so many folds: the first ones, or these again and again."""
         places = [place % len(self.learned) for place in range(k)]
-        return Folds([self.learned[one] for one in places], [self.held[one] for one in places])
+        learned, held = ([part[one] for one in places] for part in (self.learned, self.held))
+        return replace(self, learned=learned, held=held)
+
+    def stacks(self) -> list["Folds"]:
+        """Return the rows of networks that are trained together: all, or each by itself."""
+        if not self.is_apart:
+            return [self]
+        pairs = zip(self.learned, self.held, strict=True)
+        return [replace(self, learned=[learned], held=[held]) for learned, held in pairs]
 
 
 def split_for_groups(n_groups: int, cv: Any, n_members: int | None, *args: Any) -> list[Folds]:
@@ -62,6 +74,10 @@ def split_for_groups(n_groups: int, cv: Any, n_members: int | None, *args: Any) 
         return [split_rows(cv, *args)] * n_groups
     sizes = [n_members // n_groups + (place < n_members % n_groups) for place in range(n_groups)]
     first = split_rows(cv, *args)
+    if first.is_apart:
+        # Those of few are the last ones, which know most.
+        most = max(sizes)
+        first = replace(first, learned=first.learned[-most:], held=first.held[-most:])
     if not isinstance(cv, Integral) or max(sizes) < len(first.learned):
         # Of few networks all groups have the same rows, for these to be judged together.
         return [first.repeated(size) for size in sizes if size]
@@ -121,6 +137,9 @@ def split_rows(
         y = np.zeros(n_rows) if labels is None else labels
         splits = list(splitter.split(np.zeros((n_rows, 1)), y, groups))
     learned, held = ([np.arange(n_rows)[split[part]] for split in splits] for part in range(2))
+    is_apart = not all(
+        _are_all(np.concatenate(each), n_rows) for each in zip(learned, held, strict=True)
+    )
     if weights is not None:
         learned = [rows[weights[rows] > 0] for rows in learned]
     if not learned or not all(map(len, learned)) or not any(map(len, held)):
@@ -128,7 +147,12 @@ def split_rows(
             f"cv={cv!r} leaves a network no rows to learn from, or none to be judged on, of "
             f"{n_rows} rows."
         )
-    return Folds(learned, held)
+    return Folds(learned, held, is_apart)
+
+
+def _are_all(rows: np.ndarray, n_rows: int) -> bool:
+    """Tell whether every row is among some."""
+    return bool((np.bincount(rows, minlength=n_rows) > 0).all())
 
 
 def warn_of_few_rows(n_rows: int) -> None:
@@ -169,12 +193,12 @@ def _splits_of_groups(
     return list(splitter.split(np.zeros((n_rows, 1)), y, groups))
 
 
-def rows_judged(groups: Sequence[Folds], n_rows: int) -> np.ndarray:
-    """Return which rows are held out in every group of networks, (n_rows,)."""
+def rows_judged(groups: Sequence[Sequence[np.ndarray]], n_rows: int) -> np.ndarray:
+    """Return which rows are held out in every group, (n_rows,), by the rows of its networks."""
     judged = np.ones(n_rows, dtype=bool)
-    for folds in groups:
+    for held in groups:
         own = np.zeros(n_rows, dtype=bool)
-        for rows in folds.held:
+        for rows in held:
             own[rows] = True
         judged &= own
     return judged

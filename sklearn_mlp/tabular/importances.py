@@ -1,6 +1,7 @@
 """What a column is worth: how much worse predictions of rows not seen are without it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ import torch
 from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.threads import shared_threads
 from sklearn_mlp.tabular.coded_rows import CodedRows, chunk_size
+from sklearn_mlp.tabular.codes import TableCode
 from sklearn_mlp.tabular.columns import Table
 from sklearn_mlp.tabular.dates import DATE_PARTS
 from sklearn_mlp.tabular.ensemble import Ensemble
@@ -49,21 +51,30 @@ def permuted_scores(
     score : float
         The score.
     """
-    scaled, others = (torch.from_numpy(part) for part in ensemble.code.base(table))
-    yield None, score(_held_outputs(ensemble, device, scaled, others, held))
+    dtype = ensemble.groups[0].members.dtype
+    coded = [
+        CodedRows(code, device, *(torch.from_numpy(part).to(dtype) for part in code.base(table)))
+        for code in ensemble.codes or [ensemble.code]
+    ]
+    yield None, score(_held_outputs(ensemble, coded, held))
     for place in range(table.n_columns):
-        in_scaled, in_others = columns_of_code(ensemble, place)
         for _ in range(n_repeats):
             order = torch.from_numpy(random_state.permutation(table.n_rows))
-            changed, changed_others = scaled.clone(), others.clone()
-            changed[:, in_scaled] = scaled[order][:, in_scaled]
-            changed_others[:, in_others] = others[order][:, in_others]
-            yield place, score(_held_outputs(ensemble, device, changed, changed_others, held))
+            changed = [_permuted(rows, place, order) for rows in coded]
+            yield place, score(_held_outputs(ensemble, changed, held))
 
 
-def columns_of_code(ensemble: Ensemble, place: int) -> tuple[np.ndarray, np.ndarray]:
+def _permuted(coded: CodedRows, place: int, order: torch.Tensor) -> CodedRows:
+    """Return rows that have one of the table's columns in another order."""
+    in_scaled, in_others = columns_of_code(coded.code, place)
+    scaled, others = coded.scaled.clone(), coded.others.clone()
+    scaled[:, in_scaled] = coded.scaled[order][:, in_scaled]
+    others[:, in_others] = coded.others[order][:, in_others]
+    return replace(coded, scaled=scaled, others=others)
+
+
+def columns_of_code(code: TableCode, place: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which scaled numbers, and which of the other codes, come from a column."""
-    code = ensemble.code
     source = np.concatenate(
         [
             np.full({"numbers": 1, "dates": len(DATE_PARTS)}.get(kind, 0), column)
@@ -76,27 +87,24 @@ def columns_of_code(ensemble: Ensemble, place: int) -> tuple[np.ndarray, np.ndar
 
 
 def _held_outputs(
-    ensemble: Ensemble,
-    device: torch.device,
-    scaled: torch.Tensor,
-    others: torch.Tensor,
-    held: list[list[np.ndarray]],
+    ensemble: Ensemble, coded: list[CodedRows], held: list[list[np.ndarray]]
 ) -> np.ndarray:
     """Return outputs of rows by networks that have not seen them, (n_rows, n_outputs)."""
-    dtype = ensemble.groups[0].members.dtype
-    coded = CodedRows(ensemble.code, device, scaled.to(dtype), others.to(dtype))
-    mixture, found, step = ensemble.mixture, [], chunk_size(device)
+    mixture, found = ensemble.mixture, []
+    n_rows, dtype = coded[0].n_rows, coded[0].scaled.dtype
+    step = chunk_size(coded[0].device)
     with shared_threads(1e6), inference_mode():
         for group, folds, temperature in zip(
             ensemble.groups, held, mixture.temperatures, strict=True
         ):
             n_logits = group.members.weights[-1].shape[1]
-            logits = torch.zeros(n_logits, len(scaled), dtype=dtype)
-            n_seen = torch.zeros(len(scaled), dtype=dtype)
+            logits = torch.zeros(n_logits, n_rows, dtype=dtype)
+            n_seen = torch.zeros(n_rows, dtype=dtype)
             for member, rows in enumerate(folds):
+                own = coded[member if ensemble.codes else 0]
                 for start in range(0, len(rows), step):
                     chunk = torch.from_numpy(rows[start : start + step].astype(np.int64))
-                    picked = coded.pick(chunk, group.part)
+                    picked = own.pick(chunk, group.part)
                     logits[:, chunk] += group.members.logits(picked, member)[0].cpu()
                     n_seen[chunk] += 1
             found.append(outputs_of(ensemble.loss, logits / n_seen, temperature))

@@ -7,6 +7,7 @@ which inputs matter (RealMLP's). Activations are feature-major, ``(k, units, bat
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -187,6 +188,19 @@ class FrozenMembers:
         """The type of the parameters."""
         return tensor_to_read(self.weights[0]).dtype
 
+    @classmethod
+    def stacked(cls, members: Sequence["FrozenMembers"]) -> "FrozenMembers":
+        """Return networks as one stack; those of fewer inputs have weights of 0 for the others."""
+        firsts = [each.weights[0] for each in members]
+        widest = max(first.shape[2] for first in firsts)
+        padded = [
+            np.pad(first, ((0, 0), (0, 0), (0, widest - first.shape[2]))) for first in firsts
+        ]
+        later = zip(*(each.weights[1:] for each in members), strict=True)
+        biases = zip(*(each.biases for each in members), strict=True)
+        weights = [np.concatenate(padded), *map(np.concatenate, later)]
+        return cls(weights, [np.concatenate(layer) for layer in biases])
+
     def logits(self, inputs: Tensor, member: int | None = None) -> Tensor:
         """Return the logits of all networks, (k, n_logits, n_rows), or of one, with k = 1.
 
@@ -204,6 +218,10 @@ class FrozenMembers:
         ]
         if not inputs.is_cpu:
             layers = [(one.to(inputs.device), other.to(inputs.device)) for one, other in layers]
+        weight, bias = layers[0]
+        if weight.shape[2] > inputs.shape[1]:
+            # In a stack with one of more inputs.
+            layers[0] = weight[..., : inputs.shape[1]], bias
         values = inputs.t().expand(len(layers[0][0]), -1, -1)
         for place, (weight, bias) in enumerate(layers):
             values = torch.baddbmm(bias, weight, values)

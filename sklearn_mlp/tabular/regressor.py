@@ -15,6 +15,7 @@ from sklearn_mlp.tabular.base import BaseTabularMLP
 from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.intervals import HeldResiduals
 from sklearn_mlp.tabular.parameters import REGRESSOR_PARAMETERS
+from sklearn_mlp.tabular.prepared_fit import PreparedTable
 from sklearn_mlp.tabular.training import PASSES
 from sklearn_mlp.targets.codecs import NumberCodec
 
@@ -66,7 +67,8 @@ default='squared_error'
     cv : int, splitter or iterable of splits, default=4
         The folds: for each there are two networks, one in each group. An integer holds out each
         row once, ``groups`` kept together; for rows in the order of time pass
-        ``sklearn.model_selection.TimeSeriesSplit``.
+        ``sklearn.model_selection.TimeSeriesSplit``, of which no network knows anything of rows
+        that come after those it is judged by.
     n_members : int or None, default=None
         How many networks there are in both groups together; None is one for each fold in each
         group. More repeat the folds, those of an integer ``cv`` with other rows; fewer are
@@ -384,11 +386,11 @@ default='squared_error'
         numbers = self._codec.decode(predictions)
         return numbers.reshape(*outputs.shape[:-1], *numbers.shape[1:])
 
-    def _clipped(self, numbers: np.ndarray) -> np.ndarray:
-        """Bring what `_decode` returns into the range of the targets of training."""
+    def _clipped(self, numbers: np.ndarray, limits: Any = None) -> np.ndarray:
+        """Bring what `_decode` returns into the range of the targets of training, or of some."""
         if not self.clip:
             return numbers
-        low, high = self._range
+        low, high = self._range if limits is None else limits
         if np.ndim(low) and self._has_levels():
             low, high = low[:, None], high[:, None]
         return np.clip(numbers, low, high)
@@ -410,6 +412,17 @@ default='squared_error'
             mean = np.average(columns, axis=0, weights=weights)
             return NumberCodec(np.zeros_like(mean), np.where(mean > 0, mean, 1.0))
         return NumberCodec.from_targets(columns, weights)
+
+    def _codec_of_rows(
+        self, codec: NumberCodec, y: np.ndarray, weights: np.ndarray | None
+    ) -> NumberCodec:
+        return self._read_codec(y, weights)
+
+    def _translate(self, codec: NumberCodec, common: NumberCodec) -> tuple[np.ndarray, np.ndarray]:
+        (mean, scale), (first, unit) = _moments_of(codec), _moments_of(common)
+        if self._has_log_link():
+            return np.ones_like(scale), np.log(scale / unit)
+        return scale / unit, (mean - first) / unit
 
     def _has_log_link(self) -> bool:
         return self.loss in ("poisson", "gamma")
@@ -434,18 +447,21 @@ default='squared_error'
         counted = y if weights is None else y[weights > 0]
         return {"_range": (counted.min(axis=0), counted.max(axis=0))}
 
-    def _judge_all(
-        self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None, judged: np.ndarray
-    ) -> None:
+    def _judge_all(self, outputs: np.ndarray, prepared: PreparedTable, judged: np.ndarray) -> None:
+        y, weights = prepared.given.y, prepared.weights
         predicted = self._decode(outputs)
         self.oof_prediction_ = self._clipped(predicted)
+        if prepared.is_apart:
+            # To the targets that were known, and no others.
+            for lesson, held in zip(prepared.lessons, prepared.folds[0].held, strict=True):
+                self.oof_prediction_[held] = self._clipped(predicted[held], lesson.known["_range"])
         self._residuals = None
         if not self._has_levels():
             self._residuals = HeldResiduals.of(
                 (y - predicted).reshape(outputs.shape), weights, self._held
             )
         own_weights = None if weights is None else weights[judged]
-        self.oof_score_ = self._score_outputs(outputs[judged], y[judged], own_weights)
+        self.oof_score_ = self._score(self.oof_prediction_[judged], y[judged], own_weights)
 
     def _score_outputs(self, outputs: np.ndarray, y: np.ndarray, weights: Any) -> float:
         return self._score(self._clipped(self._decode(outputs)), y, weights)
@@ -460,3 +476,10 @@ default='squared_error'
             for each, level in zip(by_level, loss.levels, strict=True)
         ]
         return float(np.mean(scores))
+
+
+def _moments_of(codec: NumberCodec) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each target, which all codecs here have."""
+    assert codec.mean is not None
+    assert codec.scale is not None
+    return codec.mean, codec.scale

@@ -14,8 +14,8 @@ TABLE, NUMBER = mixed_table(150)
 class Recorder:
     """Keeps what the hooks are called with; says stop when networks have been judged so often."""
 
-    def __init__(self, stop_at=None):
-        self.stop_at = stop_at
+    def __init__(self, stop_at=None, X=TABLE):
+        self.stop_at, self.X = stop_at, X
         self.calls, self.records, self.models = [], [], []
 
     def setup(self, estimator, context):
@@ -26,7 +26,7 @@ class Recorder:
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None):
         self.calls.append(f"begin {context.task_name}")
-        assert X is TABLE
+        assert X is self.X
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         self.calls.append(f"end {context.task_name}")

@@ -316,7 +316,8 @@ def test_a_scorer_of_the_users_is_given_the_rows_held_out():
         return -np.abs(estimator.predict(X) - y).max()
 
     model = TabularMLPRegressor(scoring=worst, cv=TimeSeriesSplit(3), **SMALL).fit(table, number)
-    assert {len(X) for X in seen} == {150}
+    # Those of each fold, and of all up to it.
+    assert {len(X) for X in seen} == {50, 100, 150}
     assert list(seen[0].columns) == list(table.columns)
     kept = np.isfinite(model.oof_prediction_)
     assert model.oof_score_ == -np.abs(model.oof_prediction_ - number)[kept].max()
