@@ -128,7 +128,7 @@ def test_initial_weights_have_the_gain_of_their_layer(backend):
 
 @pytest.mark.parametrize("Estimator", [TorchMLPClassifier, TorchMLPRegressor])
 def test_check_estimator(Estimator):
-    estimator = Estimator(activation="gelu", max_iter=20, learning_rate_init=0.02)
+    estimator = Estimator(activation="gelu", max_iter=10, learning_rate_init=0.1)
     check_estimator(estimator, on_skip=None)
 
 

@@ -238,7 +238,7 @@ def test_check_estimator_with_everything_at_once(Estimator):
     options = {**EVERYTHING, "dropout": 0.0, "input_dropout": 0.0, "activation": "silu"}
     options["normalization"] = "layer"
     estimator = Estimator(
-        hidden_layer_sizes=(6, 6), max_iter=20, learning_rate_init=0.05, **options
+        hidden_layer_sizes=(6, 6), max_iter=10, learning_rate_init=0.1, **options
     )
     check_estimator(estimator, on_skip=None)
 

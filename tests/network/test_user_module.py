@@ -213,7 +213,7 @@ def test_a_grid_reaches_them(iris, backend):
 
 @pytest.mark.parametrize("Estimator", [TorchMLPClassifier, TorchMLPRegressor])
 def test_check_estimator(Estimator):
-    estimator = Estimator(module=plain, module__hidden=50, max_iter=20, learning_rate_init=0.02)
+    estimator = Estimator(module=plain, module__hidden=50, max_iter=10, learning_rate_init=0.1)
     check_estimator(estimator, on_skip=None)
 
 

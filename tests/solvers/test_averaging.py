@@ -143,12 +143,12 @@ def test_the_contract_holds_with_everything_on(Estimator, backend):
     # Fast to train, because some checks ask for a score.
     estimator = Estimator(
         hidden_layer_sizes=20,
-        max_iter=20,
+        max_iter=10,
         backend=backend,
         solver="adamw",
         learning_rate="cosine",
-        learning_rate_init=0.05,
-        warmup=0.05,
+        learning_rate_init=0.1,
+        warmup=0.1,
         gradient_clip=5.0,
         weight_averaging="ema",
         ema_decay=0.9,
