@@ -1,10 +1,12 @@
 """Processes that train together, kept for many tests: starting one takes seconds."""
 
+import multiprocessing
 import os
-import pickle
-import subprocess
-import sys
+from multiprocessing import forkserver
 from pathlib import Path
+
+import pytest
+from ranks_worker import answer_all
 
 HERE = Path(__file__).parent
 
@@ -21,27 +23,26 @@ class Ranks:
     """
 
     def __init__(self, size, place="", **environment):
-        paths = [str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
-        common = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, str(HERE / "ranks_worker.py"), str(rank), str(size), str(place)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**common, **environment, "RANK": str(rank), "WORLD_SIZE": str(size)},
+        context = forking_context()
+        self.processes, self.pipes = [], []
+        for rank in range(size):
+            pipe, its_pipe = context.Pipe()
+            own = {**environment, "RANK": str(rank), "WORLD_SIZE": str(size)}
+            process = context.Process(
+                target=answer_all, args=(rank, size, str(place), its_pipe, own), daemon=True
             )
-            for rank in range(size)
-        ]
+            process.start()
+            its_pipe.close()
+            self.processes.append(process)
+            self.pipes.append(pipe)
 
     def tell(self, rank, function, *arguments):
         """Tell one of them to call a function; the tests' modules are there."""
-        stream = self.processes[rank].stdin
-        pickle.dump((function, arguments), stream)
-        stream.flush()
+        self.pipes[rank].send((function, arguments))
 
     def hear(self, rank):
         """Return what it has returned or raised, and the warnings."""
-        return pickle.load(self.processes[rank].stdout)
+        return self.pipes[rank].recv()
 
     def call(self, function, *arguments):
         """Tell all of them; return the answers without the warnings."""
@@ -51,12 +52,22 @@ class Ranks:
 
     def close(self):
         """End the processes."""
+        for pipe in self.pipes:
+            pipe.close()
         for process in self.processes:
-            process.stdin.close()
-        for process in self.processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
+            process.join(20)
+            if process.exitcode is None:
                 process.kill()
-                process.wait()
-            process.stdout.close()
+                process.join()
+
+
+def forking_context():
+    """Return what starts processes by forking one that has imported all they need, and no more."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rank_jobs"])
+    paths = [str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        forkserver.ensure_running()
+    return context

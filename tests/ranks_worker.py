@@ -1,23 +1,20 @@
 """One of two processes that train together: it fits what it is told, and answers what came of it.
 
-Started by `ranks.Ranks`; jobs and answers are pickles on standard input and output.
+Started by `rank_processes.Ranks`; jobs and answers go through a pipe.
 """
 
 import os
 import pickle
-import sys
 import warnings
 from datetime import timedelta
 
 
-def answer_all(rank, size, place):
+def answer_all(rank, size, place, pipe, environment):
     """Do job after job until there is none."""
-    jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    # What a fit prints is no answer.
-    os.dup2(2, 1)
     import torch
     import torch.distributed as dist
 
+    os.environ.update(environment)
     torch.set_num_threads(1)
     if place:
         store = dist.FileStore(place, size)
@@ -26,7 +23,7 @@ def answer_all(rank, size, place):
         )
     while True:
         try:
-            function, arguments = pickle.load(jobs)
+            function, arguments = pipe.recv()
         except EOFError:
             break
         with warnings.catch_warnings(record=True) as caught:
@@ -40,9 +37,4 @@ def answer_all(rank, size, place):
             data = pickle.dumps((answer, texts))
         except Exception as error:
             data = pickle.dumps((RuntimeError(f"{answer!r}: {error!r}"), texts))
-        answers.write(data)
-        answers.flush()
-
-
-if __name__ == "__main__":
-    answer_all(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+        pipe.send_bytes(data)

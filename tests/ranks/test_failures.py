@@ -126,7 +126,7 @@ def test_a_group_of_our_own_is_initialised_and_destroyed(port):
         assert "another process has failed or is gone" in str(error)
     finally:
         ranks.close()
-    assert [process.returncode for process in ranks.processes] == [0, 3]
+    assert [process.exitcode for process in ranks.processes] == [0, 3]
 
 
 def test_nobody_at_the_port(port, monkeypatch):
