@@ -8,7 +8,7 @@ further fit is needed, and the networks' disagreement is in them as well as the 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -106,6 +106,77 @@ class HeldResiduals:
                 )
                 found[rows, target] = self._ordered(sums, levels)
         return found
+
+    def quantiles_of_levels(
+        self,
+        groups: Sequence[np.ndarray],
+        weights: Sequence[float],
+        chosen: Sequence[tuple[int, float]],
+    ) -> np.ndarray:
+        """Return quantiles that networks predict, moved by their own residuals.
+
+        Parameters
+        ----------
+        groups : sequence of ndarray of shape (k, n_rows, n_targets, n_levels)
+            The quantiles of each group's networks; the residuals have these last axes, too.
+        weights : sequence of float
+            What each group counts.
+        chosen : sequence of (place, level)
+            Which of the quantiles are asked for.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_rows, n_targets, n_chosen)
+            They rise with the level.
+        """
+        found = [
+            self._moved(self.residuals[..., place], groups, weights, place, level)
+            for place, level in chosen
+        ]
+        levels = [level for _, level in chosen]
+        ranks = np.argsort(np.argsort(levels, kind="stable"), kind="stable")
+        return np.sort(np.concatenate(found, axis=2), axis=2)[..., ranks]
+
+    def interval_of_levels(
+        self,
+        groups: Sequence[np.ndarray],
+        weights: Sequence[float],
+        places: tuple[int, int],
+        coverage: float,
+    ) -> np.ndarray:
+        """Return the interval between two quantiles, as wide as rows held out ask for.
+
+        Parameters
+        ----------
+        groups, weights
+            As for `quantiles_of_levels`.
+        places : tuple of int
+            The lower quantile and the upper one.
+        coverage : float
+            The share of rows that the interval is to hold.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_rows, n_targets, 2)
+        """
+        low, high = places
+        # How far outside a row is; inside that is negative.
+        outside = np.maximum(-self.residuals[..., low], self.residuals[..., high])
+        lower = self._moved(-outside, groups, weights, low, 1 - coverage)
+        upper = self._moved(outside, groups, weights, high, coverage)
+        return np.sort(np.concatenate([lower, upper], axis=2), axis=2)
+
+    def _moved(
+        self,
+        residuals: np.ndarray,
+        groups: Sequence[np.ndarray],
+        weights: Sequence[float],
+        place: int,
+        level: float,
+    ) -> np.ndarray:
+        """Return one of the networks' quantiles with residuals added, (n_rows, n_targets, 1)."""
+        own = [group[..., place] for group in groups]
+        return replace(self, residuals=residuals).quantiles(own, weights, [level])
 
     def _ordered(self, sums: np.ndarray, levels: Sequence[float]) -> np.ndarray:
         """Return quantiles along the last axis; of n values there are n + 1 gaps for a new one."""

@@ -1,5 +1,6 @@
 """The regressor for tables."""
 
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,6 +19,9 @@ from sklearn_mlp.tabular.parameters import REGRESSOR_PARAMETERS
 from sklearn_mlp.tabular.prepared_fit import PreparedTable
 from sklearn_mlp.tabular.training import PASSES
 from sklearn_mlp.targets.codecs import NumberCodec
+
+# Levels that differ by less are the same: 1 - 0.9 is not 0.1.
+_SAME_LEVEL = 1e-9
 
 
 class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
@@ -157,7 +161,7 @@ default='squared_error'
     clip: bool
     _codec: NumberCodec
     _range: tuple[Any, Any]
-    _residuals: HeldResiduals | None
+    _residuals: HeldResiduals
 
     def __init__(
         self,
@@ -320,17 +324,26 @@ default='squared_error'
         Raises
         ------
         ValueError
-            If a level is not between 0 and 1.
+            If a level is not between 0 and 1, or none of those that the networks predict.
 
         Notes
         -----
         Cross-validation+, without further fits. Noise is taken to be alike everywhere; only the
-        networks' disagreement differs from row to row.
+        networks' disagreement differs from row to row. With ``loss='quantile'`` and several of
+        them these levels can be asked for, and no others: what `predict` returns, moved by what
+        was wrong with it at rows held out, and as wide as noise is there.
         """
         levels = np.atleast_1d(np.asarray(quantile, dtype=np.float64))
         if levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
             raise ValueError(f"quantile must be numbers between 0 and 1, got {quantile!r}.")
-        found = self._quantiles(X, levels.tolist())
+        if self._has_levels():
+            found = self._level_residuals().quantiles_of_levels(
+                self._members_by_level(X),
+                self._ensemble.mixture.weights,
+                [(self._place_of(level), level) for level in levels.tolist()],
+            )
+        else:
+            found = self._quantiles(X, levels.tolist())
         found = found[:, 0] if found.shape[1] == 1 else found
         return found if np.ndim(quantile) else found[..., 0]
 
@@ -353,32 +366,73 @@ default='squared_error'
         Raises
         ------
         ValueError
-            If ``coverage`` is not between 0 and 1.
+            If ``coverage`` is not between 0 and 1, or the networks predict other quantiles than
+            the two that it needs.
 
         Notes
         -----
-        Cross-validation+ of Barber, Candès, Ramdas and Tibshirani (2021). The folds choose when
+        With ``loss='quantile'`` and several of them the interval is that of the quantiles at
+        ``(1 - coverage) / 2`` and ``(1 + coverage) / 2``, widened or narrowed by the errors at
+        rows held out (Romano, Patterson and Candès, 2019, "Conformalized quantile regression",
+        :arxiv:`1905.03222`): noise that differs from row to row is in it. Otherwise it is that of
+        cross-validation+, of Barber, Candès, Ramdas and Tibshirani (2021). The folds choose when
         training was best and weigh the groups, too, which makes the intervals a little narrower
         than they should be where there are few rows.
         """
         if not 0 < coverage < 1:
             raise ValueError(f"coverage must be a number between 0 and 1, got {coverage!r}.")
-        lower = self._quantiles(X, [1 - coverage], sign=-1)
-        upper = self._quantiles(X, [coverage], sign=1)
-        found = np.concatenate([lower, upper], axis=2)
+        if self._has_levels():
+            found = self._level_residuals().interval_of_levels(
+                self._members_by_level(X),
+                self._ensemble.mixture.weights,
+                (self._place_of((1 - coverage) / 2), self._place_of((1 + coverage) / 2)),
+                coverage,
+            )
+        else:
+            lower = self._quantiles(X, [1 - coverage], sign=-1)
+            upper = self._quantiles(X, [coverage], sign=1)
+            found = np.concatenate([lower, upper], axis=2)
         return found[:, 0] if found.shape[1] == 1 else found
 
     def _quantiles(self, X: Any, levels: list[float], sign: int | None = None) -> np.ndarray:
         """Return quantiles, (n_rows, n_targets, n_levels)."""
         groups = self._member_outputs(X)
-        if self._residuals is None:
-            raise ValueError(
-                "the networks predict several quantiles themselves, which predict returns; for "
-                f"intervals and other levels fit with one number as quantile, not {self.quantile}."
-            )
         numbers = [self._decode(each).reshape(each.shape) for each in groups]
         weights = self._ensemble.mixture.weights
         return self._residuals.quantiles(numbers, weights, levels, sign)
+
+    def _place_of(self, level: float) -> int:
+        """Return which of the networks' quantiles a level is."""
+        levels = self._levels()
+        places = np.flatnonzero(np.abs(np.subtract(levels, level)) < _SAME_LEVEL)
+        if not len(places):
+            raise ValueError(
+                f"the networks predict the quantiles {list(levels)}, and {level:.6g} is none of "
+                "these: fit with it in quantile, or with one number, for intervals and quantiles "
+                "of any level."
+            )
+        return int(places[0])
+
+    def _members_by_level(self, X: Any) -> list[np.ndarray]:
+        """Return each group's quantiles, (k, n_rows, n_targets, n_levels)."""
+        groups, n_levels = self._member_outputs(X), len(self._levels())
+        return [self._decode(each).reshape(*each.shape[:2], -1, n_levels) for each in groups]
+
+    def _level_residuals(self) -> HeldResiduals:
+        """Return the residuals of each level, (n_kept, n_targets, n_levels)."""
+        kept = self._residuals.residuals
+        by_level = kept.reshape(len(kept), -1, len(self._levels()))
+        return replace(self._residuals, residuals=by_level)
+
+    def _levels(self) -> tuple[float, ...]:
+        """Return the levels that the networks predict."""
+        loss = self._ensemble.loss
+        assert isinstance(loss, Quantiles)
+        return loss.levels
+
+    def _predict_any_quantile(self, X: Any) -> np.ndarray:
+        """Return quantiles of some level, whichever there is."""
+        return self.predict_quantiles(X, self._levels()[0] if self._has_levels() else 0.5)
 
     def _decode(self, outputs: np.ndarray) -> np.ndarray:
         """Return numbers in the user's unit, of outputs (..., n_rows, n_outputs)."""
@@ -455,11 +509,11 @@ default='squared_error'
             # To the targets that were known, and no others.
             for lesson, held in zip(prepared.lessons, prepared.folds[0].held, strict=True):
                 self.oof_prediction_[held] = self._clipped(predicted[held], lesson.known["_range"])
-        self._residuals = None
-        if not self._has_levels():
-            self._residuals = HeldResiduals.of(
-                (y - predicted).reshape(outputs.shape), weights, self._held
-            )
+        targets = (
+            y.reshape(*y.shape, 1) if self._has_levels() and y.ndim == predicted.ndim - 1 else y
+        )
+        residuals = (targets - predicted).reshape(outputs.shape)
+        self._residuals = HeldResiduals.of(residuals, weights, self._held)
         own_weights = None if weights is None else weights[judged]
         self.oof_score_ = self._score(self.oof_prediction_[judged], y[judged], own_weights)
 

@@ -74,7 +74,7 @@ class SavedTable(SavedInFiles):
             if not is_named:
                 raise ValueError("feature_names_in_ are not the names of the features")
         row = np.full((1, n_features), None, dtype=object)
-        for method in ("transform", "predict", "predict_interval"):
+        for method in ("transform", "predict", "_predict_any_quantile"):
             if hasattr(double, method):
                 made = np.asarray(getattr(double, method)(row))
                 if made.shape[:1] != (1,):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import sklearn_mlp
 from sklearn_mlp import TabularMLPClassifier, TabularMLPRegressor
 from sklearn_mlp.tabular.intervals import HeldResiduals
 
@@ -86,6 +87,68 @@ def test_intervals_of_several_targets():
     width = np.diff(interval)[..., 0].mean(axis=0)
     assert width[1] / width[0] == pytest.approx(100, rel=0.2)
     assert both.predict_quantiles(table, 0.5).shape == (300, 2)
+
+
+@pytest.fixture(scope="module")
+def several():
+    """A regressor of three quantiles, of noise that is three times as wide where x is positive."""
+    table, y = uneven(800)
+    return TabularMLPRegressor(loss="quantile", quantile=[0.05, 0.5, 0.95], **SMALL).fit(table, y)
+
+
+def uneven(n_rows, seed=0):
+    """Return a table and a number whose noise depends on the table."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({"x": rng.uniform(-2, 2, n_rows), "other": rng.normal(size=n_rows)})
+    return table, table["x"].to_numpy() + rng.normal(size=n_rows) * np.where(table["x"] > 0, 3, 1)
+
+
+def test_intervals_of_several_quantiles_hold_and_are_wide_where_noise_is(several):
+    table, y = uneven(4000, seed=1)
+    lower, upper = several.predict_interval(table, 0.9).T
+    held = (lower <= y) & (y <= upper)
+    assert held.mean() == pytest.approx(0.9, abs=0.03)
+    is_noisy = (table["x"] > 0).to_numpy()
+    assert held[is_noisy].mean() == pytest.approx(0.9, abs=0.05)
+    assert held[~is_noisy].mean() == pytest.approx(0.9, abs=0.05)
+    width = upper - lower
+    assert width[is_noisy].mean() > 2 * width[~is_noisy].mean()
+
+
+def test_several_quantiles_have_the_shares_that_they_say(several):
+    table, y = uneven(4000, seed=1)
+    found = several.predict_quantiles(table, [0.95, 0.05, 0.5])
+    shares = (y[:, None] <= found).mean(axis=0)
+    # Twice the error of a share of one half among 800 residuals.
+    np.testing.assert_allclose(shares, [0.95, 0.05, 0.5], atol=2 * np.sqrt(0.25 / 800))
+    assert (found[:, 1] <= found[:, 2]).all()
+    assert (found[:, 2] <= found[:, 0]).all()
+    # Near what predict returns.
+    assert np.abs(found[:, [1, 2, 0]] - several.predict(table)).mean() < 0.5
+    assert several.predict_quantiles(table[:2], 0.5).shape == (2,)
+
+
+def test_levels_that_the_networks_do_not_predict_are_told(several):
+    table, _ = uneven(3)
+    for ask in (
+        lambda: several.predict_interval(table, 0.8),
+        lambda: several.predict_quantiles(table, 0.1),
+    ):
+        with pytest.raises(ValueError, match=r"quantiles \[0.05, 0.5, 0.95\], and 0.1 is none"):
+            ask()
+
+
+def test_several_quantiles_of_several_targets_are_saved(tmp_path):
+    table, y = uneven(120)
+    settings = {**SMALL, "max_iter": 2, "loss": "quantile", "quantile": [0.25, 0.75]}
+    model = TabularMLPRegressor(**settings).fit(table, np.column_stack([y, -y]))
+    assert model.predict_interval(table, 0.5).shape == (120, 2, 2)
+    assert model.predict_quantiles(table, [0.75]).shape == (120, 2, 1)
+    model.save(tmp_path / "model.safetensors")
+    loaded = sklearn_mlp.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(
+        loaded.predict_interval(table, 0.5), model.predict_interval(table, 0.5)
+    )
 
 
 @pytest.mark.parametrize("Estimator", [TabularMLPClassifier, TabularMLPRegressor])
