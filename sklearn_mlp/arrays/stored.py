@@ -24,10 +24,11 @@ BLOCK_SIZE = 1 << 22
 # A block of what is not mapped has so many times as many: most of a file in chunks is gone through
 # for each.
 _LARGER_BLOCKS = 8
-# Chunks are read in stretches of about so many numbers, of which the rows are picked: what is read
-# by row number takes a hundred times as long. What has no chunks is read so from one row in so
-# many on.
+# Chunks are read in stretches of about so many numbers, of which the rows are picked; from one row
+# in so many on, of the chunks that have any. Fewer are read by row number, which takes h5py and
+# zarr fifty times as long a row. What has no chunks would be read as a whole.
 _STRETCH_SIZE = 1 << 18
+_FEWEST_OF_CHUNKS = 1 / 32
 _FEWEST_OF_STRETCH = 1 / 8
 # How many are looked at where they are at a time: as many as the cache of a core holds.
 _LOOKED_AT = 1 << 17
@@ -228,11 +229,14 @@ class StoredArray:
 
     def _parts(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Go through rows that ascend, each once: which of them, and what they are."""
-        span = int(rows[-1]) + 1 - int(rows[0])
-        if self._chunk_rows is None and len(rows) < _FEWEST_OF_STRETCH * span:
+        unit, stretch = self._chunk_rows or self._stretch_rows, self._stretch_rows
+        if self._chunk_rows is None:
+            fewest = _FEWEST_OF_STRETCH * (int(rows[-1]) + 1 - int(rows[0]))
+        else:
+            fewest = _FEWEST_OF_CHUNKS * unit * len(np.unique(rows // unit))
+        if len(rows) < fewest:
             yield slice(0, len(rows)), self._part(rows, len(rows))
             return
-        unit, stretch = self._chunk_rows or self._stretch_rows, self._stretch_rows
         # Chunks without any of the rows are left out.
         is_first = (np.diff(rows // unit) > 1) | (np.diff(rows // stretch) > 0)
         bounds = [0, *(np.flatnonzero(is_first) + 1).tolist(), len(rows)]
