@@ -66,9 +66,13 @@ def _advice(values: Any, name: str) -> str | None:
     if isinstance(values, DataLoader | Dataset):
         return "pass it in the place of X, without y, to the fit of one estimator"
     if isinstance(values, str | bytes | os.PathLike):
+        advice = "read the file, and pass what is in it"
+        if name == "X" and not os.path.exists(values):
+            return f"{advice} (there is no file or folder {os.fspath(values)!r})"
+        own = "" if name == "X" else ", or the column itself"
         return (
-            "read the file, and pass what is in it (names of columns as y go with Parquet files, "
-            "pyarrow's data sets and Dask's DataFrames)"
+            f"{advice}{own} (names of columns as y go with Parquet files, pyarrow's data sets and "
+            "Dask's DataFrames)"
         )
     if type(values).__module__.startswith("pyarrow._dataset"):
         return "pass the name of a column as y"

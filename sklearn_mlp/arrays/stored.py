@@ -263,8 +263,8 @@ def is_read_by_block(X: Any) -> bool:
     if not _is_array_elsewhere(X):
         return False
     is_large = math.prod(X.shape) * np.dtype(X.dtype).itemsize > LARGEST_WHOLE
-    # What NumPy cannot read at once is read in blocks of any size.
-    return is_large or not hasattr(X, "__array__")
+    # What NumPy cannot read at once is read in blocks of any size; what is no numbers is refused.
+    return is_large or not hasattr(X, "__array__") or X.dtype.kind not in "fiub"
 
 
 def _is_array_elsewhere(X: Any) -> bool:

@@ -11,7 +11,7 @@ import scipy.sparse
 
 from sklearn_mlp.data.reading import ReadingAhead
 from sklearn_mlp.sources.base import RowSource
-from sklearn_mlp.sources.choice import source_of
+from sklearn_mlp.sources.choice import check_has_targets, source_of
 from sklearn_mlp.sources.first_pass import ReadSource, read_once, read_targets
 from sklearn_mlp.sources.parts import check_numbers, names_of, numbers_of
 
@@ -26,7 +26,10 @@ def fits_sources(method: Callable[..., Any]) -> Callable[..., Any]:
     def fit(
         self: Any, X: Any, y: Any = None, sample_weight: Any = None, *args: Any, **more: Any
     ) -> Any:
-        source = None if type(X) is np.ndarray else source_of(X, y, sample_weight)
+        source = None
+        if type(X) is not np.ndarray:
+            check_has_targets(X, y)
+            source = source_of(X, y, sample_weight)
         read = None if source is None else read_once(source)
         if read is not None:
             X, y, sample_weight = read.X, read.y, read.sample_weight

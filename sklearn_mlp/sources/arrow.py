@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 from sklearn_mlp.machine.optional_packages import import_optional
-from sklearn_mlp.sources.base import Part, RowSource
+from sklearn_mlp.sources.base import Part, RowSource, features_among
 
 # How many numbers are read at a time, as far as the file allows.
 _READ_NUMBERS = 1 << 20
@@ -66,9 +66,7 @@ class ArrowSource(RowSource):
                     raise ValueError(
                         f"{argument} must be a column of X, which has {there}, got {column!r}."
                     )
-        features = [name for name in there if name not in (*targets, *weights)]
-        if names is not None and set(names) <= set(there):
-            features = list(names)
+        features = features_among(there, [*targets, *weights], names)
         return cls(dataset, features, targets, weights)
 
     @property
@@ -108,6 +106,7 @@ class ArrowSource(RowSource):
         """Read some columns of a block, a table at a time."""
         pyarrow = import_optional("pyarrow", extra="streams", purpose=_PURPOSE)
         fragment, where, schema = self._blocks[block]
+        columns = list(dict.fromkeys(columns))  # one may be target and weight
         size = max(1024, _READ_NUMBERS // max(1, len(columns)))
         try:
             batches = fragment.to_batches(schema=schema, columns=columns, batch_size=size)

@@ -189,3 +189,25 @@ class IteratedSource(RowSource):
     def describe(self, block: int) -> str:
         """Return what an error calls it."""
         return type(self._parts).__name__
+
+
+def features_among(
+    columns: Sequence[str], used: Sequence[str], names: Sequence[str] | None
+) -> list[str]:
+    """Return which columns are features: those that are known, else all that are not used.
+
+    Where some that are known are not there, the estimator says which.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    known = [] if names is None else list(names)
+    features = [name for name in known if name in columns]
+    features = features or [name for name in columns if name not in used]
+    if not features:
+        raise ValueError(
+            f"X must have a column that is neither y nor sample_weight, got {list(columns)}."
+        )
+    return features

@@ -51,6 +51,21 @@ def source_of(
     return None
 
 
+def check_has_targets(X: Any, y: Any) -> None:
+    """Check that there are targets, for a fit on what does not bring its own.
+
+    Raises
+    ------
+    ValueError
+        If there are none; nothing has been read then.
+    """
+    if y is None and (_is_arrow(X, None) or _is_dask(X)):
+        raise ValueError(
+            "fit requires y to be passed where X is a "
+            f"{type(X).__name__}: the name of a column, for example, got none."
+        )
+
+
 def check_in_memory(X: Any, y: Any, whose: str) -> None:
     """Check that samples are not to be read as a source, where that is not done.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_mlp.machine.optional_packages import import_optional
-from sklearn_mlp.sources.base import Part, RowSource
+from sklearn_mlp.sources.base import Part, RowSource, features_among
 from sklearn_mlp.sources.parts import length_of, names_of
 
 
@@ -30,6 +30,11 @@ class DaskSource(RowSource):
     def __init__(self, samples: Any, beside: Sequence[Any]) -> None:
         self._samples = samples
         for name, values in zip(("y", "sample_weight"), beside, strict=False):
+            if not hasattr(values, "npartitions"):
+                raise TypeError(
+                    f"{name} must be a collection of Dask's, or the name of a column, where X and "
+                    f"y are, got a {type(values).__name__}."
+                )
             if values.npartitions != samples.npartitions:
                 raise ValueError(
                     f"{name} must have the partitions of X, {samples.npartitions}, got "
@@ -62,10 +67,7 @@ class DaskSource(RowSource):
                 given = X[given]
             if given is not None:
                 beside.append(given)
-        features = [name for name in X.columns if name not in used]
-        if names is not None and set(names) <= set(features):
-            features = list(names)
-        return cls(X[features], beside)
+        return cls(X[features_among(list(X.columns), used, names)], beside)
 
     @property
     def n_blocks(self) -> int:

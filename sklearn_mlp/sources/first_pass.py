@@ -58,6 +58,8 @@ def read_once(source: RowSource) -> ReadSource:
     seen = _FirstPass(source)
     for block in range(source.n_blocks):
         seen.take_block(block)
+    if not seen.bounds[-1]:
+        raise ValueError("X must have a row at least, got a source without any.")
     columns = seen.targets.joined(), seen.weights.joined()
     return ReadSource(seen.samples(), *columns, source, seen.bounds)
 

@@ -56,7 +56,8 @@ def numbers_of(samples: Any, where: str, dtype: Any = None) -> np.ndarray:
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"X must be numbers in {where}: {error}") from error
+            column = _column_without_numbers(samples)
+            raise ValueError(f"X must be numbers in {where}{column}: {error}") from error
     if array.dtype.kind not in "fiub":
         raise ValueError(f"X must be real numbers in {where}, got {array.dtype}.")
     if array.ndim != 2:
@@ -65,6 +66,16 @@ def numbers_of(samples: Any, where: str, dtype: Any = None) -> np.ndarray:
             f"{array.shape}."
         )
     return array
+
+
+def _column_without_numbers(samples: Any) -> str:
+    """Return what an error calls the first column of a DataFrame that is no numbers."""
+    for name in names_of(samples) or ():
+        try:
+            np.asarray(samples[name], dtype=np.float64)
+        except (TypeError, ValueError):
+            return f", column {name!r}"
+    return ""
 
 
 def _of_arrow(table: Any, dtype: Any) -> np.ndarray:

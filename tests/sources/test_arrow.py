@@ -203,3 +203,36 @@ def test_arguments(folder, tmp_path):
     model.fit(folder, y="label")
     with pytest.raises(ValueError, match="feature names"):
         model.predict(LABELLED.drop_columns(["b"]))
+
+
+def test_columns_of_targets(folder):
+    """What is no feature is told before anything is read; a target may be a weight, too."""
+    model = TorchMLPClassifier(**FAST)
+    for X in (folder, pa.dataset.dataset(folder), str(folder)):
+        with pytest.raises(ValueError, match=r"requires y to be passed where X is a .*, got none"):
+            model.fit(X)
+    with pytest.raises(ValueError, match=r"must have a column that is neither y nor sample_wei"):
+        model.fit(folder, y=["a", "b", "c", "d", "label"], sample_weight="weight")
+    regressor = TorchMLPRegressor(**FAST)
+    expected = regressor.fit(TABLE.select(["a", "b", "weight"]), "weight").loss_
+    table = TABLE.select(["a", "b", "weight"])
+    twice = regressor.fit(table, ["weight", "weight"], sample_weight="weight")
+    assert twice.predict(table.select(["a", "b"])).shape == (N_SAMPLES, 2)
+    assert twice.loss_ != expected
+
+
+def test_missing_columns_of_predictions(folder):
+    """A prediction picks the columns that are known, and names those that are not there."""
+    model = TorchMLPClassifier(**FAST).fit(folder, y="label", sample_weight="weight")
+    for path in folder.iterdir():
+        pq.write_table(pq.read_table(path).drop_columns(["b"]), path)
+    with pytest.raises(ValueError, match=r"seen at fit time, yet now missing:\n- b"):
+        model.predict(folder)
+
+
+def test_no_row(tmp_path):
+    """A file without row groups is nothing to train on."""
+    with pq.ParquetWriter(tmp_path / "none.parquet", LABELLED.schema):
+        pass
+    with pytest.raises(ValueError, match="X must have a row at least"):
+        TorchMLPClassifier(**FAST).fit(tmp_path, y="label", sample_weight="weight")

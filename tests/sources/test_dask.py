@@ -138,3 +138,15 @@ def test_errors(call, message, lazy):
     """An error names the partition, and the row in it."""
     with pytest.raises(ValueError, match=message):
         call(TorchMLPRegressor(**FAST), lazy)
+
+
+def test_columns():
+    """A column of text is named; so are weights that are no collection, and a forgotten y."""
+    frame = dd.from_pandas(FRAME.assign(label=LABELS), npartitions=3)
+    model = TorchMLPClassifier(**FAST)
+    with pytest.raises(ValueError, match=r"numbers in partition 0 of X, column 'label': could"):
+        model.fit(frame, y="a")
+    with pytest.raises(TypeError, match=r"sample_weight must be a collection .* got a ndarray"):
+        model.fit(frame, y="label", sample_weight=np.ones(len(FRAME)))
+    with pytest.raises(ValueError, match=r"requires y .* where X is a DataFrame"):
+        model.fit(frame)
