@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sklearn_mlp.callbacks import MLflowLogger, TensorBoardLogger
     from sklearn_mlp.estimators.hidden_features import HiddenFeatures
     from sklearn_mlp.estimators.loading import load
+    from sklearn_mlp.estimators.on_dask import fit_on_dask
     from sklearn_mlp.export.onnx_converter import register_onnx
     from sklearn_mlp.inspection.displays import (
         LearningRateDisplay,
@@ -80,6 +81,7 @@ __all__ = [
     "cross_validate_batched",
     "distributed",
     "fit_many",
+    "fit_on_dask",
     "load",
     "register_onnx",
 ]
@@ -102,6 +104,7 @@ _HOMES = {
     "cross_validate_batched": "search",
     "distributed": "ranks.context",
     "fit_many": "many.fits",
+    "fit_on_dask": "estimators.on_dask",
     "load": "estimators.loading",
     "register_onnx": "export.onnx_converter",
 }

@@ -13,6 +13,7 @@
 `callbacks`           scikit-learn's callbacks
 `among_ranks`         what processes that train together check first
 `own_rows`            what they know of all rows, where each has its own
+`on_dask`             `fit_on_dask`: workers, each with its partitions
 `progress`            the bar of verbose='progress'
 `coefficients`        `coefs_` and `intercepts_`, which write through
 `written`             fitted attributes that the user writes

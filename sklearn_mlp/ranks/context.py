@@ -146,6 +146,39 @@ def distributed(
         yield
 
 
+def open_store(address: str) -> tuple[str, int]:
+    """Open, in the first process, a store for others to meet at; return where it is."""
+    store = dist.TCPStore(address, 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+    _stores[address, store.port] = store
+    return address, store.port
+
+
+@contextmanager
+def joined_at(
+    meeting: "Meeting", timeout: float, pieces: Sequence[tuple[int, int]]
+) -> Iterator[None]:
+    """Train within the body over processes that meet somewhere, each with its own rows.
+
+    Parameters
+    ----------
+    meeting : Meeting
+        Where; the store is no longer kept afterwards.
+    timeout, pieces
+        As `Group` has them.
+    """
+    try:
+        with ExitStack() as contexts:
+            is_alone = meeting.size == 1
+            if not is_alone:
+                contexts.enter_context(_initialised(meeting, timeout))
+            contexts.enter_context(_wished(_Wish(not is_alone, timeout, True, pieces)))
+            yield
+    finally:
+        place = meeting.address, meeting.port
+        _stores.pop(place, None)
+        _n_joined.pop(place, None)
+
+
 @contextmanager
 def _wished(wish: _Wish) -> Iterator[None]:
     """Do within the body as is wished."""

@@ -75,6 +75,11 @@ class DaskSource(RowSource):
         return int(self._samples.npartitions)
 
     @property
+    def partitions(self) -> list[tuple[Any, ...]]:
+        """What computes each partition: samples, targets and weights, if there are any."""
+        return list(zip(self._parts, *self._parts_beside, strict=True))
+
+    @property
     def feature_names(self) -> list[str] | None:
         """The columns of a DataFrame, where all have names."""
         return names_of(self._samples)
