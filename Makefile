@@ -71,9 +71,11 @@ bench: $(READY)
 	@echo "==> benchmarks"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-# Warnings are errors. An example is run again if it has changed itself; `make clean` forgets them.
+# Warnings are errors, so the page of a name that is gone goes first. An example is run again if it
+# has changed itself; `make clean` forgets them.
 docs: $(DOCS_READY)
 	@echo "==> documentation in docs/_build/html, its examples run"
+	@rm -rf docs/generated
 	@$(BIN)/python -m sphinx -W --keep-going -q -d docs/_build/doctrees $(ARGS) docs docs/_build/html
 	@$(BIN)/python docs/check_links.py docs/_build/html
 
