@@ -73,14 +73,14 @@ class Levels:
         return codes
 
     def apply(self, column: Column) -> np.ndarray:
-        """Return the code as float32, (n_rows, n_columns): 1 for the row's level, else 0.
+        """Return the code as int8, (n_rows, n_columns): 1 for the row's level, else 0.
 
         Of two levels the first is 1, the second -1, and any other 0.
         """
         codes = self.codes(column)
         if self.n_columns == 1:
-            return np.select([codes == 0, codes == 1], [1, -1], 0).astype(np.float32)[:, None]
-        return (codes[:, None] == np.arange(self.n_columns)).astype(np.float32)
+            return np.select([codes == 0, codes == 1], [1, -1], 0).astype(np.int8)[:, None]
+        return (codes[:, None] == np.arange(self.n_columns)).view(np.int8)
 
 
 def _name_of(level: Any) -> str:

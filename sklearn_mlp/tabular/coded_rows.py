@@ -59,7 +59,9 @@ class CodedRows:
 
         It is on the device, or on the CPU where that has not the memory.
         """
-        scaled, others = (torch.from_numpy(part).to(dtype) for part in code.base(table))
+        # What is -1, 0 or 1 takes a byte until it is coded.
+        base, others = map(torch.from_numpy, code.base(table))
+        scaled = base.to(dtype)
         if device.type != "cpu":
             home = home_of_samples(scaled.nbytes + others.nbytes, device)
             scaled, others = scaled.to(home), others.to(home)

@@ -64,9 +64,9 @@ class TableCode:
         return cls(kinds, scale, levels, waves, bins)
 
     def base(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
-        """Return scaled numbers, and indicators and categories, each (n_rows, ...), float32."""
+        """Return scaled numbers, float32, indicators and categories, int8, each (n_rows, ...)."""
         numbers = read_numbers(table, self.kinds)
-        others = [np.isnan(numbers[:, self.scale.has_missing]).astype(np.float32)]
+        others = [np.isnan(numbers[:, self.scale.has_missing]).astype(np.int8)]
         others += [code.apply(table.column(place)) for place, code in self.levels.items()]
         return self.scale.apply(numbers), np.concatenate(others, axis=1)
 
@@ -134,7 +134,7 @@ def expand(
     has_waves, has_bins : bool
         Whether these are asked for.
     """
-    parts = [scaled, others]
+    parts = [scaled, others.to(scaled.dtype)]
     if has_waves:
         parts.insert(0, code.waves.apply(scaled))
     if has_bins:

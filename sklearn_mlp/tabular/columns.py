@@ -133,7 +133,13 @@ def _number_of(value: Any) -> float:
     """Return what an object counts; a duration, its seconds; a time of day, those since 0:00."""
     if isinstance(value, datetime.time):
         return 3600 * value.hour + 60 * value.minute + value.second + value.microsecond / 1e6
-    return value.total_seconds() if hasattr(value, "total_seconds") else float(value)
+    if hasattr(value, "total_seconds"):
+        return float(value.total_seconds())
+    try:
+        return float(value)
+    except OverflowError:
+        # An integer beyond all floats.
+        return math.inf if value > 0 else -math.inf
 
 
 @dataclass(frozen=True)
@@ -259,7 +265,12 @@ def _column_of_objects(name: str, values: np.ndarray) -> Column:
     if kind == "words" and all(isinstance(each, Real | Decimal) for each in _present(values)):
         kind = "numbers"
     if kind == "dates":
-        return Column(name, "dates", _naive(pd.to_datetime(pd.Series(values, dtype=object))))
+        try:
+            return Column(name, "dates", _naive(pd.to_datetime(pd.Series(values, dtype=object))))
+        except ValueError as error:
+            raise ValueError(
+                f"column {name} must have dates of one time zone, or of none: {error}."
+            ) from error
     return Column(name, kind, values)
 
 

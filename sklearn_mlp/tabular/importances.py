@@ -53,7 +53,7 @@ def permuted_scores(
     """
     dtype = ensemble.groups[0].members.dtype
     coded = [
-        CodedRows(code, device, *(torch.from_numpy(part).to(dtype) for part in code.base(table)))
+        CodedRows.of(code, table, dtype, device, keep=False)
         for code in ensemble.codes or [ensemble.code]
     ]
     yield None, score(_held_outputs(ensemble, coded, held))

@@ -19,6 +19,9 @@ _CLIP = 3.0
 # What bins and waves are multiplied by, beside the number itself.
 _GAIN = 0.5
 
+# Rows that are scaled at once.
+_ROWS = 1 << 16
+
 # Quantiles of more rows than this are those of so many, evenly spaced.
 _MOST_SORTED = 200_000
 
@@ -103,6 +106,14 @@ class Scale:
         numbers : ndarray of shape (n_rows, n_columns)
             Float64.
         """
+        scaled = np.empty((len(numbers), self.kept.sum()), np.float32)
+        for start in range(0, len(numbers), _ROWS):
+            rows = slice(start, start + _ROWS)
+            scaled[rows] = self._apply(numbers[rows])
+        return scaled
+
+    def _apply(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the kept columns of some rows."""
         values = numbers if self.kept.all() else numbers[:, self.kept]
         with np.errstate(over="ignore", invalid="ignore"):
             values = (values - self.center) * self.factor
@@ -112,7 +123,7 @@ class Scale:
         if is_infinite.any():
             clipped[is_infinite] = np.sign(values[is_infinite]) * _CLIP
         np.nan_to_num(clipped, copy=False, nan=0.0)
-        return clipped.astype(np.float32)
+        return clipped
 
 
 def _factor(span: float, middle: float) -> float:

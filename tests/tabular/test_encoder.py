@@ -13,6 +13,7 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
+import sklearn_mlp.tabular.numbers
 from sklearn_mlp import TabularEncoder
 
 
@@ -312,3 +313,25 @@ def test_frames_come_out_and_pickles_are_small():
     assert len(stored) < 10_000
     pd.testing.assert_frame_equal(pickle.loads(stored).transform(table), out)
     assert vars(clone(encoder)).keys() >= {"n_bins"}
+
+
+def test_integers_beyond_all_floats_are_infinities():
+    code = coded(pd.Series([1, 2, 3, 10**400, -(10**400)], dtype=object))
+    np.testing.assert_allclose(code[3:, 0], [3, -3])
+
+
+def test_dates_of_several_zones_in_one_column_are_told():
+    zones = ["UTC", "Europe/Berlin"]
+    column = pd.Series([pd.Timestamp("2024-01-01", tz=zone) for zone in zones], dtype=object)
+    with pytest.raises(
+        ValueError, match="column 'x' must have dates of one time zone, or of none"
+    ):
+        coded(column)
+
+
+@pytest.mark.parametrize("n_rows", [3, 7])
+def test_numbers_scaled_in_pieces_are_the_same(n_rows, monkeypatch):
+    numbers = np.random.default_rng(0).normal(size=(20, 3))
+    expected = plain().fit_transform(numbers)
+    monkeypatch.setattr(sklearn_mlp.tabular.numbers, "_ROWS", n_rows)
+    np.testing.assert_array_equal(plain().fit_transform(numbers), expected)
