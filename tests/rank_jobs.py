@@ -298,6 +298,9 @@ def fit_own_differently(name):
             case "parameter":
                 parameters = {"alpha": 0.3}
     rows = "same" if name == "rows" and rank else "own"
+    if name == "stack":
+        with sklearn_mlp.distributed(timeout=20, rows=rows):
+            sklearn_mlp.fit_many([make(), make(alpha=0.1)], X, y)
     with sklearn_mlp.distributed(timeout=20, rows=rows):
         make(**parameters).fit(X, y)
     return None

@@ -78,7 +78,7 @@ def fit_on_dask(
     >>> X, y = make_classification(n_samples=200, random_state=0)
     >>> X, y = da.from_array(X, chunks=(50, -1)), da.from_array(y, chunks=50)
     >>> with Client(n_workers=1, processes=False, dashboard_address=None) as client:
-    ...     classifier = fit_on_dask(TorchMLPClassifier(max_iter=300, random_state=0), X, y)
+    ...     classifier = fit_on_dask(TorchMLPClassifier(solver="lbfgs", random_state=0), X, y)
     >>> classifier.classes_
     array([0, 1])
     """

@@ -37,6 +37,7 @@ from sklearn_mlp.many.planning import (
 )
 from sklearn_mlp.network.memory import is_device_full, release_memory
 from sklearn_mlp.network.mlp import count_parameters
+from sklearn_mlp.ranks.context import check_same_rows
 from sklearn_mlp.training.stack import stack_key
 
 
@@ -105,6 +106,7 @@ def fit_many(
     >>> len({float(clf.loss_) for clf in fit_many(seeds, X, y)})
     5
     """
+    check_same_rows("What fit_many is given")
     check_arguments(locals())
     estimators = check_estimators(estimators)
     X = with_shape(X)

@@ -224,6 +224,29 @@ def joined_group() -> Iterator[Group | None]:
             group.leave()
 
 
+def check_same_rows(whose: str) -> None:
+    """Check that a fit that each process does by itself is not one of those with own rows.
+
+    Parameters
+    ----------
+    whose : str
+        Who fits.
+
+    Raises
+    ------
+    ValueError
+        If each process has rows of its own, on which alone it would be trained.
+    """
+    wish = _WISH.get()
+    if wish is not None and wish.is_on and wish.has_own_rows and dist.get_world_size() > 1:
+        raise ValueError(
+            f"{whose} is fitted by each process by itself, on all rows, and not within "
+            "`with sklearn_mlp.distributed(rows='own'):`; fit one TorchMLPClassifier or "
+            "TorchMLPRegressor there, or pass all rows within "
+            "`with sklearn_mlp.distributed(False):`."
+        )
+
+
 def _may_join() -> bool:
     """Tell whether a fit may be one of many processes' without having been asked.
 

@@ -18,6 +18,7 @@ from sklearn_mlp.machine.sklearn_internals import (
     with_variable,
 )
 from sklearn_mlp.many.planning import MAX_MEMORY
+from sklearn_mlp.ranks.context import check_same_rows
 from sklearn_mlp.search.parallel import StackingParallel
 from sklearn_mlp.search.saved import load_search, save_search
 from sklearn_mlp.sources.choice import check_in_memory
@@ -54,6 +55,7 @@ class _StackingSearch(BaseSearchCV):
         KeyboardInterrupt
             If the user interrupts: the search is then as it was before.
         """
+        check_same_rows(f"A {type(self).__name__}")
         _check_estimator(self.estimator, type(self).__name__)
         check_in_memory(X, y, type(self).__name__)
         before = dict(vars(self))

@@ -22,6 +22,7 @@ from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.sklearn_internals import has_callbacks
 from sklearn_mlp.network.memory import less_to_fit, less_to_predict, naming_device_memory
+from sklearn_mlp.ranks.context import check_same_rows
 from sklearn_mlp.tabular.apart import train_apart
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.columns import Table, read_table
@@ -70,6 +71,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, PreparesTables, BaseEstim
 
         The estimator keeps what it had until all is there.
         """
+        check_same_rows(f"A {type(self).__name__}")
         prepared = self._prepare(X, y, sample_weight, groups)
         warn_of_few_rows(prepared.n_rows)
         judgements = Judgements(prepared.count_judgements(), self.verbose)

@@ -64,6 +64,7 @@ def test_own_rows_have_the_numbers_of_all_rows(two, name):
         ("kind", "the same kind of X, but rank 0 has dense and rank 1 has sparse"),
         ("labels", "y must have labels of one type in all parts, got both numbers and text"),
         ("form", "part 0 has one column of labels and part 1 has 2 columns of labels"),
+        ("stack", "What fit_many is given is fitted by each process by itself, on all rows"),
         ("parameter", "the same alpha, but rank 0 has 0.0001 and rank 1 has 0.3"),
         ("rows", r"the same rows \(of distributed\), but rank 0 has 'own' and rank 1 has 'same'"),
     ],
