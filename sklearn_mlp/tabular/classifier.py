@@ -54,7 +54,9 @@ default='from_dtype'
     class_weight : dict, 'balanced', None, or a list of these, default=None
         Weights of the classes, which multiply the sample weights, as in `TorchMLPClassifier`.
     calibrate : bool, default=True
-        Whether logits are divided by the temperatures that suit the rows held out.
+        Whether logits are divided by the temperatures that suit the rows held out, and a number
+        is then added to those of each class, that of the least loss on these rows with a penalty
+        for large ones.
     cv : int, splitter or iterable of splits, default=4
         The folds: for each there are two networks, one in each group. An integer holds out each
         row once, classes spread evenly, and ``groups`` kept together; for rows in the order of

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -92,7 +92,7 @@ class Ensemble:
         found = self.member_outputs(table, device, skip=True)
         means = [each.mean(0) for each in found if each is not None]
         counted = [weight for weight in self.mixture.weights if weight]
-        mixture = Mixture(tuple(counted), (), self.mixture.temperature)
+        mixture = replace(self.mixture, weights=tuple(counted))
         return mixture.mix(self.loss, means, mixture.temperature).t().numpy()
 
 
