@@ -1,4 +1,8 @@
-"""Data, estimators and backends that all tests share."""
+"""Data, estimators and backends that all tests share.
+
+What takes seconds to import is imported by the fixtures: the process that hands the tests out to
+others, which wait for it, needs none of it.
+"""
 
 import gc
 import os
@@ -7,12 +11,6 @@ from functools import partial
 from types import FunctionType
 
 import pytest
-from sklearn import get_config, set_config
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
-from sklearn.preprocessing import scale
-
-from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
-from sklearn_mlp.machine.devices import resolve_device
 
 # Every behavioural test runs over all of them, through the fixtures below.
 BACKENDS = ["torch", "skorch"]
@@ -37,11 +35,15 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def gpu_device(request):
     """The device of the tests marked ``gpu``."""
+    from sklearn_mlp.machine.devices import resolve_device
+
     return resolve_device(request.config.getoption("--gpu-device"))
 
 
 def skip_gpu_tests(config, items):
     """Skip what needs a device that is not here."""
+    from sklearn_mlp.machine.devices import resolve_device
+
     device = config.getoption("--gpu-device")
     try:
         resolve_device(device)
@@ -103,12 +105,16 @@ def by_torch(monkeypatch):
 @pytest.fixture
 def make_classifier(backend):
     """Make a small classifier; any parameter can be given."""
+    from sklearn_mlp import TorchMLPClassifier
+
     return partial(TorchMLPClassifier, backend=backend, **SMALL)
 
 
 @pytest.fixture
 def make_regressor(backend):
     """Make a small regressor; any parameter can be given."""
+    from sklearn_mlp import TorchMLPRegressor
+
     return partial(TorchMLPRegressor, backend=backend, **SMALL)
 
 
@@ -124,6 +130,8 @@ def global_random_seed():
 @pytest.fixture
 def digits():
     """300 images of the ten digits, pixels between 0 and 1."""
+    from sklearn.datasets import load_digits
+
     X, y = load_digits(return_X_y=True)
     return X[:300] / 16, y[:300]
 
@@ -131,6 +139,9 @@ def digits():
 @pytest.fixture
 def iris():
     """Three classes, standardised."""
+    from sklearn.datasets import load_iris
+    from sklearn.preprocessing import scale
+
     X, y = load_iris(return_X_y=True)
     return scale(X), y
 
@@ -138,6 +149,9 @@ def iris():
 @pytest.fixture
 def breast_cancer():
     """Two classes, standardised."""
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.preprocessing import scale
+
     X, y = load_breast_cancer(return_X_y=True)
     return scale(X), y
 
@@ -145,6 +159,9 @@ def breast_cancer():
 @pytest.fixture
 def diabetes():
     """A regression task, X and y standardised."""
+    from sklearn.datasets import load_diabetes
+    from sklearn.preprocessing import scale
+
     X, y = load_diabetes(return_X_y=True)
     return scale(X), scale(y)
 
@@ -152,6 +169,8 @@ def diabetes():
 @pytest.fixture(autouse=True)
 def leave_scikit_learn_as_it_is():
     """Let a test that leaves scikit-learn's settings changed fail, and not those after it."""
+    from sklearn import get_config, set_config
+
     before = get_config()
     yield
     after = get_config()

@@ -142,14 +142,14 @@ def test_a_regressors_outputs_stay_in_range(make_regressor, diabetes, loss, acti
             output_activation="tanh",
             label_smoothing=0.05,
             class_weight="balanced",
-            learning_rate_init=0.05,
+            learning_rate_init=0.1,
         ),
-        TorchMLPRegressor(loss="gaussian_nll", scale_target="standard", learning_rate_init=0.02),
+        TorchMLPRegressor(loss="gaussian_nll", scale_target="standard", learning_rate_init=0.05),
     ],
     ids=["classifier", "regressor"],
 )
 def test_every_check_passes_with_options(estimator, backend):
-    not_passed = results_of(estimator.set_params(max_iter=20, backend=backend), "failed")
+    not_passed = results_of(estimator.set_params(max_iter=10, backend=backend), "failed")
     # partial_fit cannot balance classes that it has not seen, and says so, as SGDClassifier does.
     refused = "class_weight 'balanced' is not supported for partial_fit"
     assert {name: text for name, text in not_passed.items() if not text.startswith(refused)} == {}

@@ -69,8 +69,7 @@ def run(code, timeout=200):
     assert (child.returncode, said) == (0, "")
 
 
-def test_no_entry_point_waits():
-    run("""
+ENTRY_POINTS = """
 from sklearn.model_selection import GridSearchCV
 from sklearn_mlp import (
     BatchedGridSearchCV, TorchMLPClassifier, TorchMLPRegressor, cross_validate_batched, fit_many
@@ -131,34 +130,9 @@ bad = failing({
 })
 if bad or torch.get_num_threads() != 2:
     print(bad, torch.get_num_threads())
-""")
+"""
 
-
-def test_pools_and_joblibs_processes_give_the_numbers_of_this_one():
-    run("""
-from joblib import Parallel, delayed, parallel_config
-from sklearn.model_selection import cross_val_score
-from sklearn_mlp import TorchMLPRegressor
-
-def score(units):
-    model = TorchMLPRegressor(hidden_layer_sizes=(units,), max_iter=2, random_state=0)
-    return model.fit(X, X[:, 0]).score(X, X[:, 0])
-
-if __name__ == "__main__":
-    want = [score(400), score(30)]
-    use_threads()
-    with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
-        assert np.allclose(pool.map(score, [400, 30], chunksize=1), want)
-    with parallel_config("multiprocessing", n_jobs=2):
-        assert np.allclose(Parallel()(delayed(score)(units) for units in (400, 30)), want)
-        model = TorchMLPRegressor(hidden_layer_sizes=(400,), max_iter=2, random_state=0)
-        cross_val_score(model, X, X[:, 0], cv=2)
-""")
-
-
-def test_forked_while_another_thread_fits_and_within_a_fit():
-    run("""
-from sklearn_mlp import TorchMLPClassifier
+ANOTHER_THREAD_FITS = """
 from sklearn_mlp.machine import threads
 
 assert not threads._is_forked
@@ -191,6 +165,33 @@ class Fork:
 TorchMLPClassifier(**large).set_callbacks(Fork()).fit(X, y)
 if bad:
     print(bad)
+"""
+
+
+def test_nobody_waits():
+    # Both in one program: to import torch takes longer than either.
+    run(ENTRY_POINTS + ANOTHER_THREAD_FITS)
+
+
+def test_pools_and_joblibs_processes_give_the_numbers_of_this_one():
+    run("""
+from joblib import Parallel, delayed, parallel_config
+from sklearn.model_selection import cross_val_score
+from sklearn_mlp import TorchMLPRegressor
+
+def score(units):
+    model = TorchMLPRegressor(hidden_layer_sizes=(units,), max_iter=2, random_state=0)
+    return model.fit(X, X[:, 0]).score(X, X[:, 0])
+
+if __name__ == "__main__":
+    want = [score(400), score(30)]
+    use_threads()
+    with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+        assert np.allclose(pool.map(score, [400, 30], chunksize=1), want)
+    with parallel_config("multiprocessing", n_jobs=2):
+        assert np.allclose(Parallel()(delayed(score)(units) for units in (400, 30)), want)
+        model = TorchMLPRegressor(hidden_layer_sizes=(400,), max_iter=2, random_state=0)
+        cross_val_score(model, X, X[:, 0], cv=2)
 """)
 
 
