@@ -54,6 +54,7 @@ def extensions() -> list[Extension]:
                     "losses",
                     "products",
                     "steps",
+                    "subnormals",
                 )
             ],
             language="c++",

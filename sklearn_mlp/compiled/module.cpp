@@ -11,6 +11,7 @@
 #include <exception>
 
 #include "forms.hpp"
+#include "subnormals.hpp"
 
 namespace sklearn_mlp {
 
@@ -70,6 +71,7 @@ std::vector<Found> take_parts(int n_threads, Barrier &barrier, Part part) {
             threads.emplace_back([&, thread] {
                 while (!may_begin.load(std::memory_order_acquire))
                     std::this_thread::yield();
+                const SubnormalsAreZero within_this_thread;
                 found[thread] = part(thread);
             });
     } catch (const std::exception &) {
@@ -77,7 +79,10 @@ std::vector<Found> take_parts(int n_threads, Barrier &barrier, Part part) {
     }
     barrier.n_threads = static_cast<int>(threads.size()) + 1;
     may_begin.store(true, std::memory_order_release);
-    found[0] = part(0);
+    {
+        const SubnormalsAreZero within_this_thread;
+        found[0] = part(0);
+    }
     for (auto &thread : threads)
         thread.join();
     return found;

@@ -224,6 +224,30 @@ def test_threads_change_the_rounding_only(n_threads, parameters, monkeypatch):
         assert_array_equal(one.coefs_[0], other.coefs_[0])
 
 
+@pytest.mark.skipif(not SETS[1:], reason="only x86 takes a detour for them")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_subnormal_numbers_become_0_within_the_steps(n_threads, monkeypatch):
+    X, y = FEW
+    X = np.column_stack([X, np.zeros(len(X))])
+    monkeypatch.setattr("sklearn_mlp.machine.threads.THREADED_WORK", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        # The penalty takes nine tenths of the last feature's weights in each step.
+        estimator = TorchMLPClassifier(
+            *((6,), "relu"),
+            **{"solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.9, "alpha": 97},
+            **{"batch_size": 97, "max_iter": 41, "tol": 0.0, "device": "cpu", "dtype": "float32"},
+        ).fit(X, y)
+    finally:
+        torch.set_num_threads(before)
+    assert estimator.engine_ == "compiled"
+    assert (estimator.coefs_[0][-1] == 0).all()
+    smallest = np.finfo(np.float32).tiny
+    assert (np.full(40, smallest, np.float32) / 2 > 0).all()
+    assert (torch.full((40,), float(smallest)) / 2 > 0).all()
+
+
 def test_what_diverges_is_seen_as_by_torch(monkeypatch):
     X, y = scaled(NUMBERS)
     messages = []
