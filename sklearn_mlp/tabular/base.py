@@ -11,7 +11,7 @@ import torch
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import Bunch, Tags, check_random_state
+from sklearn.utils import Bunch, Tags, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mlp.arrays.target_checks import validate_targets
@@ -217,6 +217,9 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, PreparesTables, BaseEstim
                 f"X and y must be what was passed to fit, {len(self.oof_prediction_)} rows, got "
                 f"{table.n_rows} and {len(y)}."
             )
+        if n_repeats < 1:
+            raise ValueError(f"n_repeats must be at least 1, got {n_repeats!r}.")
+        check_consistent_length(y, sample_weight)
         judged = np.isfinite(self.oof_prediction_.reshape(len(y), -1)).all(axis=1)
         weights = None if sample_weight is None else np.asarray(sample_weight)[judged]
         scores = permuted_scores(

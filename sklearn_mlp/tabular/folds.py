@@ -136,7 +136,10 @@ def split_rows(
         splitter = check_cv(cv, labels, classifier=labels is not None)
         y = np.zeros(n_rows) if labels is None else labels
         splits = list(splitter.split(np.zeros((n_rows, 1)), y, groups))
-    learned, held = ([np.arange(n_rows)[split[part]] for split in splits] for part in range(2))
+    try:
+        learned, held = ([np.arange(n_rows)[split[part]] for split in splits] for part in range(2))
+    except IndexError as error:
+        raise ValueError(f"cv={cv!r} has rows that are none of the {n_rows}: {error}.") from error
     is_apart = not all(
         _are_all(np.concatenate(each), n_rows) for each in zip(learned, held, strict=True)
     )

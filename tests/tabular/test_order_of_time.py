@@ -132,3 +132,9 @@ def test_splits_of_all_rows_share_one_code():
     assert split_rows(TimeSeriesSplit(3), *rows).is_apart
     model = TabularMLPRegressor(**SMALL, cv=KFold(3)).fit(TABLE, NUMBER)
     assert not model._ensemble.codes
+
+
+def test_splits_of_other_rows_are_told():
+    folds = [(np.arange(100), np.arange(200, 260))]
+    with pytest.raises(ValueError, match="has rows that are none of the 250"):
+        TabularMLPRegressor(**SMALL, cv=folds).fit(TABLE, NUMBER)

@@ -166,3 +166,7 @@ def test_columns_that_matter_are_told_from_those_that_do_not(Estimator, capsys):
     assert "permutations" in capsys.readouterr().err
     with pytest.raises(ValueError, match="must be what was passed to fit, 400 rows, got 10"):
         fitted.feature_importances(table[:10], y[:10])
+    with pytest.raises(ValueError, match="n_repeats must be at least 1, got 0"):
+        fitted.feature_importances(table, y, n_repeats=0)
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[400, 3\]"):
+        fitted.feature_importances(table, y, np.ones(3))
