@@ -1,7 +1,8 @@
 """What the user passes as X and y: made readable, checked, turned into tensors.
 
-`array_likes`    arrays as they are; what is none, and what to do instead
+`array_likes`    what is no array, and what to do instead
 `readable`       tensors and sparse matrices that are no numbers
+`plain`          numbers as they are, in which there is nothing to check
 `tensors`        from arrays to tensors, and numbers too large for them
 `mapped`         files that are mapped into memory
 `stored`         arrays in files, and which of them are read some rows at a time

@@ -1,6 +1,5 @@
-"""Arrays of numbers as they are; and objects that are nothing like one, and what to do instead."""
+"""Objects that are nothing like an array, and what to do instead."""
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from numbers import Number
@@ -12,23 +11,6 @@ from torch.utils.data import DataLoader, Dataset
 # What NumPy, or scikit-learn, reads an array from.
 _PROTOCOLS = ("__array__", "__array_interface__", "__array_struct__", "__array_namespace__")
 _TABLES = ("__dataframe__", "__arrow_c_stream__", "iloc", "toarray")
-
-
-def is_plain_array(values: Any) -> bool:
-    """Tell whether scikit-learn's `check_array` would find nothing in an array of numbers.
-
-    It looks for whatever an array may be besides, which takes longer than the rest of a
-    prediction for one row. Where there is anything to say, it has to be asked, and says it.
-    """
-    if type(values) is not np.ndarray or values.dtype.kind not in "fiub":
-        return False
-    if values.ndim not in (1, 2) or not values.size:
-        return False
-    if values.dtype.kind != "f":
-        return True
-    # Finite unless something in it is not, or it overflows: one pass, and mostly enough.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return math.isfinite(values.sum())
 
 
 def check_array_like(values: Any, name: str) -> None:

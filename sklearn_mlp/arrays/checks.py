@@ -9,8 +9,8 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from sklearn_mlp.arrays.array_likes import is_plain_array
-from sklearn_mlp.arrays.readable import readable_array, readable_tensor
+from sklearn_mlp.arrays.plain import is_plain_array, is_plain_sparse, plain_array
+from sklearn_mlp.arrays.readable import readable_array, readable_sparse, readable_tensor
 from sklearn_mlp.arrays.stored import StoredArray, is_read_by_block, name_of
 from sklearn_mlp.arrays.target_checks import naming_conversions, validate_targets
 from sklearn_mlp.arrays.tensors import on_host
@@ -50,8 +50,9 @@ def _validate_samples_to_train_on(estimator: BaseEstimator, X: Any, *, reset: bo
     if is_read_by_block(X):
         return _validate_stored(estimator, X, reset=reset)
     dtypes = _accepted_dtypes(X)
-    if not reset and _is_as_expected(estimator, X) and (dtypes is None or X.dtype in dtypes):
-        return X
+    numbers = None if reset else _as_expected(estimator, X)
+    if numbers is not None and (dtypes is None or numbers.dtype in dtypes):
+        return numbers
     X = readable_array(X, "X")
     with naming_conversions("X"):
         return validate_data(estimator, X, accept_sparse=["csr", "csc"], dtype=dtypes, reset=reset)
@@ -65,8 +66,9 @@ def features_of(estimator: BaseEstimator) -> dict[str, Any]:
 
 def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
     """Check ``X`` of a prediction against what the estimator was fitted on."""
-    if _is_as_expected(estimator, X):
-        return X
+    numbers = _as_expected(estimator, X)
+    if numbers is not None:
+        return numbers
     if isinstance(X, Tensor):
         return _validate_tensor(estimator, X, reset=False)
     if is_read_by_block(X):
@@ -76,14 +78,26 @@ def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
         return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
 
 
-def _is_as_expected(estimator: BaseEstimator, X: Any) -> bool:
-    """Tell whether scikit-learn's checks would return an array of samples as it is."""
-    return (
-        is_plain_array(X)
-        and X.ndim == 2
-        and X.shape[1] == estimator.n_features_in_
-        and not hasattr(estimator, "feature_names_in_")
-    )
+def _as_expected(estimator: BaseEstimator, X: Any) -> Any:
+    """Return samples as scikit-learn's checks would, or None if they might find something."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None:
+        numbers = plain_array(X) if type(X) is pd.DataFrame and _has_names(X, names) else None
+    elif is_plain_array(X):
+        numbers = X
+    elif type(X) is list:
+        numbers = plain_array(X)
+    else:
+        numbers = readable_sparse(X, "X") if is_plain_sparse(X) else None
+    if numbers is None or numbers.ndim != 2 or numbers.shape[1] != estimator.n_features_in_:
+        return None
+    return numbers
+
+
+def _has_names(frame: pd.DataFrame, names: np.ndarray) -> bool:
+    """Tell whether the columns of a frame are those that an estimator was fitted on."""
+    columns = frame.columns.to_numpy(dtype=object)
+    return len(columns) == len(names) and bool((columns == names).all())
 
 
 def _accepted_dtypes(X: Any) -> Any:

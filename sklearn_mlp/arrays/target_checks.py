@@ -10,7 +10,7 @@ import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 
-from sklearn_mlp.arrays.array_likes import is_plain_array
+from sklearn_mlp.arrays.plain import plain_array
 
 # What NumPy says of what it makes no array of numbers of.
 _CONVERSION = re.compile(
@@ -33,8 +33,9 @@ def validate_targets(estimator: BaseEstimator, y: Any) -> Any:
     y : ndarray or CSR matrix
         Of any type but complex ones.
     """
-    if is_plain_array(y):
-        return y
+    numbers = plain_array(y)
+    if numbers is not None:
+        return numbers
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
