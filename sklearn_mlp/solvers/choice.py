@@ -49,13 +49,28 @@ def make_solver(
 
     After each of its steps the weights go into an average of steps, if there is one.
     """
-    # With parameters of torch's, it is torch's class that takes them.
-    is_own = (
-        isinstance(config.solver, str)
-        and config.solver in OWN_SOLVERS
-        and not config.solver_params
-    )
-    kind = OWN_SOLVERS[config.solver] if is_own else TorchSolver
+    kind = _kind_of(config)
+    memory = solver_memory(parameters, config, state)
+    solver: Solver = kind(parameters, gradient, config, memory)
+    if config.gradient_clip is not None:
+        solver = ClippedSolver(solver, config.gradient_clip)
+    if average is not None and average.is_stepwise:
+        solver = AveragedSolver(solver, average)
+    return solver
+
+
+def _kind_of(config: TrainingConfig) -> type[Solver]:
+    """Return the class of a solver; with parameters of torch's, it is torch's that takes them."""
+    is_own = isinstance(config.solver, str) and not config.solver_params
+    return OWN_SOLVERS.get(config.solver, TorchSolver) if is_own else TorchSolver
+
+
+def solver_memory(
+    parameters: ParameterVector, config: TrainingConfig, state: TrainingState
+) -> OptimizerState:
+    """Return what the solver that ``config`` names goes on from, and keeps in the state."""
+    kind = _kind_of(config)
+    is_own = kind is not TorchSolver
     # An optimizer given other numbers may keep other moments.
     name = config.solver if is_own else f"{config.solver} {config.solver_params}"
     memory = state.optimizer
@@ -64,12 +79,7 @@ def make_solver(
         state.optimizer = memory = OptimizerState(name, moments)
     if is_own:
         memory.to(parameters.values)
-    solver: Solver = kind(parameters, gradient, config, memory)
-    if config.gradient_clip is not None:
-        solver = ClippedSolver(solver, config.gradient_clip)
-    if average is not None and average.is_stepwise:
-        solver = AveragedSolver(solver, average)
-    return solver
+    return memory
 
 
 def check_solver(parameters: Mapping[str, Any]) -> None:

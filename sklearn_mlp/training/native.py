@@ -10,12 +10,13 @@ from torch import nn
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.fit import PreparedFit
 from sklearn_mlp.data.batches import Batches
+from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.threads import single_blas
 from sklearn_mlp.network.mlp import MLP
 from sklearn_mlp.network.normalization import settle_statistics
 from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.solvers.averaging import make_average
-from sklearn_mlp.solvers.choice import make_solver
+from sklearn_mlp.solvers.choice import make_solver, solver_memory
 from sklearn_mlp.steps.autograd import AutogradStep
 from sklearn_mlp.steps.base import Step
 from sklearn_mlp.steps.closed_form import ClosedFormStep
@@ -77,6 +78,11 @@ def _train_one(fit: PreparedFit) -> None:
     is_sparse = fit.data.inputs.has_sparse_batches
     parameters = ParameterVector.of(network, is_input_major=is_sparse)
     go_on_with(state, parameters.layout)
+    if config.engine == "compiled":
+        # Each product is one thread's: those of a BLAS would wait for one another.
+        with inference_mode(), single_blas():
+            run_epochs(CompiledRun(fit, parameters))
+        return
     gradient, memory = gradient_with_flag(parameters)
     group, is_interrupted = config.group, never
     with ExitStack() as contexts:
@@ -90,9 +96,6 @@ def _train_one(fit: PreparedFit) -> None:
             return
         contexts.enter_context(input_major(state, parameters.layout))
         contexts.enter_context(step.quiet())
-        if config.engine == "compiled":
-            # Each product is one thread's: those of a BLAS would wait for one another.
-            contexts.enter_context(single_blas())
         if group is None:
             run_epochs(SingleRun(fit, step, parameters, gradient))
         else:
@@ -141,9 +144,59 @@ def _closed_form(
     return make_step(layers, HiddenForm.of(network), config.loss)
 
 
+class _OneNetworkRun(Run):
+    """One network, whose parameters are one vector, however its steps are taken."""
+
+    _take_steps: Callable[[Sequence[float]], None]
+
+    @final
+    def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
+        """Take the steps of one epoch, or replay them where they were captured."""
+        self._take_steps(rates[0])
+
+    @final
+    def evaluate(self) -> None:
+        """Leave it to the monitor."""
+
+    def drop(self, finished: Sequence[int]) -> None:
+        """End the run."""
+        for monitor in self.monitors:
+            monitor.restore_best()
+        self.monitors = []
+
+
 @final
-class SingleRun(Run):
-    """One network, whose parameters are one vector.
+class CompiledRun(_OneNetworkRun):
+    """One network whose steps are compiled: torch's step and solver are not even made.
+
+    Parameters
+    ----------
+    fit : PreparedFit
+        What a backend gets.
+    parameters : ParameterVector
+        The network's.
+    """
+
+    def __init__(self, fit: PreparedFit, parameters: ParameterVector) -> None:
+        network, data, config = fit.network, fit.data, fit.config
+        assert isinstance(network, MLP)
+        average = make_average(parameters.memory, config, fit.state)
+        memory = solver_memory(parameters, config, fit.state)
+        self.batches = batches = Batches(
+            data,
+            batch_size=config.batch_size,
+            shuffle=config.shuffle,
+            is_gathered=not data.inputs.is_in_place,
+        )
+        epochs = CompiledEpochs(network, parameters, data, batches, config, memory, average)
+        self._take_steps = self.epoch_loss = epochs
+        validate = CompiledValidator.of(network, epochs.plan, data.validation, config.loss)
+        self.monitors = [EpochMonitor(fit, parameters.memory, validate, average)]
+
+
+@final
+class SingleRun(_OneNetworkRun):
+    """One network whose steps are torch's.
 
     Parameters
     ----------
@@ -162,51 +215,24 @@ class SingleRun(Run):
         parameters: ParameterVector,
         gradient: ParameterVector,
     ) -> None:
-        network, data, config = fit.network, fit.data, fit.config
+        data, config = fit.data, fit.config
         average = make_average(parameters.memory, config, fit.state)
         self._solver = make_solver(parameters, gradient, config, fit.state, average)
-        is_compiled = config.engine == "compiled"
         self.batches = batches = Batches(
-            data,
-            batch_size=config.batch_size,
-            shuffle=config.shuffle,
-            is_gathered=not (is_compiled and data.inputs.is_in_place),
+            data, batch_size=config.batch_size, shuffle=config.shuffle
         )
-        validate: CompiledValidator | None = None
-        self._take_steps: Callable[[Sequence[float]], None]
-        if is_compiled:
-            assert isinstance(network, MLP)
-            epochs = CompiledEpochs(
-                network, parameters, data, batches, config, self._solver.state, average
-            )
-            self._take_steps = self.epoch_loss = epochs
-            validate = CompiledValidator.of(network, epochs.plan, data.validation, config.loss)
-        else:
-            self._take_steps = self._in_torch(step, parameters, batches, config)
-        self.monitors = [EpochMonitor(fit, parameters.memory, validate, average)]
-
-    def _in_torch(
-        self, step: Step, parameters: ParameterVector, batches: Batches, config: TrainingConfig
-    ) -> Callable[[Sequence[float]], None]:
-        """Return what takes an epoch's steps by torch's operations."""
         self.epoch_loss = epoch_loss = EpochLoss(
             parameters, step.n_outputs, batches, [config.penalty], [step.loss]
         )
         parts = (step, self._solver, batches, epoch_loss)
         device = parameters.values.device
         is_graph = step.can_be_captured and can_capture(batches, self._solver, device)
-        return EpochGraph(*parts, config.max_iter) if is_graph else partial(take_steps, *parts)
-
-    def take_epoch(self, rates: Sequence[Sequence[float]]) -> None:
-        """Take the steps of one epoch, or replay them where they were captured."""
-        self._take_steps(rates[0])
-
-    def evaluate(self) -> None:
-        """Leave it to the monitor."""
+        self._take_steps = (
+            EpochGraph(*parts, config.max_iter) if is_graph else partial(take_steps, *parts)
+        )
+        self.monitors = [EpochMonitor(fit, parameters.memory, average=average)]
 
     def drop(self, finished: Sequence[int]) -> None:
         """End the run."""
-        for monitor in self.monitors:
-            monitor.restore_best()
-        self.monitors = []
+        super().drop(finished)
         self._solver.remember()
