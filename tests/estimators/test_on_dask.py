@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rank_jobs
-from distributed import Client, LocalCluster
+from dask_clusters import dask_cluster
 
 from sklearn_mlp import TabularMLPClassifier, fit_on_dask
 from sklearn_mlp.ranks.group import LostRankError
@@ -20,13 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum it
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     """Two workers, each a process."""
-    options = {
-        "n_workers": 2,
-        "threads_per_worker": 1,
-        "dashboard_address": None,
-        "local_directory": tmp_path_factory.mktemp("dask"),
-    }
-    with LocalCluster(**options) as cluster, Client(cluster) as found:
+    folder = tmp_path_factory.mktemp("dask")
+    with dask_cluster(n_workers=2, threads_per_worker=1, local_directory=folder) as found:
         yield found
 
 

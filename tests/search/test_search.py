@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from conftest import SMALL
-from distributed import Client, LocalCluster
+from dask_clusters import dask_cluster
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import loguniform
@@ -356,13 +356,12 @@ def test_bad_input(iris):
 def test_stacks_are_what_a_dask_cluster_is_sent(iris):
     X, y = iris
     theirs = GridSearchCV(classifier(), GRID, cv=2, refit=False).fit(X, y)
-    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
-    with LocalCluster(**options) as cluster, Client(cluster):
+    with dask_cluster(n_workers=1, threads_per_worker=2) as client:
         with parallel_config(backend="dask", n_jobs=2):
             mine = BatchedGridSearchCV(classifier(), GRID, cv=2, refit=False).fit(X, y)
         tasks = {
             name: group.state_counts["processing"]
-            for name, group in cluster.scheduler.task_prefixes.items()
+            for name, group in client.cluster.scheduler.task_prefixes.items()
         }
     assert_same_results(mine, theirs)
     # Eight fits, two at once: a task per stack.
