@@ -14,7 +14,11 @@ from typing import Any
 
 CHECKOUT = Path(__file__).parent.parent
 OUTCOMES = "SKLEARN_MLP_GPU_OUTCOMES"
-FILES = ("tests/test_gpu.py", "tests/test_gpu_use.py")
+FILES = (
+    "tests/test_gpu.py",
+    "tests/test_gpu_use.py",
+    "tests/tabular/test_tables_on_devices.py",
+)
 
 
 def pytest_runtest_logreport(report: Any) -> None:
