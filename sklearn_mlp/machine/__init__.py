@@ -8,6 +8,7 @@
 `random_numbers`     seeds, and torch's global generators left as they were
 `kernels`            torch's functions that are not public, each with a fallback
 `products`           which routine multiplies matrices, torch's own or oneDNN's
+`subnormals`         numbers below the smallest normal one become 0 while training
 `shared_memory`      arrays as tensors without a copy, to be read only
 `plain_numbers`      numbers of any kind as Python's own
 `user_errors`        errors in code of the user's, told by whose they are

@@ -18,6 +18,7 @@ from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.losses.labels import both_classes
 from sklearn_mlp.machine.shared_memory import tensor_to_read
+from sklearn_mlp.machine.subnormals import subnormals_are_zero
 from sklearn_mlp.machine.threads import rebalance_threads
 from sklearn_mlp.network.alterations import may_write_to_inputs
 from sklearn_mlp.network.mlp import place_of
@@ -108,7 +109,8 @@ class OwnedNet(NeuralNet):
         """Take an epoch's steps; this comes after what callbacks do as it begins."""
         if training:
             self._present_run().follow()
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        with subnormals_are_zero():
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the epoch; this comes before the callbacks."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.machine.kernels import inference_mode
+from sklearn_mlp.machine.subnormals import subnormals_are_zero
 from sklearn_mlp.machine.threads import shared_threads
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part, chunk_size
 from sklearn_mlp.tabular.folds import Folds
@@ -227,7 +228,7 @@ def train_group(
 
     An interrupt, or the end of the time, leaves the best networks so far.
     """
-    with shared_threads(_SMALL_WORK), inference_mode():
+    with shared_threads(_SMALL_WORK), subnormals_are_zero(), inference_mode():
         training = _Training(coded, part, task, folds, settings, seed, place)
         try:
             training.run(watch)

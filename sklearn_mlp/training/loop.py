@@ -16,6 +16,7 @@ from sklearn_mlp.data.stacked_batches import StackedBatches
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.devices import exact_dtype_of
 from sklearn_mlp.machine.interrupts import end_training
+from sklearn_mlp.machine.subnormals import subnormals_are_zero
 from sklearn_mlp.machine.threads import rebalance_threads
 from sklearn_mlp.network.parameter_vector import ParameterVector
 from sklearn_mlp.network.stacked_parameters import StackedParameters
@@ -78,12 +79,12 @@ class Run(ABC):
         self.batches.begin_epoch()
         n_steps, largest = len(self.batches.sizes), self.epoch_loss.largest
         # torch refuses a factor beyond its type's range; one far within diverges just the same.
-        self.take_epoch(
-            [
-                [min(rate, largest) for rate in monitor.schedule.rates(n_steps)]
-                for monitor in self.monitors
-            ]
-        )
+        rates = [
+            [min(rate, largest) for rate in monitor.schedule.rates(n_steps)]
+            for monitor in self.monitors
+        ]
+        with subnormals_are_zero():
+            self.take_epoch(rates)
         losses, n_samples = self.epoch_loss.values(), self.batches.n_samples
         self.evaluate()
         return [
