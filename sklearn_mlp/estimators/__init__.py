@@ -7,6 +7,7 @@
 `parameterized`       their parameters, set and read
 `parameters`          a row per parameter: what it may be, and in a stack
 `backends`            the backends by name
+`training_data`       the samples as a backend takes them, some held out
 `validation_set`      X_val, y_val, or a part held out
 `sources`             rows that are read block by block: fits, predictions, scores
 `scorers`             a scorer asked while a network is trained

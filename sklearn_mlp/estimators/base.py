@@ -10,18 +10,18 @@ from typing import Any, Self
 import numpy as np
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, check_random_state
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_mlp.arrays.checks import features_of
 from sklearn_mlp.arrays.target_checks import naming
-from sklearn_mlp.arrays.tensors import exact_dtype, fitted_dtype, on_host, prediction_dtype
+from sklearn_mlp.arrays.tensors import fitted_dtype, on_host
 from sklearn_mlp.compiled.forms import why_not_compiled
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.fit import CheckedParameters, CheckedSamples, PreparedFit
 from sklearn_mlp.contract.state import TrainingState
 from sklearn_mlp.data.kinds import first_rows
 from sklearn_mlp.data.row_numbers import RowNumbers
-from sklearn_mlp.data.samples import Samples, TrainingData, ValidationData
+from sklearn_mlp.data.samples import Samples
 from sklearn_mlp.estimators.among_ranks import (
     agree_on_form,
     agree_on_numbers,
@@ -35,10 +35,10 @@ from sklearn_mlp.estimators.fitted import FittedNetwork
 from sklearn_mlp.estimators.input_gradients import InputGradientsMixin
 from sklearn_mlp.estimators.network_of_weights import network_of_weights, untrained_attributes
 from sklearn_mlp.estimators.onnx_conversion import OnnxConversionMixin
-from sklearn_mlp.estimators.own_rows import number_rows, split_all_rows, weighed_together
+from sklearn_mlp.estimators.own_rows import number_rows, weighed_together
 from sklearn_mlp.estimators.progress import epoch_bar
-from sklearn_mlp.estimators.scorers import Rescore
 from sklearn_mlp.estimators.sklearn_conversion import SklearnConversionMixin
+from sklearn_mlp.estimators.training_data import training_data
 from sklearn_mlp.estimators.validation_set import (
     NO_VALIDATION_SET,
     ValidationSet,
@@ -46,7 +46,6 @@ from sklearn_mlp.estimators.validation_set import (
     check_some_weight,
     check_sum_of_weights,
     of_validation_set,
-    split_rows,
 )
 from sklearn_mlp.losses import Loss
 from sklearn_mlp.machine.devices import resolve_device
@@ -54,13 +53,12 @@ from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.machine.kernels import recompute_attributes
 from sklearn_mlp.machine.placement import Placement, is_stochastic, warn_if_clipped
 from sklearn_mlp.machine.plain_numbers import plain_parameters
-from sklearn_mlp.machine.shared_memory import tensor_to_read
 from sklearn_mlp.machine.sklearn_internals import check_sample_weight, has_callbacks
 from sklearn_mlp.machine.threads import shared_threads
-from sklearn_mlp.network.alterations import can_be_trained_as_made, may_write_to_inputs
+from sklearn_mlp.network.alterations import can_be_trained_as_made
 from sklearn_mlp.network.architecture import Architecture
 from sklearn_mlp.network.memory import less_to_fit, naming_device_memory, naming_memory
-from sklearn_mlp.network.mlp import count_parameters, place_of
+from sklearn_mlp.network.mlp import count_parameters
 from sklearn_mlp.network.module_parameters import module_parameters_of
 from sklearn_mlp.network.parameter_vector import own_memory
 from sklearn_mlp.network.user_module import check_changed, check_numbers, dtype_to_go_on
@@ -345,7 +343,7 @@ class BaseTorchMLP(
             state, fit_dtype = replace(self._state.own()), self._fit_dtype
             network = self._network_to_go_on(checked, architecture, n_outputs)
         learned = self._learned(checked.codec, checked.features)
-        data = self._training_data(checked, network, loss, fit_dtype, random_state, group)
+        data = training_data(self, checked, network, loss, fit_dtype, random_state, group)
         if is_stochastic(self.solver):
             warn_if_clipped(self.batch_size, data.n_train)
         batch_size = min(checked.placement.batch_size, data.n_train)
@@ -434,84 +432,6 @@ class BaseTorchMLP(
                     f"y has {targets.shape[1]} columns, but y of training {n_columns}."
                 )
             return Samples(X, y, targets, weights)
-
-    def _training_data(
-        self,
-        checked: CheckedSamples,
-        network: nn.Module,
-        loss: Loss,
-        fit_dtype: np.dtype,
-        random_state: np.random.RandomState,
-        group: Group | None,
-    ) -> TrainingData:
-        """Bring everything onto the device, with a part held out if early stopping wants one."""
-        samples, watched, rows = checked.samples, checked.watched, None
-        if watched is None and self.early_stopping and is_stochastic(self.solver):
-            rows, watched = self._hold_out(checked, random_state, group)
-        like = place_of(network)
-        inputs, targets = samples.tensors(like.dtype, like.device, loss)
-        validation = None
-        if watched is not None:
-            origin = "of X_val and y_val" if rows is None else "that early_stopping holds out"
-            validation = self._validation_data(watched, like, loss, fit_dtype, origin)
-        return TrainingData(
-            inputs,
-            targets,
-            checked.codec,
-            random_state,
-            samples.sample_weight,
-            rows,
-            validation,
-            is_copied=may_write_to_inputs(network),
-            numbers=checked.numbers,
-        )
-
-    def _hold_out(
-        self,
-        checked: CheckedSamples,
-        random_state: np.random.RandomState,
-        group: Group | None,
-    ) -> tuple[np.ndarray, Samples]:
-        """Return the rows to train on, and the samples that early stopping holds out."""
-        samples, numbers, fraction = checked.samples, checked.numbers, self.validation_fraction
-        stratify = self._stratify(samples.targets, checked.codec)
-        if numbers is not None:
-            assert group is not None
-            rows, watched = split_all_rows(
-                group, numbers, samples, stratify, fraction, random_state
-            )
-            check_some_weight(watched.sample_weight, "held out for validation")
-            weighed_together(group, samples.take(numbers.find(rows)[1]), "to train on")
-            return rows, watched
-        rows, held_out = split_rows(samples.X.shape[0], fraction, stratify, random_state)
-        watched = samples.take(held_out)
-        check_some_weight(watched.sample_weight, "held out for validation")
-        if samples.sample_weight is not None:
-            check_some_weight(samples.sample_weight[rows], "to train on")
-        return rows, watched
-
-    def _validation_data(
-        self,
-        watched: Samples,
-        like: Tensor,
-        loss: Loss,
-        fit_dtype: np.dtype,
-        origin: str,
-    ) -> ValidationData:
-        """Prepare what the network is watched on, by what ``scoring`` names."""
-        with of_validation_set():
-            inputs, targets = watched.tensors(like.dtype, like.device, loss)
-        weights, rescore = watched.sample_weight, None
-        if self.scoring not in (None, "loss"):
-            rescore = Rescore(self, self.scoring, watched.X, watched.y, weights, origin)
-        return ValidationData(
-            inputs,
-            targets.cpu(),
-            None if weights is None else tensor_to_read(weights),
-            exact_dtype(prediction_dtype(watched.X, fit_dtype)),
-            None if self.scoring == "loss" else loss.metric,
-            rescore,
-        )
 
     def _plain_parameters(self) -> dict[str, Any]:
         """Return the parameters with numbers as Python's own, whatever numbers the user set."""
