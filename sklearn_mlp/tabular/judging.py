@@ -98,7 +98,8 @@ class Task:
         """Return what is added to each logit for the least loss; none where nothing is calibrated.
 
         Logits are those of each row, (n_logits, n_rows), in float64. A penalty, that of a normal
-        prior, keeps what few rows say from counting much; a weight counts as so many rows.
+        prior, keeps what few rows say from counting much; a weight counts as so many rows, which
+        scikit-learn asks of every estimator, so that the scale of the weights says something here.
         """
         if not (self.has_classes and self.is_calibrated):
             return ()

@@ -228,7 +228,7 @@ def train_group(
 
     An interrupt, or the end of the time, leaves the best networks so far.
     """
-    with shared_threads(_SMALL_WORK), subnormals_are_zero(), inference_mode():
+    with shared_threads(_SMALL_WORK), inference_mode():
         training = _Training(coded, part, task, folds, settings, seed, place)
         try:
             training.run(watch)
@@ -272,7 +272,8 @@ class _Training:
         """Step, and judge when it is time."""
         judged_after = set(self.plan.judged_after)
         for inputs, targets, weights in self._batches():
-            self._take_step(inputs, targets, weights)
+            with subnormals_are_zero():
+                self._take_step(inputs, targets, weights)
             if self.step in judged_after and self._judge_now(watch):
                 return
             if watch.has_ended():
