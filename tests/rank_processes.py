@@ -64,7 +64,7 @@ class Ranks:
 def forking_context():
     """Return what starts processes by forking one that has imported all they need, and no more."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rank_jobs"])
+    context.set_forkserver_preload(["rank_jobs", "sklearn_mlp.skorch_backend.train"])
     paths = [str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import two_jobs
 from conftest import BACKENDS
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
@@ -249,63 +250,9 @@ def test_printed_forms(make_classifier, backend):
 
 # In parallel.
 
-# Run on its own, so that a hang is a failure and not the end of all tests. Fits come first: a
-# process forked after torch has started its threads must not wait for them.
-PARALLEL = """
-import json
-import random
-import sys
-import warnings
 
-import joblib
-import numpy as np
-import torch
-from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import cross_validate
-from sklearn.utils import check_random_state
-
-from sklearn_mlp import TorchMLPClassifier
-
-warnings.simplefilter("ignore", ConvergenceWarning)
-warnings.simplefilter("ignore", DeprecationWarning)  # of forking at all
-
-
-def found():
-    numpy_state = check_random_state(None).get_state()
-    states = [numpy_state[1].tolist(), numpy_state[2], random.getstate()]
-    return [torch.get_num_threads(), torch.get_rng_state().tolist(), *states]
-
-
-def scores(backend, n_jobs):
-    estimator = TorchMLPClassifier(
-        (16, 16), max_iter=2, random_state=0, dtype="float64", backend=backend
-    )
-    results = cross_validate(estimator, X, y, cv=2, n_jobs=n_jobs, return_estimator=True)
-    curves = [fitted.loss_curve_ for fitted in results["estimator"]]
-    return [results["test_score"].tolist(), curves]
-
-
-X, y = (part[:400] for part in load_digits(return_X_y=True))
-backends = sys.argv[1:]
-before = found()
-alone = {backend: scores(backend, n_jobs=1) for backend in backends}
-for parallel in ("multiprocessing", "threading", "loky"):
-    for backend in backends:
-        with joblib.parallel_config(parallel):
-            together = scores(backend, n_jobs=2)
-        result = {"alone": alone[backend], "together": together, "as_found": found() == before}
-        print(json.dumps({"parallel": parallel, "backend": backend, **result}), flush=True)
-"""
-
-
-def test_two_jobs_give_what_one_gives():
-    process = subprocess.run(
-        [sys.executable, "-c", PARALLEL, *BACKENDS], capture_output=True, text=True, timeout=200
-    )
-    assert process.returncode == 0, process.stderr
-    results = [json.loads(line) for line in process.stdout.splitlines()]
-    assert len(results) == 3 * len(BACKENDS)
+def assert_two_jobs_give_what_one_gives(results):
+    """Compare what two_jobs.py has found."""
     for result in results:
         kind = f"{result['parallel']}, {result['backend']}"
         assert result["as_found"], kind
@@ -313,3 +260,21 @@ def test_two_jobs_give_what_one_gives():
         assert result["together"][0] == scores, kind
         # Another number of threads sums in another order.
         assert_allclose(result["together"][1], curves, rtol=1e-9, err_msg=kind)
+
+
+def test_two_jobs_by_forks_and_threads():
+    # Run on its own, so that a hang is a failure and not the end of all tests.
+    command = [sys.executable, two_jobs.__file__, "multiprocessing", "threading"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert process.returncode == 0, process.stderr
+    results = [json.loads(line) for line in process.stdout.splitlines()]
+    assert len(results) == 2 * len(BACKENDS)
+    assert_two_jobs_give_what_one_gives(results)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_two_jobs_of_joblibs_own_processes():
+    # In this process: its helpers have imported everything for the other tests, too.
+    results = list(two_jobs.results_of("loky"))
+    assert len(results) == len(BACKENDS)
+    assert_two_jobs_give_what_one_gives(results)

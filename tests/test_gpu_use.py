@@ -3,15 +3,13 @@
 ``--gpu-device cpu`` runs on the CPU what makes sense there.
 """
 
-import os
 import pickle
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from forked_programs import run_forked
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.model_selection import cross_val_score
@@ -104,9 +102,7 @@ def test_pickles_open_on_a_cpu_and_go_back(digits, gpu_device, tmp_path):
     ]
     path = tmp_path / "estimators.pickle"
     path.write_bytes(pickle.dumps((fitted, X, y)))
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", ELSEWHERE, str(path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = run_forked(ELSEWHERE, path, CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 0, done.stderr
     returned, results = pickle.loads(path.read_bytes())
     for one, back, result in zip(fitted, returned, results, strict=True):

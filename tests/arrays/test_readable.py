@@ -1,13 +1,12 @@
 """What has no numbers to read, or leads out of its memory, is refused by the argument's name."""
 
-import subprocess
-import sys
 import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from forked_programs import run_forked
 from numpy.testing import assert_array_equal
 
 from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
@@ -128,10 +127,10 @@ def test_sparse_matrices_that_lead_out_of_their_memory(kind):
 
 
 def test_no_call_ends_the_process():
-    code = f"""
-import sys
-sys.path[:0] = {sys.path!r}
+    program = """
+import warnings
 from test_readable import *
+warnings.simplefilter("ignore")
 from sklearn_mlp import fit_many
 clf = TorchMLPClassifier(4, max_iter=1, random_state=0).fit(X, Y)
 for kind, bad in malformed().items():
@@ -151,8 +150,7 @@ for kind, bad in malformed().items():
         else:
             raise AssertionError(kind)
 """
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = run_forked(program)
     assert ended.returncode == 0, ended.stderr
 
 

@@ -1,6 +1,6 @@
 """Forked processes: they never wait for threads that the fork has not copied.
 
-Each test runs a program of its own on two threads, which forks; whoever waits is ended.
+A program of its own on two threads forks; whoever waits is ended.
 """
 
 import os
@@ -68,6 +68,38 @@ def run(code, timeout=200):
         pytest.fail("a forked process waits for threads that are not there")
     assert (child.returncode, said) == (0, "")
 
+
+IMPORTED_ONLY_IN_THE_FORK = """
+use_threads()
+
+def fit():
+    from sklearn_mlp import TorchMLPClassifier
+    TorchMLPClassifier(**large).fit(X, y).predict(torch.from_numpy(X))
+
+assert "sklearn_mlp" not in sys.modules
+# Only Linux tells of forks.
+if os.path.exists("/proc/self/stat") and not forked(fit):
+    print("waits when imported in the fork")
+"""
+
+POOLS_AND_JOBLIBS_PROCESSES_GIVE_THE_NUMBERS_OF_THIS_ONE = """
+from joblib import Parallel, delayed, parallel_config
+from sklearn.model_selection import cross_val_score
+from sklearn_mlp import TorchMLPRegressor
+
+def score(units):
+    model = TorchMLPRegressor(hidden_layer_sizes=(units,), max_iter=2, random_state=0)
+    return model.fit(X, X[:, 0]).score(X, X[:, 0])
+
+want = [score(400), score(30)]
+use_threads()
+with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+    assert np.allclose(pool.map(score, [400, 30], chunksize=1), want)
+with parallel_config("multiprocessing", n_jobs=2):
+    assert np.allclose(Parallel()(delayed(score)(units) for units in (400, 30)), want)
+    model = TorchMLPRegressor(hidden_layer_sizes=(400,), max_iter=2, random_state=0)
+    cross_val_score(model, X, X[:, 0], cv=2)
+"""
 
 ENTRY_POINTS = """
 from sklearn.model_selection import GridSearchCV
@@ -169,41 +201,11 @@ if bad:
 
 
 def test_nobody_waits():
-    # Both in one program: to import torch takes longer than either.
-    run(ENTRY_POINTS + ANOTHER_THREAD_FITS)
-
-
-def test_pools_and_joblibs_processes_give_the_numbers_of_this_one():
-    run("""
-from joblib import Parallel, delayed, parallel_config
-from sklearn.model_selection import cross_val_score
-from sklearn_mlp import TorchMLPRegressor
-
-def score(units):
-    model = TorchMLPRegressor(hidden_layer_sizes=(units,), max_iter=2, random_state=0)
-    return model.fit(X, X[:, 0]).score(X, X[:, 0])
-
-if __name__ == "__main__":
-    want = [score(400), score(30)]
-    use_threads()
-    with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
-        assert np.allclose(pool.map(score, [400, 30], chunksize=1), want)
-    with parallel_config("multiprocessing", n_jobs=2):
-        assert np.allclose(Parallel()(delayed(score)(units) for units in (400, 30)), want)
-        model = TorchMLPRegressor(hidden_layer_sizes=(400,), max_iter=2, random_state=0)
-        cross_val_score(model, X, X[:, 0], cv=2)
-""")
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="only Linux tells of forks")
-def test_imported_only_in_the_fork():
-    run("""
-use_threads()
-
-def fit():
-    from sklearn_mlp import TorchMLPClassifier
-    TorchMLPClassifier(**large).fit(X, y).predict(torch.from_numpy(X))
-
-if not forked(fit):
-    print("waits")
-""")
+    # All in one program: to import torch takes longer than any. The fork that is the first to
+    # import the package comes before the package.
+    run(
+        IMPORTED_ONLY_IN_THE_FORK
+        + POOLS_AND_JOBLIBS_PROCESSES_GIVE_THE_NUMBERS_OF_THIS_ONE
+        + ENTRY_POINTS
+        + ANOTHER_THREAD_FITS
+    )

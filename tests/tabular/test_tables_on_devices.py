@@ -3,14 +3,12 @@
 ``--gpu-device cpu`` runs on the CPU what is marked ``gpu``.
 """
 
-import os
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from forked_programs import run_forked
 from numpy.testing import assert_allclose, assert_array_equal
 from test_tabular_fits import OURS, SMALL, mixed_table, targets_of
 
@@ -104,9 +102,7 @@ def test_pickles_and_files_open_on_a_cpu(gpu_device, tmp_path):
     pickled.write_bytes(pickle.dumps((model, TABLE, model.predict(TABLE))))
     model.save(saved)
     assert sklearn_mlp.load(saved).device_ == pickle.loads(pickled.read_bytes())[0].device_
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", ELSEWHERE, str(pickled), str(saved)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = run_forked(ELSEWHERE, pickled, saved, CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 0, done.stderr
 
 
