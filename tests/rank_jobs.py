@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 import warnings
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ import torch
 import torch.distributed as dist
 
 import sklearn_mlp
-from sklearn_mlp import TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp import RowSource, TorchMLPClassifier, TorchMLPRegressor
+from sklearn_mlp.sources import blocks
 
 
 def data(n_samples=101, n_classes=3, kind="dense", seed=5):
@@ -49,6 +50,26 @@ def numbers_of(estimator, X):
     return learned
 
 
+def assert_equal(learned, expected):
+    """Compare what two fits have learned; sums are added up in another order."""
+    assert learned.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(learned[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def assert_as_alone(two, case, own=None):
+    """Fit a case by two processes, all of its rows or each its own, and here."""
+    expected = fit(case)
+    first, second = two.call(fit, case, own)
+    for learned in (first, second):
+        if isinstance(learned, BaseException):
+            raise learned
+        assert_equal(learned, expected)
+    for name, values in first.items():
+        # NaN is equal to itself here.
+        np.testing.assert_array_equal(second[name], values, err_msg=name)
+
+
 def fit(case, own=None):
     """Fit what a case says, quietly; return what was learned.
 
@@ -60,6 +81,8 @@ def fit(case, own=None):
     is_watched, is_classifier = case.pop("watched", False), case.get("is_classifier", True)
     X, labels, numbers, weights = data(n_samples, case.pop("n_classes", 3), kind)
     y = labels if is_classifier else numbers
+    if is_weighted == "0 in the first part":
+        weights[:30] = 0.0
     if is_weighted == "mostly 0":
         # Whole batches among them.
         weights[np.arange(n_samples) % 20 > 0] = 0.0
@@ -67,8 +90,6 @@ def fit(case, own=None):
     if is_watched:
         X_val, labels_val, numbers_val, _ = data(23, seed=6)
         arguments |= {"X_val": X_val, "y_val": labels_val if is_classifier else numbers_val}
-    if case.pop("mapped", None):
-        X = np.load(case.pop("file"), mmap_mode="r")
     form = case.pop("form", None)
     if form == "indicator":
         y = (np.arange(3) <= labels[:, np.newaxis]).astype(int)
@@ -76,21 +97,94 @@ def fit(case, own=None):
         y = np.column_stack([labels, labels % 2])
     elif form == "words":
         y = np.array(["a", "bb", "ccc"])[labels]
+    source, folder = case.pop("source", None), case.pop("folder", "")
+    buffer_rows = case.pop("buffer_rows", 1000)
     estimator, given = make(**case), X
     if own is not None:
         rows = own[dist.get_rank()]
         X, y, weights = X[rows], y[rows], weights[rows]
         arguments |= {"sample_weight": weights} if is_weighted else {}
+    if source is not None:
+        X, y, named = as_source(source, folder, X, y, arguments.pop("sample_weight", None))
+        arguments |= named
+        if is_watched:
+            arguments |= {"X_val": Blocks(arguments["X_val"], arguments.pop("y_val"))}
     how = {"timeout": 20, "rows": "own"}
     together = nullcontext() if own is None else sklearn_mlp.distributed(**how)
-    with warnings.catch_warnings(), together:
+    with warnings.catch_warnings(), together, buffers_of(buffer_rows):
         warnings.simplefilter("ignore")
         if not n_calls:
             estimator.fit(X, y, **arguments)
         for _ in range(n_calls):
             classes = {"classes": np.arange(3)} if is_classifier else {}
             estimator.partial_fit(X, y, **classes, **arguments)
-    return numbers_of(estimator, given)
+        return numbers_of(estimator, given)
+
+
+class Blocks(RowSource):
+    """Rows in blocks of nine, which can only be read one after the other."""
+
+    def __init__(self, *arrays, first_block=9):
+        self.arrays = arrays
+        self.bounds = [0, *range(first_block, len(arrays[0]), 9), len(arrays[0])]
+
+    @property
+    def n_blocks(self):
+        return len(self.bounds) - 1
+
+    def read(self, block):
+        start, stop = self.bounds[block : block + 2]
+        for first in range(start, stop, 5):
+            yield tuple(array[first : min(first + 5, stop)] for array in self.arrays)
+
+
+class Items(torch.utils.data.Dataset):
+    """Rows of torch's, in random access."""
+
+    def __init__(self, *arrays):
+        self.arrays = arrays
+
+    def __len__(self):
+        return len(self.arrays[0])
+
+    def __getitem__(self, row):
+        return tuple(array[row] for array in self.arrays)
+
+
+def as_source(kind, folder, X, y, weights):
+    """Return rows as something that is read by and by, with targets and names of columns."""
+    arrays = [array for array in (X, y, weights) if array is not None]
+    match kind:
+        case "blocks":
+            return Blocks(*arrays), None, {}
+        case "blocks, the first one of 27":
+            first_block = 27 if len(X) in (27, 101) else 9
+            return Blocks(*arrays, first_block=first_block), None, {}
+        case "items":
+            return Items(*arrays), None, {}
+        case "mapped":
+            np.save(file := f"{folder}/{os.getpid()}.npy", X)
+            given = {} if weights is None else {"sample_weight": weights}
+            return np.load(file, mmap_mode="r"), y, given
+    columns = {f"x{n}": column for n, column in enumerate(X.T)} | {"y": y, "weight": weights}
+    frame = pd.DataFrame({name: column for name, column in columns.items() if column is not None})
+    names = {} if weights is None else {"sample_weight": "weight"}
+    if kind == "dask":
+        import dask.dataframe
+
+        return dask.dataframe.from_pandas(frame, 4), "y", names
+    frame.to_parquet(file := f"{folder}/{os.getpid()}.parquet", row_group_size=9)
+    return file, "y", names
+
+
+@contextmanager
+def buffers_of(n_rows):
+    """Let so many rows be shuffled at a time; what has no more is read at once."""
+    found, blocks.BUFFER_BYTES = blocks.BUFFER_BYTES, n_rows * 6 * 8
+    try:
+        yield
+    finally:
+        blocks.BUFFER_BYTES = found
 
 
 def is_joined():
@@ -304,3 +398,19 @@ def fit_own_differently(name):
     with sklearn_mlp.distributed(timeout=20, rows=rows):
         make(**parameters).fit(X, y)
     return None
+
+
+def fit_failing_source(rank, rows):
+    """Fit on a source that has a number missing for one process."""
+    X, y, _, _ = data()
+    if dist.get_rank() == rank:
+        X[50, 1] = np.nan
+    with sklearn_mlp.distributed(timeout=20, rows=rows):
+        make().fit(Blocks(X, y))
+
+
+def fit_other_sources():
+    """Fit on sources of as many rows, in other blocks."""
+    X, y, _, _ = data()
+    with sklearn_mlp.distributed(timeout=20), buffers_of(20):
+        make().fit(Blocks(X, y, first_block=9 - dist.get_rank()))

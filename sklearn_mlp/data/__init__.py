@@ -7,6 +7,8 @@
 `reading`          a thread that reads while the caller computes
 `stored_rows`      what samples that are read from elsewhere have in common
 `streamed`         rows of arrays in files, the next block read while the last is computed
+`block_order`      the order of an epoch of rows that are read block by block
+`filled`           some rows of each batch, filled up, where other processes have the rest
 `sourced`          rows of sources, shuffled block by block
 `kinds`            which kind of rows checked samples become
 `row_numbers`      where one process's rows are among those of all

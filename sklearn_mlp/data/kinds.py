@@ -56,9 +56,16 @@ def _kept(X: StoredArray, dtype: torch.dtype, device: torch.device) -> Rows:
     return DenseRows.of(numbers, dtype, device)
 
 
+def is_read_anew(X: Any) -> bool:
+    """Tell whether samples are read block by block, from the beginning of each, in every epoch."""
+    if not isinstance(X, StoredArray) or not isinstance(X.source, blocks.BlockArray):
+        return False
+    return not X.source.source.has_random_access
+
+
 def _rows_of_stored(X: StoredArray, dtype: torch.dtype, device: torch.device) -> Rows:
     """Return what is read some rows at a time, in random access or block by block."""
-    if not isinstance(X.source, blocks.BlockArray) or X.source.source.has_random_access:
+    if not is_read_anew(X):
         return StreamedRows.of(X, dtype, device)
     if X.rows is not None and X.shape[0] * X.shape[1] * X.dtype.itemsize <= blocks.BUFFER_BYTES:
         # A part held out: gone through all blocks for once, not in every epoch.

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+
+from sklearn_mlp.data.block_order import shuffle_in_blocks
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,22 @@ class RowNumbers:
         Which of the processes this is.
     spans : list of list of (int, int)
         For each process where the pieces of its rows lie among all: first number, and how many.
+    buffer_rows : int or None
+        How many rows are shuffled at a time, where a process reads its own block by block: each
+        of its blocks is a piece. None is all.
     """
 
     rank: int
     spans: Sequence[Sequence[tuple[int, int]]]
+    buffer_rows: int | None = None
 
     @classmethod
-    def of(cls, rank: int, pieces: Sequence[Sequence[tuple[int, int]]]) -> Self:
+    def of(
+        cls,
+        rank: int,
+        pieces: Sequence[Sequence[tuple[Any, int]]],
+        buffer_rows: int | None = None,
+    ) -> Self:
         """Give all rows numbers, by each process's pieces: a key to sort all by, and a length."""
         whole = [(*piece, place) for place, own in enumerate(pieces) for piece in own]
         starts, start = {}, 0
@@ -34,12 +45,32 @@ class RowNumbers:
         return cls(
             rank,
             [[(starts[key, place], n) for key, n in own] for place, own in enumerate(pieces)],
+            buffer_rows,
         )
 
     @cached_property
     def n_rows(self) -> int:
         """How many there are in all."""
         return sum(length for own in self.spans for _, length in own)
+
+    def shuffle(self, rows: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+        """Return the order of the coming epoch: as one process draws it, which has all rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_train,)
+            Numbers among all rows, in the order of the epoch before.
+        random_state : RandomState
+            Drawn from.
+        """
+        n_at_once = len(rows) if self.buffer_rows is None else self.buffer_rows
+        return shuffle_in_blocks(rows, rows, self._bounds, n_at_once, random_state)
+
+    @cached_property
+    def _bounds(self) -> np.ndarray:
+        """Where the pieces of all processes begin, and where the last one ends."""
+        spans = sorted(span for own in self.spans for span in own)
+        return np.cumsum([0, *(length for _, length in spans)])
 
     def of_rank(self, rank: int) -> np.ndarray:
         """Return the numbers of a process's rows, in the order in which it has them."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.arrays.stored import BLOCK_SIZE, StoredArray
+from sklearn_mlp.data.block_order import shuffle_in_blocks
 from sklearn_mlp.data.reading import ReadingAhead
 from sklearn_mlp.data.rows import Gather
 from sklearn_mlp.data.stored_rows import StoredRows
@@ -43,19 +44,8 @@ class SourceRows(StoredRows):
 
         Where all rows fit into the buffer, it is the order of samples in memory.
         """
-        buffer_rows = self.array.buffer_rows
-        if len(rows) <= buffer_rows:
-            return super().shuffle(rows, random_state)
-        places = self.places_of(rows)
-        by_place = np.argsort(places, kind="stable")
-        edges = np.searchsorted(places[by_place], self.array.bounds)
-        blocks = random_state.permutation(len(edges) - 1)
-        order = rows[
-            np.concatenate([by_place[edges[block] : edges[block + 1]] for block in blocks])
-        ]
-        for start in range(0, len(order), buffer_rows):
-            random_state.shuffle(order[start : start + buffer_rows])
-        return order
+        array, places = self.array, self.places_of(rows)
+        return shuffle_in_blocks(rows, places, array.bounds, array.buffer_rows, random_state)
 
     def gather(self, n_train: int, batch_size: int, *, is_moved: bool) -> Gather:
         """Return what reads a buffer of rows after the other."""

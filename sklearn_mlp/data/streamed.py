@@ -61,8 +61,7 @@ class ReadAhead(Gather):
         """Go through the epoch in blocks of batches that are there at once."""
         bounds = [0, *accumulate(sizes)]
         blocks = list(self._blocks(bounds))
-        if not self._buffers:
-            self._buffers = self._make_buffers(bounds, blocks)
+        self._make_room(bounds, blocks)
         reading = self._begin_reading(bounds, blocks[0])
         try:
             for block, following in zip_longest(blocks, blocks[1:]):
@@ -83,11 +82,12 @@ class ReadAhead(Gather):
                 first = place - 1
         yield first, len(bounds) - 1
 
-    def _make_buffers(self, bounds: list[int], blocks: list[tuple[int, int]]) -> list[np.ndarray]:
-        """Return memory for two blocks, or for one if there are no more: an epoch's are alike."""
-        most = max(bounds[last] - bounds[first] for first, last in blocks)
-        shape, dtype = (most, self._samples.shape[1]), self._samples.read_dtype
-        return [np.empty(shape, dtype) for _ in blocks[:2]]
+    def _make_room(self, bounds: list[int], blocks: list[tuple[int, int]]) -> None:
+        """Have memory for two blocks, or for one if there are no more."""
+        most, there = max(bounds[last] - bounds[first] for first, last in blocks), self._buffers
+        if len(there) < len(blocks[:2]) or len(there[0]) < most:
+            shape, dtype = (most, self._samples.shape[1]), self._samples.read_dtype
+            self._buffers = [np.empty(shape, dtype) for _ in blocks[:2]]
 
     def _begin_reading(self, bounds: list[int], block: tuple[int, int]) -> "ReadingAhead":
         """Begin to read the rows of a block, into the memory of the last but one."""

@@ -153,8 +153,6 @@ def agree_on_numbers(group: Group, prepared: PreparedFit) -> None:
             if isinstance(module, _WITHIN_A_BATCH):
                 name = type(module).__name__
                 raise _for_one(group, f"a {name} of the user's", "leave it out")
-    if isinstance(data.inputs, SourceRows):
-        raise _for_one(group, "rows that are read block by block", "give arrays or files instead")
     values = [value.detach().cpu().double() for value in _numbers_of(network)]
     weights = [] if data.sample_weight is None else [data.sample_weight]
     _, words, place, *_ = data.random_state.get_state(legacy=True)
@@ -179,7 +177,14 @@ def _numbers_of(network: Any) -> Iterator[Tensor]:
 
 
 def _fingerprint_of(rows: Rows) -> str:
-    """Return a text that differs for other samples; of many it knows some rows."""
+    """Return a text that differs for other samples; of many it knows some rows.
+
+    Of those that are read block by block, it knows the first ones, the blocks and the range.
+    """
+    if isinstance(rows, SourceRows):
+        source, array = rows.source, rows.array
+        places = np.arange(0) if source.rows is None else source.rows
+        return fingerprint(array.head, array.bounds, np.array(source.bounds), places)
     n_rows, n_features = rows.shape
     places = np.arange(n_rows)
     if n_rows * n_features > _FEW_NUMBERS:

@@ -293,7 +293,7 @@ class BaseTorchMLP(
         own = group if group is not None and group.has_own_rows else None
         with nullcontext() if own is None else own.errors_told("take its rows"):
             X, y = double._validate_data(X, y, reset=is_first)
-            weights = self._validate_weights(sample_weight, X)
+            weights = self._validate_weights(sample_weight, X, is_part=own is not None)
             if codec is not None or not is_first:
                 codec = codec or self._codec
                 self._check_known(y, codec, own)
@@ -304,7 +304,7 @@ class BaseTorchMLP(
             check_some_weight(samples.sample_weight, which)
             return samples, codec, None
         agree_on_form(own, X, features_of(double))
-        numbers = number_rows(own, X.shape[0])
+        numbers = number_rows(own, X)
         codec = codec or self._read_codec_of_all(y, weights, own)
         samples = Samples(X, y, *self._encode_targets(y, weights, codec, own))
         return weighed_together(own, samples, which), codec, numbers
@@ -437,16 +437,20 @@ class BaseTorchMLP(
         """Return the parameters with numbers as Python's own, whatever numbers the user set."""
         return plain_parameters(self._own_parameters(), self._own_constraints)
 
-    def _validate_weights(self, sample_weight: Any, X: Any) -> np.ndarray | None:
-        """Check the sample weights; return them as float64."""
+    def _validate_weights(
+        self, sample_weight: Any, X: Any, *, is_part: bool = False
+    ) -> np.ndarray | None:
+        """Check the sample weights, of all samples or a part; return them as float64."""
         if sample_weight is None:
             return None
         given = on_host(sample_weight, "sample_weight")
         # Only the number of samples is read off the stand-in for X.
         like = np.broadcast_to(0.0, (X.shape[0], 1))
         with naming("sample_weight"):
-            weights = check_sample_weight(given, like, dtype=np.float64)
-        check_sum_of_weights(weights)
+            weights = check_sample_weight(
+                given, like, dtype=np.float64, allow_all_zero_weights=is_part
+            )
+        check_sum_of_weights(weights, is_part=is_part)
         # To float32's rounding too, weights of 1 are no weights.
         return None if (weights == 1).all() else weights
 

@@ -1,5 +1,6 @@
 """What a fit of several processes, each with rows of its own, has to know of all of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,17 +10,29 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.arrays.stored import StoredArray
+from sklearn_mlp.data.kinds import is_read_anew
 from sklearn_mlp.data.row_numbers import RowNumbers
 from sklearn_mlp.data.samples import Samples
 from sklearn_mlp.estimators.validation_set import split_rows
 from sklearn_mlp.ranks.group import Group
 
 
-def number_rows(group: Group, n_own: int) -> RowNumbers:
-    """Return where our rows are among those of all processes."""
-    pieces = group.pieces or [(group.rank, n_own)]
-    assert sum(length for _, length in pieces) == n_own
-    return RowNumbers.of(group.rank, group.gather(list(pieces)))
+def number_rows(group: Group, X: Any) -> RowNumbers:
+    """Return where our rows are among those of all processes.
+
+    A process's rows are one piece, or as many as there are blocks that they are read in.
+    """
+    pieces: Sequence[tuple[Any, int]] = group.pieces or [((group.rank, 0), X.shape[0])]
+    buffer_rows = None
+    if is_read_anew(X):
+        assert group.pieces is None
+        sizes, buffer_rows = np.diff(X.source.bounds).tolist(), X.source.buffer_rows
+        pieces = [((group.rank, block), size) for block, size in enumerate(sizes)]
+    assert sum(length for _, length in pieces) == X.shape[0]
+    told = group.gather((list(pieces), buffer_rows))
+    # All have the same features, of one type: a buffer holds as many rows for each.
+    buffers = [theirs for _, theirs in told if theirs is not None]
+    return RowNumbers.of(group.rank, [own for own, _ in told], buffers[0] if buffers else None)
 
 
 def weighed_together(group: Group, samples: Samples, which: str) -> Samples:

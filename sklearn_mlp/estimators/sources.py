@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse
 
 from sklearn_mlp.data.reading import ReadingAhead
+from sklearn_mlp.ranks.context import joined_group
 from sklearn_mlp.sources.base import RowSource
 from sklearn_mlp.sources.choice import check_has_targets, source_of
 from sklearn_mlp.sources.first_pass import ReadSource, read_once, read_targets
@@ -30,36 +31,38 @@ def fits_sources(method: Callable[..., Any]) -> Callable[..., Any]:
         if type(X) is not np.ndarray:
             check_has_targets(X, y)
             source = source_of(X, y, sample_weight)
-        read = None if source is None else read_once(source)
-        if read is not None:
-            X, y, sample_weight = read.X, read.y, read.sample_weight
-        watched = _read_validation_set(read, more)
-        if read is None and watched is None:
+        watched_source = _source_to_watch(source, more)
+        if source is None and watched_source is None:
             return method(self, X, y, sample_weight, *args, **more)
-        if watched is not None:
-            beside = {"y_val": watched.y, "sample_weight_val": watched.sample_weight}
-            more = {**more, "X_val": watched.X, **beside}
-        known = more.get("classes", vars(self).get("classes_"))
-        try:
-            return method(self, X, y, sample_weight, *args, **more)
-        except ValueError as error:
-            place = method.__name__ == "partial_fit" and _unknown_label(read, known)
-            place = place or _unknown_label(watched, y)
-            if not place:
-                raise
-            raise ValueError(f"{error} {place}") from error
+        # Of several processes the others shall know at once if this one cannot read.
+        with joined_group():
+            read = None if source is None else read_once(source)
+            if read is not None:
+                X, y, sample_weight = read.X, read.y, read.sample_weight
+            watched = None if watched_source is None else read_once(watched_source)
+            if watched is not None:
+                beside = {"y_val": watched.y, "sample_weight_val": watched.sample_weight}
+                more = {**more, "X_val": watched.X, **beside}
+            known = more.get("classes", vars(self).get("classes_"))
+            try:
+                return method(self, X, y, sample_weight, *args, **more)
+            except ValueError as error:
+                place = method.__name__ == "partial_fit" and _unknown_label(read, known)
+                place = place or _unknown_label(watched, y)
+                if not place:
+                    raise
+                raise ValueError(f"{error} {place}") from error
 
     return fit
 
 
-def _read_validation_set(read: ReadSource | None, more: dict[str, Any]) -> ReadSource | None:
-    """Return the validation set, if there is one and it is a source."""
+def _source_to_watch(source: RowSource | None, more: dict[str, Any]) -> RowSource | None:
+    """Return what reads the validation set, if there is one and it is a source."""
     X_val = more.get("X_val")
     if X_val is None:
         return None
-    names = None if read is None else read.source.feature_names
-    source = source_of(X_val, more.get("y_val"), more.get("sample_weight_val"), names)
-    return None if source is None else read_once(source)
+    names = None if source is None else source.feature_names
+    return source_of(X_val, more.get("y_val"), more.get("sample_weight_val"), names)
 
 
 def _unknown_label(read: ReadSource | None, known: Any) -> str:

@@ -102,8 +102,15 @@ def check_some_weight(weights: np.ndarray | None, which: str) -> None:
         )
 
 
-def check_sum_of_weights(weights: np.ndarray) -> None:
+def check_sum_of_weights(weights: np.ndarray, *, is_part: bool = False) -> None:
     """Check that samples can be averaged by their weights, also by a single number for all.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples,)
+        The weights.
+    is_part : bool
+        Whether other processes have more samples: these may then have no weight.
 
     Raises
     ------
@@ -112,6 +119,8 @@ def check_sum_of_weights(weights: np.ndarray) -> None:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         total = weights.sum()
+    if is_part and not weights.any():
+        return
     if np.isfinite(total) and total > 0:
         least = np.abs(weights[weights != 0]).min()
         if least < _LEAST_WEIGHT:

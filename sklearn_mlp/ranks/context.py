@@ -31,6 +31,7 @@ def _mark_inherited() -> None:
     """Take note, in a process that was just forked, of a group that is another's."""
     global _inherited
     _inherited = dist.group.WORLD if is_initialized() else None
+    _JOINED.set(None)
     _stores.clear()
 
 
@@ -69,6 +70,8 @@ class _Wish:
 
 
 _WISH: ContextVar[_Wish | None] = ContextVar("distributed", default=None)
+# The group that a fit has joined: what it does within, such as reading a source, belongs to it.
+_JOINED: ContextVar[Group | None] = ContextVar("joined", default=None)
 
 
 @contextmanager
@@ -197,8 +200,14 @@ def _wished(wish: _Wish) -> Iterator[None]:
 def joined_group() -> Iterator[Group | None]:
     """Give the group that a fit in the body is one of; None where it is alone.
 
-    The group is closed where the body fails: the other processes then fail, too, at once.
+    The group is closed where the body fails: the other processes then fail, too, at once. Within
+    a body it is that of the body around.
     """
+    joined = _JOINED.get()
+    if joined is not None and joined.is_open:
+        with _closed_by_errors(joined):
+            yield joined
+        return
     wish = _WISH.get()
     if wish is None and not is_initialized() and "TORCHELASTIC_RUN_ID" not in os.environ:
         yield None
@@ -215,13 +224,24 @@ def joined_group() -> Iterator[Group | None]:
             yield None
             return
         group = _open_group(_TIMEOUT) if wish is None else wish.open_group()
+        token = _JOINED.set(group)
         try:
-            yield group
-        except BaseException:
-            group.close()
-            raise
+            with _closed_by_errors(group):
+                yield group
+        finally:
+            _JOINED.reset(token)
         if wish is None:
             group.leave()
+
+
+@contextmanager
+def _closed_by_errors(group: Group) -> Iterator[None]:
+    """Close a group where the body fails."""
+    try:
+        yield
+    except BaseException:
+        group.close()
+        raise
 
 
 def check_same_rows(whose: str) -> None:

@@ -61,6 +61,7 @@ class Group:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.seed = 0
         self._group: Any = None
+        self._is_closed = False
         with self._told_clearly():
             self._group = dist.new_group(
                 backend=backend, timeout=timedelta(seconds=timeout), group_desc="sklearn_mlp"
@@ -134,12 +135,18 @@ class Group:
     def close(self) -> None:
         """Leave the group at once; whoever waits for this process is told so."""
         group, self._group = self._group, None
+        self._is_closed = True
         if group is not None and is_initialized():
             dist.destroy_process_group(group)
 
     @contextmanager
     def _told_clearly(self) -> Iterator[None]:
         """Say what torch's errors mean here."""
+        if self._is_closed:
+            raise LostRankError(
+                f"training over {self.size} processes has ended on rank {self.rank}, because a "
+                "fit within it has failed."
+            )
         try:
             yield
         except (RuntimeError, ValueError) as error:

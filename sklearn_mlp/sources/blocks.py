@@ -55,7 +55,7 @@ class BlockArray:
         self.targets = targets
         self.feature_names = feature_names
         self.filename = type(source).__name__  # what an error calls it
-        self._head = head
+        self.head = head
 
     @property
     def buffer_rows(self) -> int:
@@ -66,8 +66,8 @@ class BlockArray:
         """Return some rows: a slice, or numbers that ascend, each once."""
         if isinstance(rows, slice):
             rows = np.arange(len(self))[rows]
-        if len(rows) and rows[-1] < len(self._head):
-            return self._head[rows]
+        if len(rows) and rows[-1] < len(self.head):
+            return self.head[rows]
         if self.source.has_random_access:
             return self._read_rows(rows)
         reader = BlockReader(self, self.dtype)

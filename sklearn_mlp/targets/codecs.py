@@ -116,6 +116,7 @@ class Moments:
     @classmethod
     def of(cls, y: np.ndarray, weights: np.ndarray | None) -> "Moments":
         """Return those of targets (n_samples, n_targets)."""
+        total = float(len(y) if weights is None else weights.sum())
         if weights is not None and not weights.any():
             weights = None
         y = y.astype(np.float64, copy=False)
@@ -123,7 +124,6 @@ class Moments:
         y = np.ldexp(y, -exponent)
         mean = np.average(y, axis=0, weights=weights)
         deviation = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
-        total = float(len(y) if weights is None else weights.sum())
         return cls(total, mean, deviation, exponent)
 
     @classmethod
@@ -133,9 +133,11 @@ class Moments:
         weights = [part.weight_sum for part in parts]
         means = np.array([np.ldexp(part.mean, part.exponent - exponent) for part in parts])
         spreads = [np.ldexp(part.deviation, part.exponent - exponent) for part in parts]
-        mean = np.average(means, axis=0, weights=weights)
+        # Where none counts, that is an error later on.
+        counts = weights if any(weights) else None
+        mean = np.average(means, axis=0, weights=counts)
         squares = np.square(spreads) + (means - mean) ** 2
-        deviation = np.sqrt(np.average(squares, axis=0, weights=weights))
+        deviation = np.sqrt(np.average(squares, axis=0, weights=counts))
         return cls(sum(weights), mean, deviation, exponent)
 
     def codec(self) -> NumberCodec:

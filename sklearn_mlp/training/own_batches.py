@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.data.batches import Batch
-from sklearn_mlp.data.rows import GatherByBatch
+from sklearn_mlp.data.filled import FilledGather
+from sklearn_mlp.data.rows import Gather, GatherByBatch
 from sklearn_mlp.data.samples import TrainingData
+from sklearn_mlp.data.stored_rows import StoredRows
 from sklearn_mlp.network.dropout import MaskSource
 from sklearn_mlp.ranks.group import Group
 from sklearn_mlp.training.rank_batches import PartialBatches
@@ -63,7 +65,10 @@ class OwnBatches(PartialBatches):
         self._is_weighted = own_weights is not None
         self._sums = self._unweighted_sums
         self._granule = max(1, batch_size // (_STEPS_OF_SIZE * group.size))
-        self._gather = GatherByBatch(data.inputs, is_moved=True)
+        self._gather: Gather = GatherByBatch(data.inputs, is_moved=True)
+        self._filling: FilledGather | None = None
+        if isinstance(data.inputs, StoredRows):
+            self._gather = self._filling = FilledGather(data.inputs, batch_size)
         self._dtype, self._device = data.inputs.dtype, data.targets.device
         # Until an epoch begins.
         self.sizes = [1] * len(self.whole_sizes)
@@ -99,7 +104,17 @@ class OwnBatches(PartialBatches):
         self.sizes = sizes.tolist()
         rows = torch.from_numpy(self.rows).to(self._device)
         self._targets = self._own_targets[rows]
-        self._gather.begin_epoch(self.rows, rows)
+        if self._filling is None:
+            self._gather.begin_epoch(self.rows, rows)
+        else:
+            self._filling.counts = counts.tolist()
+            self._filling.begin_epoch(own, torch.from_numpy(own))
+
+    def _draw_rows(self) -> np.ndarray:
+        """Draw the order of all rows of an epoch, whoever has them."""
+        if self.shuffle:
+            self._order = self._numbers.shuffle(self._order, self._random_state)
+        return self._rows if self._is_single else self._order
 
     def _shares_of(self, own: np.ndarray, batches: np.ndarray) -> np.ndarray:
         """Return what our rows, in the epoch's order, count in their batches."""

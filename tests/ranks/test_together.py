@@ -8,32 +8,6 @@ from hypothesis import strategies as st
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iter")
 
-# Sums are added up in another order; scikit-learn's own numbers are met to as much.
-TOLERANCE = 1e-9
-
-
-def assert_equal(learned, expected):
-    """Compare what two fits have learned."""
-    assert learned.keys() == expected.keys()
-    for name, values in expected.items():
-        np.testing.assert_allclose(
-            learned[name], values, rtol=TOLERANCE, atol=TOLERANCE, err_msg=name
-        )
-
-
-def assert_as_alone(two, case):
-    """Fit a case by two processes, and here."""
-    expected = rank_jobs.fit(case)
-    first, second = two.call(rank_jobs.fit, case)
-    for learned in (first, second):
-        if isinstance(learned, BaseException):
-            raise learned
-        assert_equal(learned, expected)
-    for name, values in first.items():
-        # NaN is equal to itself here.
-        np.testing.assert_array_equal(second[name], values, err_msg=name)
-
-
 CASES = {
     "batches that do not divide": {},
     "a last batch of one": {"n_samples": 97},
@@ -72,24 +46,18 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_have_the_numbers_of_one(two, name):
-    assert_as_alone(two, CASES[name])
-
-
-def test_rows_in_a_file(two, tmp_path):
-    file = tmp_path / "rows.npy"
-    np.save(file, rank_jobs.data(300)[0].astype(np.float32))
-    assert_as_alone(two, {"mapped": True, "file": str(file), "n_samples": 300})
+    rank_jobs.assert_as_alone(two, CASES[name])
 
 
 def test_fits_from_one_generator(two):
     expected = rank_jobs.fit_generator(2)
     for learned in two.call(rank_jobs.fit_generator, 2):
-        assert_equal(learned, expected)
+        rank_jobs.assert_equal(learned, expected)
 
 
 def test_a_random_state_of_none_is_the_same_for_all(two):
     first, second = two.call(rank_jobs.fit, {"random_state": None})
-    assert_equal(second, first)
+    rank_jobs.assert_equal(second, first)
 
 
 SETTINGS = st.fixed_dictionaries(
@@ -115,7 +83,7 @@ SETTINGS = st.fixed_dictionaries(
 )
 @given(case=SETTINGS)
 def test_any_settings(two, case):
-    assert_as_alone(two, case)
+    rank_jobs.assert_as_alone(two, case)
 
 
 def test_a_search_is_every_process_own(two):
