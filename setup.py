@@ -8,6 +8,7 @@ import os
 import sys
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 # Infinity and NaN are numbers here, and sums keep their order: no -ffast-math.
@@ -32,6 +33,17 @@ class BuildSteps(build_ext):
                 "without them: small networks then train some three times more slowly, by torch.",
                 file=sys.stderr,
             )
+
+
+class Wheel(bdist_wheel):
+    """Is for every machine if nothing has been compiled, which is known once it is built."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        built = self.get_finalized_command("build_ext").get_outputs()
+        if any(os.path.exists(path) for path in built):
+            return super().get_tag()
+        self.root_is_pure = True
+        return "py3", "none", "any"
 
 
 def extensions() -> list[Extension]:
@@ -65,6 +77,6 @@ def extensions() -> list[Extension]:
 
 setup(
     ext_modules=extensions(),
-    cmdclass={"build_ext": BuildSteps},
+    cmdclass={"build_ext": BuildSteps, "bdist_wheel": Wheel},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if extensions() else {},
 )

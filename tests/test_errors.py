@@ -6,6 +6,7 @@ import time
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import torch
@@ -176,6 +177,43 @@ def test_a_name_that_is_no_parameter(Estimator):
         with pytest.raises(ValueError, match=f"Invalid parameter '{name}' for estimator"):
             Estimator().set_params(**{name: 0.5})
         assert not hasattr(Estimator(), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("hiden_layer_sizes", "; did you mean 'hidden_layer_sizes'?"),
+        ("lr", "; did you mean 'learning_rate_init'?"),
+        ("epochs", "; did you mean 'max_iter'?"),
+        ("zzz", ""),
+    ],
+)
+def test_a_name_from_elsewhere_is_answered_with_that_of_here(make_classifier, name, meant):
+    with pytest.raises(TypeError, match=re.escape(f"keyword argument '{name}'{meant}") + "$"):
+        make_classifier(**{name: 1})
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_columns_that_are_not_numeric_are_named(make_classifier):
+    numbers = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40)})
+    others = {
+        "text": ["x", "y"] * 20,
+        "kind": pd.Categorical(["x", "y"] * 20),
+        "day": pd.date_range("2026-01-01", periods=40),
+    }
+    fitted = make_classifier().fit(numbers.assign(c=1), [0, 1] * 20)
+    for name, values in others.items():
+        message = rf"(?s).+X has 1 columns that are not numeric, the first of them \['{name}'\]"
+        with pytest.raises((ValueError, TypeError), match=message):
+            make_classifier().fit(numbers.assign(**{name: values}), [0, 1] * 20)
+        with pytest.raises(ValueError, match="feature names should match"):
+            fitted.predict(numbers.assign(**{name: values}))
+    with pytest.raises(
+        ValueError, match="could not convert string to float: 'x'\nX has 1 columns"
+    ):
+        fitted.predict(numbers.assign(c=others["text"]))
+    with pytest.raises(ValueError, match=r"^Input X contains NaN"):
+        make_classifier().fit(numbers.assign(a=np.nan), [0, 1] * 20)
 
 
 def test_parameters_are_checked_by_partial_fit_too(make_classifier):

@@ -42,6 +42,19 @@ def test_an_import_loads_the_estimators_alone(loaded):
     )
 
 
+def test_a_named_solver_loads_no_compiler_of_torchs():
+    # Optimizers of torch's load it at their first step, for one or two seconds.
+    script = """
+import sys
+from sklearn_mlp import TorchMLPRegressor
+TorchMLPRegressor(solver="nadam", max_iter=1, tol=1e9).fit([[0.0], [1.0]], [0.0, 1.0])
+print("torch._dynamo" in sys.modules)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["False"]
+
+
 def test_a_name_is_imported_when_it_is_asked_for(loaded):
     *_, modules = loaded
     assert "sklearn_mlp.many.fits" in modules

@@ -1,5 +1,7 @@
 """The checks of ``X``, in scikit-learn's sentences, before it becomes rows of numbers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,7 @@ def _validate_samples_to_train_on(estimator: BaseEstimator, X: Any, *, reset: bo
     if numbers is not None and (dtypes is None or numbers.dtype in dtypes):
         return numbers
     X = readable_array(X, "X")
-    with naming_conversions("X"):
+    with _naming_columns(X), naming_conversions("X"):
         return validate_data(estimator, X, accept_sparse=["csr", "csc"], dtype=dtypes, reset=reset)
 
 
@@ -74,8 +76,42 @@ def validate_samples(estimator: BaseEstimator, X: Any) -> Any:
     if is_read_by_block(X):
         return _validate_stored(estimator, X, reset=False)
     X = readable_array(X, "X")
-    with naming_conversions("X"):
+    with _naming_columns(X), naming_conversions("X"):
         return validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False)
+
+
+@contextmanager
+def _naming_columns(X: Any) -> Iterator[None]:
+    """Name the columns of a DataFrame that are no numbers, where an error says that some are not.
+
+    What the error said stays its beginning. Missing values have a sentence of scikit-learn's.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not isinstance(X, pd.DataFrame) or "contains" in str(error):
+            raise
+        columns = [name for name in X.columns if not _has_numbers(X[[name]])]
+        if not columns:
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"{error}\nX has {len(columns)} columns that are not numeric, the first of them "
+            f"{columns[:5]}; encode them, or use TabularMLPClassifier or TabularMLPRegressor, "
+            "which take tables as they come."
+        ) from error
+
+
+def _has_numbers(column: pd.DataFrame) -> bool:
+    """Tell whether a DataFrame's one column can be read as numbers."""
+    dtypes = column.dtypes
+    if dtypes.map(lambda dtype: isinstance(dtype, np.dtype) and dtype.kind in "mM").any():
+        return False
+    try:
+        column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _as_expected(estimator: BaseEstimator, X: Any) -> Any:

@@ -337,7 +337,7 @@ class BaseTorchMLP(
         random_state = _own_random_state(self.random_state, group)
         if checked.is_first:
             state, fit_dtype = TrainingState(), checked.dtype
-            network = self._new_network(checked, architecture, n_outputs, random_state)
+            network = self._new_network(checked, architecture, n_outputs, random_state, loss)
         else:
             self._check_same_outputs(n_outputs, loss)
             state, fit_dtype = replace(self._state.own()), self._fit_dtype
@@ -374,11 +374,12 @@ class BaseTorchMLP(
         architecture: Architecture,
         n_outputs: int,
         random_state: np.random.RandomState,
+        loss: Loss,
     ) -> nn.Module:
         """Return a network with initial weights, where and in the type that it is trained in."""
         device, dtype = checked.placement.device, checked.placement.dtype
         samples = first_rows(checked.X, dtype, device)
-        network = architecture.build(samples, n_outputs, random_state)
+        network = architecture.build(samples, n_outputs, random_state, loss.out_activation)
         network.to(device=device, dtype=dtype)
         is_given_away = callable(self.weight_init)  # the layers, to do with as it likes
         if is_given_away and not can_be_trained_as_made(network, samples.shape[1], n_outputs):

@@ -128,6 +128,7 @@ class Architecture:
         samples: Tensor,
         n_outputs: int,
         random_state: np.random.RandomState,
+        output_activation: str = "identity",
     ) -> nn.Module:
         """Make the network, with its initial weights.
 
@@ -139,12 +140,16 @@ class Architecture:
             How many outputs the loss needs.
         random_state : RandomState
             Settles the initial weights; advanced.
+        output_activation : str, default="identity"
+            What is applied to its outputs; a user's module must not end in it.
         """
         n_features, device, dtype = samples.shape[1], samples.device, samples.dtype
         if self.module is not None:
             arguments = {"n_features_in": n_features, "n_outputs": n_outputs}
             arguments |= self.module_parameters
-            return make_module(self.module, arguments, samples, n_outputs, random_state)
+            return make_module(
+                self.module, arguments, samples, n_outputs, random_state, output_activation
+            )
         units = (n_features, *self.hidden_units, n_outputs)
         check_memory(units, dtype, device)
         self._try_activations(dtype, device)

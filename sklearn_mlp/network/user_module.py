@@ -21,6 +21,7 @@ def make_module(
     samples: Tensor,
     n_outputs: int,
     random_state: np.random.RandomState,
+    output_activation: str,
 ) -> nn.Module:
     """Call a class or factory for a network.
 
@@ -36,13 +37,16 @@ def make_module(
         How many outputs it must have.
     random_state : RandomState
         Settles its initial weights; advanced. torch's global generators stay as they are.
+    output_activation : str
+        What is applied to its outputs, and so not to be in it as well.
 
     Raises
     ------
     TypeError
         If it cannot be called so, or returns no module.
     ValueError
-        If the module returns something of another shape, or has nothing to train.
+        If the module returns something of another shape, or probabilities where their
+        activation is still to come, or has nothing to train.
     """
     name = _name_of(module)
     _check_signature(module, name, arguments)
@@ -62,7 +66,8 @@ def make_module(
         check_numbers(network, f"module={name}")
         network.to(device=samples.device, dtype=samples.dtype)
         # Lazy layers draw their weights when they first see samples.
-        check_module(network, samples, n_outputs, f"module={name}")
+        outputs = check_module(network, samples, n_outputs, f"module={name}", output_activation)
+    _check_not_activated(outputs, f"module={name}", output_activation)
     if not any(trained_parameters(network)):
         raise ValueError(
             f"module={name} must have a weight to train, got none, or none that requires a "
@@ -141,7 +146,9 @@ def check_numbers(network: nn.Module, name: str) -> None:
             )
 
 
-def check_module(network: nn.Module, samples: Tensor, n_outputs: int, name: str) -> None:
+def check_module(
+    network: nn.Module, samples: Tensor, n_outputs: int, name: str, output_activation: str = ""
+) -> Tensor:
     """Check that a network turns samples into logits of the right shape; leave it in training.
 
     Parameters
@@ -154,6 +161,13 @@ def check_module(network: nn.Module, samples: Tensor, n_outputs: int, name: str)
         How many outputs it must have.
     name : str
         What the user knows it by.
+    output_activation : str, default=""
+        What is applied to its outputs.
+
+    Returns
+    -------
+    logits : Tensor of shape (n, n_outputs)
+        Its outputs.
 
     Raises
     ------
@@ -177,14 +191,50 @@ def check_module(network: nn.Module, samples: Tensor, n_outputs: int, name: str)
     expected = (len(samples), n_outputs)
     got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if got != expected:
+        advice = _one_for_two(expected, got, output_activation)
         raise ValueError(
             f"{name} must return a tensor of shape (n_samples, n_outputs), which is {expected} "
-            f"for {len(samples)} samples, got {got}."
+            f"for {len(samples)} samples, got {got}.{advice}"
         )
     if any(trained_parameters(network)) and not logits.requires_grad:
         raise ValueError(
             f"{name} must compute its outputs from its parameters by operations of torch, so that "
             "autograd can follow them."
+        )
+    return logits
+
+
+def _one_for_two(expected: tuple[int, int], got: Any, output_activation: str) -> str:
+    """Return what to do about two outputs where there is one, such as for two classes."""
+    if output_activation != "logistic" or got != (expected[0], 2) or expected[1] != 1:
+        return ""
+    return (
+        " Two classes have one output, the logit of the second; with output_activation='softmax' "
+        "they have two."
+    )
+
+
+# The last operation of a network whose outputs are probabilities already, as autograd calls it.
+# A LogSoftmax is not among them: the softmax of its outputs is that of its inputs.
+_ACTIVATED = {
+    "softmax": {"SoftmaxBackward0": "Softmax", "SigmoidBackward0": "Sigmoid"},
+    "logistic": {"SigmoidBackward0": "Sigmoid", "LogSigmoidBackward0": "LogSigmoid"},
+}
+
+
+def _check_not_activated(outputs: Tensor, name: str, output_activation: str) -> None:
+    """Check that a network does not end in what is applied to its outputs anyway.
+
+    It would train, and badly: the softmax of ten probabilities is never above 0.24.
+    """
+    last = "" if outputs.grad_fn is None else outputs.grad_fn.name()
+    ending = _ACTIVATED.get(output_activation, {}).get(last)
+    if ending is not None:
+        raise ValueError(
+            f"{name} must return the values before the output activation, which is "
+            f"{output_activation!r} and applied to them by the estimator, but it ends in a "
+            f"{ending}; leave that out, or, with a loss that takes it, set "
+            "output_activation='identity'."
         )
 
 

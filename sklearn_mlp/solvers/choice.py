@@ -100,6 +100,9 @@ def check_solver(parameters: Mapping[str, Any]) -> None:
                 f"search needs each gradient, and each point, as it is; set {name}=None, or use "
                 "a first-order solver such as 'adam'."
             )
+    if isinstance(solver, str) and solver in OWN_SOLVERS and not given:
+        # torch's, which would be tried, takes a second or two to import what it steps with.
+        return
     if isinstance(solver, str) and solver not in TORCH_SOLVERS:
         if given:
             raise ValueError(

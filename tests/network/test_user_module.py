@@ -233,6 +233,46 @@ def test_arguments_that_it_does_not_take(make_classifier, iris):
         make_classifier(module=nn.Linear).fit(*iris)
 
 
+def ending(last):
+    """Return a function that makes a network whose last layer is given."""
+    return lambda n_features_in, n_outputs: nn.Sequential(
+        nn.Linear(n_features_in, n_outputs), last
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "n_classes", "named"),
+    [
+        (nn.Softmax(1), 3, "'softmax' .+ ends in a Softmax"),
+        (nn.Sigmoid(), 3, "'softmax' .+ ends in a Sigmoid"),
+        (nn.Sigmoid(), 2, "'logistic' .+ ends in a Sigmoid"),
+        (nn.LogSigmoid(), 2, "'logistic' .+ ends in a LogSigmoid"),
+    ],
+)
+def test_an_output_activation_is_not_applied_twice(make_classifier, iris, last, n_classes, named):
+    X, y = iris[0], iris[1] % n_classes
+    with pytest.raises(ValueError, match=named):
+        make_classifier(module=ending(last), **SMALL).fit(X, y)
+
+
+def test_activations_that_do_no_harm(make_classifier, iris):
+    X, y = iris
+    make_classifier(module=ending(nn.LogSoftmax(1)), **SMALL).fit(X, y)
+    as_it_is = {"loss": "squared_error", "output_activation": "identity", **SMALL}
+    fitted = make_classifier(module=ending(nn.Softmax(1)), **as_it_is).fit(X, y)
+    outputs = fitted.module_(torch.as_tensor(X, dtype=fitted.dtype_)).detach()
+    assert_allclose(fitted.predict_proba(X), outputs, atol=1e-6)
+
+
+def test_two_outputs_for_two_classes(make_classifier, iris):
+    X, y = iris[0], iris[1] % 2
+    module = functools.partial(lambda n_features_in, n_outputs: nn.Linear(n_features_in, 2))
+    with pytest.raises(ValueError, match="Two classes have one output, the logit of the second"):
+        make_classifier(module=module).fit(X, y)
+    fitted = make_classifier(module=module, output_activation="softmax", **SMALL).fit(X, y)
+    assert fitted.predict_proba(X).shape == (len(X), 2)
+
+
 def test_parameters_without_a_module(make_classifier, iris):
     with pytest.raises(ValueError, match="module__hidden=3 is for module, which is None; set mod"):
         make_classifier(module__hidden=3).fit(*iris)
