@@ -219,6 +219,10 @@ def fit_differently(rank, name, timeout=20.0):
                 X[0, 0] = np.nan
             case "generator":
                 parameters["random_state"] = np.random.RandomState(8)
+            case "names":
+                X = pd.DataFrame(X, columns=list("abcdef"))
+            case "what fit does not take":
+                parameters["max_iter"] = -1
             case "late":
                 time.sleep(4 * timeout)
             case "loss":
@@ -346,10 +350,16 @@ def threads_of_fit():
     import threading
 
     learned = []
-    thread = threading.Thread(target=lambda: learned.append(is_joined()))
-    thread.start()
-    thread.join()
-    return learned[0], is_joined()
+
+    def join(is_told=True):
+        with nullcontext() if is_told else sklearn_mlp.distributed(False):
+            learned.append(is_joined())
+
+    for is_told in (True, False):
+        thread = threading.Thread(target=join, args=(is_told,))
+        thread.start()
+        thread.join()
+    return *learned, is_joined()
 
 
 def loaded(name):

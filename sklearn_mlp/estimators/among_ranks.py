@@ -99,10 +99,14 @@ def agree_on_form(group: Group, X: Any, features: Mapping[str, Any]) -> None:
     ValueError
         In each of them, if not.
     """
-    names = features.get("feature_names_in_")
-    facts = {"number of features of X": str(X.shape[1])}
-    facts["names of the features of X"] = "none" if names is None else _said(list(names))
+    facts = {"number of features of X": str(X.shape[1])} | _names_of(features)
     agree(group, facts | _kind_of("X", X))
+
+
+def _names_of(features: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is said of the names of the features."""
+    names = features.get("feature_names_in_")
+    return {"names of the features of X": "none" if names is None else _said(list(names))}
 
 
 def _kind_of(name: str, X: Any) -> dict[str, str]:
@@ -130,7 +134,7 @@ def agree_on_samples(group: Group, checked: CheckedSamples) -> None:
             is_weighted = samples.sample_weight is not None
             facts[f"weights of {name}"] = "some" if is_weighted else "none"
     facts["targets (classes, or number of columns)"] = _said(_classes_of(checked))
-    agree(group, facts)
+    agree(group, facts | _names_of(checked.features))
 
 
 def _classes_of(checked: CheckedSamples) -> Any:

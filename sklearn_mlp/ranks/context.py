@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -184,7 +185,13 @@ def joined_at(
 
 @contextmanager
 def _wished(wish: _Wish) -> Iterator[None]:
-    """Do within the body as is wished."""
+    """Do within the body as is wished.
+
+    The group is opened before, so that all are told at once if the body fails in one process,
+    even where that has not begun to fit.
+    """
+    if wish.is_on and dist.get_world_size() > 1:
+        wish.open_group()
     token = _WISH.set(wish)
     try:
         yield
@@ -214,6 +221,8 @@ def joined_group() -> Iterator[Group | None]:
         return
     is_alone = not _may_join() if wish is None else not wish.is_on
     if is_alone:
+        if wish is None:
+            _warn_of_thread()
         yield None
         return
     with ExitStack() as contexts:
@@ -279,6 +288,19 @@ def _may_join() -> bool:
         return dist.group.WORLD is not _inherited
     is_child = multiprocessing.parent_process() is not None
     return not is_child and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _warn_of_thread() -> None:
+    """Say that a fit is alone because it is in a thread, which may not be what is wanted."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main or not is_initialized() or dist.get_world_size() == 1:
+        return
+    warnings.warn(
+        f"a fit in a thread is this process's alone, though there is a group of "
+        f"{dist.get_world_size()}; enter `with sklearn_mlp.distributed():` in the thread to train "
+        "over all of them, or `with sklearn_mlp.distributed(False):` to fit alone.",
+        stacklevel=2,
+    )
 
 
 def _open_group(timeout: float, **rows: Any) -> Group:

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum it
         ("weights", "the same weights of X, but rank 0 has (some|none) and rank 1 has"),
         ("call", "the same call, but rank 0 has (partial_)?fit and rank 1 has"),
         ("generator", "the same random_state"),
+        ("names", "the same names of the features of X, but rank 0 has"),
     ],
     ids=lambda value: value if value.isalpha() else "",
 )
@@ -39,7 +40,11 @@ def test_what_is_not_the_same_is_named(two, rank, name, message):
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize(
     ("name", "its_own", "message"),
-    [("error", ValueError, "NaN"), ("loss", ArithmeticError, "no numbers today")],
+    [
+        ("error", ValueError, "NaN"),
+        ("what fit does not take", ValueError, "The 'max_iter' parameter"),
+        ("loss", ArithmeticError, "no numbers today"),
+    ],
 )
 def test_an_error_in_one_process_ends_the_others(two, rank, name, its_own, message):
     answers = two.call(rank_jobs.fit_differently, rank, name)

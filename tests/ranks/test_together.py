@@ -98,6 +98,13 @@ def test_one_process_prints(two):
     assert not second
 
 
-def test_a_thread_is_alone(two):
-    assert two.call(rank_jobs.threads_of_fit) == [(False, True)] * 2
+def test_a_thread_is_alone_and_says_so(two):
+    for rank in range(2):
+        two.tell(rank, rank_jobs.threads_of_fit)
+    for rank in range(2):
+        are_joined, texts = two.hear(rank)
+        assert are_joined == (False, False, True)
+        assert [text.partition(",")[0] for text in texts] == [
+            "a fit in a thread is this process's alone"
+        ]
     assert not rank_jobs.is_joined()
