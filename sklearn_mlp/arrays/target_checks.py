@@ -41,6 +41,10 @@ def validate_targets(estimator: BaseEstimator, y: Any) -> Any:
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
+    missing = getattr(getattr(y, "dtype", None), "na_value", None)
+    if type(missing).__name__ == "NAType" and y.isna().any():
+        # scikit-learn would ask whether pandas' missing value is true.
+        raise ValueError("Input y contains NaN.")
     with naming("y"):
         return check_array(
             y,

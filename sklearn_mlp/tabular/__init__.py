@@ -24,7 +24,9 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `coded_rows`            the code of rows, all at once or batch by batch
 `encoder`               `TabularEncoder`
 `codes`                 how a table is coded, all columns together
-`columns`               a table as the user has it: numbers, dates, words
+`tables`                a table as the user has it, checked, column by column
+`column_types`          how a column is read, by its type
+`columns`               a column: numbers, dates, words
 `categorical_features`  which columns hold categories
 `numbers`               scales, waves and piecewise linear codes
 `categories`            levels, and a column for each

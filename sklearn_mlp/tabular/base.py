@@ -25,7 +25,6 @@ from sklearn_mlp.network.memory import less_to_fit, less_to_predict, naming_devi
 from sklearn_mlp.ranks.context import check_same_rows
 from sklearn_mlp.tabular.apart import train_apart
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
-from sklearn_mlp.tabular.columns import Table, read_table
 from sklearn_mlp.tabular.encoder import TabularEncoder
 from sklearn_mlp.tabular.ensemble import Ensemble, Group, train_groups
 from sklearn_mlp.tabular.folds import rows_judged, warn_of_few_rows
@@ -36,6 +35,7 @@ from sklearn_mlp.tabular.preparation import PreparesTables, seed_of
 from sklearn_mlp.tabular.prepared_fit import PreparedTable
 from sklearn_mlp.tabular.saved_state import SavedTable
 from sklearn_mlp.tabular.scoring import HeldScorer
+from sklearn_mlp.tabular.tables import Table, read_table
 from sklearn_mlp.tabular.training import TrainedGroup, Watch, train_group
 
 
@@ -53,6 +53,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, PreparesTables, BaseEstim
     feature_names_in_: np.ndarray
     _ensemble: Ensemble
     _codec: Any
+    _column_labels: list[str] | None
     _held: list[list[np.ndarray]]
     _history: list[dict[str, Any]]
 
@@ -145,6 +146,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, PreparesTables, BaseEstim
         small = np.int32 if n_rows < 2**31 else np.int64
         self._held = [[rows.astype(small) for rows in group.held] for group in trained]
         self.n_features_in_ = self.encoder_.n_features_in_
+        self._column_labels = self.encoder_._column_labels
         if hasattr(self.encoder_, "feature_names_in_"):
             self.feature_names_in_ = self.encoder_.feature_names_in_
         elif hasattr(self, "feature_names_in_"):

@@ -1,5 +1,6 @@
 """The parameter ``categorical_features``: which columns hold categories."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn_mlp.tabular.columns import Column
 
 
 def named_categories(
-    categorical_features: Any, n_columns: int, names: np.ndarray | None
+    categorical_features: Any, n_columns: int, names: Sequence[Any] | np.ndarray | None
 ) -> np.ndarray | None:
     """Return which columns the user has named, (n_columns,), or None where types decide.
 
@@ -18,8 +19,8 @@ def named_categories(
         The parameter.
     n_columns : int
         Columns of the table.
-    names : ndarray of shape (n_columns,) or None
-        Their names, if they have any.
+    names : sequence of shape (n_columns,) or None
+        Their names, if they have any; tuples where these have several levels.
 
     Raises
     ------
@@ -31,7 +32,7 @@ def named_categories(
     is_named = np.zeros(n_columns, dtype=bool)
     if categorical_features is None:
         return is_named
-    given = np.asarray(categorical_features)
+    given = _as_array(categorical_features)
     if given.size == 0:
         return is_named
     if given.ndim != 1 or given.dtype.kind not in "biuUOT":
@@ -59,10 +60,22 @@ def named_categories(
             "categorical_features has names, but the columns of X have none: pass their numbers, "
             f"got {given.tolist()}."
         )
-    unknown = [each for each in given.tolist() if each not in set(names.tolist())]
+    chosen, known = given.tolist(), list(names)
+    unknown = [each for each in chosen if each not in known]
     if unknown:
         raise ValueError(f"categorical_features has {unknown}, which are no columns of X.")
-    return np.isin(names, given)
+    return np.array([name in chosen for name in known])
+
+
+def _as_array(categorical_features: Any) -> np.ndarray:
+    """Return the parameter as an array; names that are tuples, or beside numbers, stay so."""
+    given = list(categorical_features) if np.ndim(categorical_features) else []
+    kinds = {type(each) for each in given}
+    if tuple in kinds or (str in kinds and len(kinds) > 1):
+        names = np.empty(len(given), dtype=object)
+        names[:] = given
+        return names
+    return np.asarray(categorical_features)
 
 
 def is_category(column: Column, is_named: np.ndarray | None, place: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_mlp.tabular.columns import Column
+from sklearn_mlp.tabular.columns import Column, show
 
 # From so many words on, in the mean, strings that hardly ever repeat are no categories.
 _WORDS_OF_TEXT = 4
@@ -69,6 +69,8 @@ class Levels:
         places = np.append(np.flatnonzero(is_known), -1)
         known = pd.Index(self.levels[is_known], dtype=object)
         codes = places[known.get_indexer(pd.Index(values, dtype=object))]
+        if not is_missing.all() and (codes < 0).all():
+            _check_same_type(column, values[~is_missing], self.levels[is_known])
         codes[is_missing] = -1 if is_known.all() else int(np.flatnonzero(~is_known)[0])
         return codes
 
@@ -81,6 +83,23 @@ class Levels:
         if self.n_columns == 1:
             return np.select([codes == 0, codes == 1], [1, -1], 0).astype(np.int8)[:, None]
         return (codes[:, None] == np.arange(self.n_columns)).view(np.int8)
+
+
+def _check_same_type(column: Column, values: np.ndarray, known: np.ndarray) -> None:
+    """Refuse numbers where all levels are strings, and the other way round.
+
+    Raises
+    ------
+    ValueError
+        Naming the column: all its rows would be unknown.
+    """
+    were, are = ({isinstance(each, str) for each in each_of} for each_of in (known, values))
+    if len(were) == len(are) == 1 and were != are:
+        kinds = ("strings", "numbers") if were == {True} else ("numbers", "strings")
+        raise ValueError(
+            f"column {column.name} had {kinds[0]} as categories in fit, got {kinds[1]}: "
+            f"{show(values[0])}."
+        )
 
 
 def _name_of(level: Any) -> str:

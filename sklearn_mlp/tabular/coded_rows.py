@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sklearn_mlp.machine.devices import home_of_samples
 from sklearn_mlp.tabular.codes import TableCode, expand
-from sklearn_mlp.tabular.columns import Table
+from sklearn_mlp.tabular.tables import Table
 
 # Numbers of the whole code that are kept, 1 GiB in float32; above, batches are coded one by one.
 _MOST_KEPT = 1 << 28

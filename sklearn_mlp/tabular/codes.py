@@ -4,7 +4,7 @@ The first are computed by NumPy, column by column, and are small. Waves and bins
 columns of one, by torch and for a few rows at a time where all would not fit.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from sklearn_mlp.tabular.categories import Levels
-from sklearn_mlp.tabular.columns import Column, Table
+from sklearn_mlp.tabular.columns import Column
 from sklearn_mlp.tabular.dates import DATE_PARTS, split_dates
 from sklearn_mlp.tabular.numbers import Bins, Scale, Waves
+from sklearn_mlp.tabular.tables import Table
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class TableCode:
         Those of the categories, by the column's place.
     waves, bins : Waves and Bins
         What is made of scaled numbers.
+    zones : dict of int to str
+        The time zones of dates that have one, by the column's place.
     """
 
     kinds: Sequence[str]
@@ -38,12 +41,14 @@ class TableCode:
     levels: dict[int, Levels]
     waves: Waves
     bins: Bins
+    zones: dict[int, str]
 
     @classmethod
     def fit(
         cls,
         table: Table,
         kinds: Sequence[str],
+        zones: dict[int, str],
         weights: np.ndarray | None,
         sizes: tuple[int, int, int],
     ) -> "TableCode":
@@ -57,15 +62,15 @@ class TableCode:
             for place, kind in enumerate(kinds)
             if kind == "categories"
         }
-        numbers = read_numbers(table, kinds)
+        numbers = read_numbers(table, kinds, zones)
         scale = Scale.fit(numbers, weights)
         bins = Bins.fit(scale.apply(numbers), weights, n_bins)
         waves = Waves(n_octaves, np.flatnonzero(~scale.is_two_valued))
-        return cls(kinds, scale, levels, waves, bins)
+        return cls(kinds, scale, levels, waves, bins, zones)
 
     def base(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """Return scaled numbers, float32, indicators and categories, int8, each (n_rows, ...)."""
-        numbers = read_numbers(table, self.kinds)
+        numbers = read_numbers(table, self.kinds, self.zones)
         others = [np.isnan(numbers[:, self.scale.has_missing]).astype(np.int8)]
         others += [code.apply(table.column(place)) for place, code in self.levels.items()]
         return self.scale.apply(numbers), np.concatenate(others, axis=1)
@@ -90,7 +95,7 @@ class TableCode:
         return {"waves": waves, "numbers": kept, "others": others, "bins": bins}
 
 
-def read_numbers(table: Table, kinds: Sequence[str]) -> np.ndarray:
+def read_numbers(table: Table, kinds: Sequence[str], zones: Mapping[int, str]) -> np.ndarray:
     """Return all numbers of a table, and those that dates are split into, as float64.
 
     Raises
@@ -103,13 +108,15 @@ def read_numbers(table: Table, kinds: Sequence[str]) -> np.ndarray:
     blocks: list[np.ndarray] = [np.empty((table.n_rows, 0))]
     for place, kind in enumerate(kinds):
         if kind != "categories":
-            blocks.append(_numbers_of(table.column(place), kind))
+            blocks.append(_numbers_of(table.column(place), kind, zones.get(place)))
     return np.concatenate(blocks, axis=1)
 
 
-def _numbers_of(column: Column, kind: str) -> np.ndarray:
+def _numbers_of(column: Column, kind: str, zone: str | None) -> np.ndarray:
     """Return a column's numbers, (n_rows, n_parts)."""
-    return split_dates(column.as_dates()) if kind == "dates" else column.as_numbers()[:, None]
+    if kind == "dates":
+        return split_dates(column.as_dates(zone))
+    return column.as_numbers()[:, None]
 
 
 def _names_of_numbers(columns: list[str], kinds: Sequence[str]) -> Iterator[str]:

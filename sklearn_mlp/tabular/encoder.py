@@ -9,6 +9,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mlp.arrays.target_checks import naming
+from sklearn_mlp.arrays.tensors import on_host
 from sklearn_mlp.machine.sklearn_internals import (
     Interval,
     StrOptions,
@@ -18,8 +20,8 @@ from sklearn_mlp.machine.sklearn_internals import (
 )
 from sklearn_mlp.tabular.categorical_features import is_category, named_categories
 from sklearn_mlp.tabular.codes import TableCode, expand
-from sklearn_mlp.tabular.columns import Table, read_table
 from sklearn_mlp.tabular.saved_state import SavedTable
+from sklearn_mlp.tabular.tables import Table, read_table
 
 # Rows that are expanded at once.
 _ROWS = 4096
@@ -41,7 +43,8 @@ class TabularEncoder(SavedTable, TransformerMixin, BaseEstimator):
       of those that come at least twice; the others, and those that are new, are all 0.
     - A date becomes the days since 1970, a number like others, and its place in the year, the
       week and the day, each as a sine and a cosine. Dates with a time zone count as what clocks
-      there show. A duration is its seconds.
+      show in the zone that they had in `fit`. A duration is its seconds, a period (pandas) the
+      date when it begins, an interval the number, or the date, in its middle.
 
     Columns that are constant, or all missing, are left out.
 
@@ -108,6 +111,7 @@ default='from_dtype'
     n_features_in_: int
     feature_names_in_: np.ndarray
     _code: TableCode
+    _column_labels: list[str] | None
 
     def __init__(
         self,
@@ -147,10 +151,7 @@ default='from_dtype'
             If a column is nothing of what is taken, naming it.
         """
         table = read_table(self, X, reset=True)
-        weights = None
-        if sample_weight is not None:
-            rows = np.empty((table.n_rows, 0))
-            weights = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+        weights = check_weights(sample_weight, table.n_rows)
         self._fit_table(table, weights)
         return self
 
@@ -160,15 +161,15 @@ default='from_dtype'
 
     def _read_code(self, table: Table, weights: np.ndarray | None) -> TableCode:
         """Return the code of a table that has been checked, by the rows that count."""
-        is_named = named_categories(
-            self.categorical_features, table.n_columns, getattr(self, "feature_names_in_", None)
-        )
-        kinds = []
+        is_named = named_categories(self.categorical_features, table.n_columns, table.names())
+        kinds, zones = [], {}
         for place, column in enumerate(table.columns()):
             takes_levels = is_category(column, is_named, place)
             kinds.append("categories" if takes_levels else column.kind)
+            if column.zone is not None:
+                zones[place] = column.zone
         sizes = self.n_bins, self.n_octaves, self.max_levels
-        return TableCode.fit(table, kinds, weights, sizes)
+        return TableCode.fit(table, kinds, zones, weights, sizes)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the table's code.
@@ -216,7 +217,8 @@ default='from_dtype'
 
     def _names(self, input_features: Any = None) -> list[str]:
         columns = check_input_names(self, input_features)
-        return [name for part in self._code.names(list(columns)).values() for name in part]
+        names = [name for part in self._code.names(list(columns)).values() for name in part]
+        return _unlike_names(names)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -225,3 +227,26 @@ default='from_dtype'
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
+    """Return what each row counts, (n_rows,), or None where all count alike."""
+    if sample_weight is None:
+        return None
+    with naming("sample_weight"):
+        given, rows = on_host(sample_weight, "sample_weight"), np.empty((n_rows, 0))
+        return check_sample_weight(given, rows, ensure_non_negative=True)
+
+
+def _unlike_names(names: list[str]) -> list[str]:
+    """Return names of which none comes twice: the later ones get a number."""
+    taken = set(names)
+    if len(taken) == len(names):
+        return names
+    unlike: dict[str, None] = {}
+    for name in names:
+        chosen, number = name, 2
+        while chosen in unlike or (chosen != name and chosen in taken):
+            chosen, number = f"{name}_{number}", number + 1
+        unlike[chosen] = None
+    return list(unlike)

@@ -14,9 +14,9 @@ from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.threads import shared_threads
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part, chunk_size
 from sklearn_mlp.tabular.codes import TableCode
-from sklearn_mlp.tabular.columns import Table
 from sklearn_mlp.tabular.judging import Mixture, outputs_of
 from sklearn_mlp.tabular.members import FrozenMembers
+from sklearn_mlp.tabular.tables import Table
 from sklearn_mlp.tabular.training import TrainedGroup, Watch
 
 _SECONDS_OF_WAITING = 0.2

@@ -1,5 +1,6 @@
 """Which rows each network learns from, and which it is judged on."""
 
+import reprlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +8,11 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
+import pandas as pd
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+from sklearn_mlp.arrays.target_checks import naming
+from sklearn_mlp.arrays.tensors import on_host
 
 # Rows below which what is estimated on them says little.
 _FEW_ROWS = 20
@@ -56,6 +61,74 @@ class Folds:
         return [replace(self, learned=[learned], held=[held]) for learned, held in pairs]
 
 
+@dataclass(frozen=True)
+class RowsToSplit:
+    """The rows of which networks learn from some.
+
+    Attributes
+    ----------
+    X, y : table of shape (n_rows, n_columns), ndarray of shape (n_rows, ...)
+        As the user has them, for splitters of the user's.
+    labels : ndarray of shape (n_rows,) or None
+        Class codes, if there are such.
+    weights : ndarray of shape (n_rows,) or None
+        What each row counts.
+    groups : ndarray of shape (n_rows,) or None
+        Which rows belong together, see `check_groups`.
+    """
+
+    X: Any
+    y: Any
+    labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        n_counted = self.n_rows if self.weights is None else np.count_nonzero(self.weights)
+        if n_counted < min(2, self.n_rows):
+            raise ValueError(
+                "at least 2 rows with a weight above 0 are needed, to learn from one and look at "
+                f"another: sample_weight has {n_counted} of {self.n_rows}."
+            )
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return int(self.y.shape[0])
+
+
+def check_groups(groups: Any, n_rows: int) -> np.ndarray | None:
+    """Return which rows belong together, (n_rows,), in values that can be sorted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it does not say so of every row.
+    """
+    if groups is None:
+        return None
+    with naming("groups"):
+        values = np.asarray(on_host(groups, "groups"))
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.shape != (n_rows,):
+        raise ValueError(
+            f"groups must have one value for each of the {n_rows} rows of X, got the shape "
+            f"{values.shape}."
+        )
+    is_missing = np.asarray(pd.isna(values), dtype=bool)
+    if is_missing.any():
+        raise ValueError(
+            f"groups must tell of every row where it belongs, but {is_missing.sum()} of {n_rows} "
+            f"are missing, the first in row {is_missing.argmax()}."
+        )
+    if values.dtype == object and pd.api.types.infer_dtype(values) != "string":
+        # Numbers beside strings, or whatever else there may be, cannot be sorted.
+        with naming("groups"):
+            return pd.factorize(values)[0]
+    return values
+
+
 def split_for_groups(n_groups: int, cv: Any, n_members: int | None, *args: Any) -> list[Folds]:
     """Split rows for each group of networks by itself; splits of the user's are all groups'.
 
@@ -90,29 +163,16 @@ def split_for_groups(n_groups: int, cv: Any, n_members: int | None, *args: Any) 
     return found
 
 
-def split_rows(
-    cv: Any,
-    n_rows: int,
-    labels: np.ndarray | None,
-    weights: np.ndarray | None,
-    groups: Any,
-    random_state: np.random.RandomState,
-) -> Folds:
+def split_rows(cv: Any, rows: RowsToSplit, random_state: np.random.RandomState) -> Folds:
     """Split rows for one group of networks.
 
     Parameters
     ----------
     cv : int, splitter or iterable
         The parameter. An integer holds out each row once, classes spread evenly, and the rows of
-        one of ``groups`` together; other splits are as they come.
-    n_rows : int
-        How many rows there are.
-    labels : ndarray of shape (n_rows,) or None
-        Class codes, if there are such.
-    weights : ndarray of shape (n_rows,) or None
-        What each row counts.
-    groups : array-like of shape (n_rows,) or None
-        Which rows belong together.
+        one group together; other splits are as they come.
+    rows : RowsToSplit
+        The rows.
     random_state : RandomState
         Draws the split.
 
@@ -121,6 +181,7 @@ def split_rows(
     ValueError
         If there are too few rows, or a fold leaves a network nothing to learn.
     """
+    n_rows, weights = rows.n_rows, rows.weights
     if isinstance(cv, Integral):
         n_splits = min(int(cv), n_rows)
         if n_splits < 2:
@@ -128,29 +189,51 @@ def split_rows(
                 f"at least 2 rows are needed, to learn from one and look at another: "
                 f"n_samples={n_rows}."
             )
-        if groups is None:
-            splits = _even_splits(n_splits, n_rows, labels, random_state)
+        if rows.groups is None:
+            splits = _even_splits(n_splits, rows, random_state)
         else:
-            splits = _splits_of_groups(n_splits, labels, groups, n_rows, random_state)
+            splits = _splits_of_groups(n_splits, rows, random_state)
     else:
-        splitter = check_cv(cv, labels, classifier=labels is not None)
-        y = np.zeros(n_rows) if labels is None else labels
-        splits = list(splitter.split(np.zeros((n_rows, 1)), y, groups))
-    try:
-        learned, held = ([np.arange(n_rows)[split[part]] for split in splits] for part in range(2))
-    except IndexError as error:
-        raise ValueError(f"cv={cv!r} has rows that are none of the {n_rows}: {error}.") from error
+        splits = _splits_of_the_user(cv, rows)
+    learned, held = ([split[part] for split in splits] for part in range(2))
     is_apart = not all(
         _are_all(np.concatenate(each), n_rows) for each in zip(learned, held, strict=True)
     )
     if weights is not None:
-        learned = [rows[weights[rows] > 0] for rows in learned]
+        learned = [part[weights[part] > 0] for part in learned]
     if not learned or not all(map(len, learned)) or not any(map(len, held)):
+        spent = (
+            " An iterator is spent after one fit: pass a list." if hasattr(cv, "__next__") else ""
+        )
         raise ValueError(
-            f"cv={cv!r} leaves a network no rows to learn from, or none to be judged on, of "
-            f"{n_rows} rows."
+            f"cv={_show(cv)} leaves a network no rows to learn from, or none to be judged on, of "
+            f"{n_rows} rows.{spent}"
         )
     return Folds(learned, held, is_apart)
+
+
+def _splits_of_the_user(cv: Any, rows: RowsToSplit) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the splits of a splitter, which is given what the user has, or of an iterable."""
+    found = list(cv.split(rows.X, rows.y, rows.groups) if hasattr(cv, "split") else cv)
+    places = np.arange(rows.n_rows)
+    try:
+        return [(places[_chosen(learned)], places[_chosen(held)]) for learned, held in found]
+    except (IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"cv={_show(cv)} must have pairs of rows to learn from and rows to hold out, numbers "
+            f"or masks, but has rows that are none of the {rows.n_rows}: {error}."
+        ) from error
+
+
+def _chosen(rows: Any) -> np.ndarray:
+    """Return numbers of rows, or a mask, as an array."""
+    chosen = np.asarray(rows)
+    return chosen if chosen.size else chosen.astype(np.intp)
+
+
+def _show(cv: Any) -> str:
+    """Return the parameter for a message: not all rows of a list of splits."""
+    return repr(cv) if hasattr(cv, "split") else reprlib.repr(cv)
 
 
 def _are_all(rows: np.ndarray, n_rows: int) -> bool:
@@ -169,31 +252,33 @@ def warn_of_few_rows(n_rows: int) -> None:
 
 
 def _even_splits(
-    n_splits: int, n_rows: int, labels: np.ndarray | None, random_state: np.random.RandomState
+    n_splits: int, rows: RowsToSplit, random_state: np.random.RandomState
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Hold out every row once, those of a class spread evenly over the folds."""
-    order = random_state.permutation(n_rows)
-    if labels is not None:
-        order = order[np.argsort(labels[order], kind="stable")]
+    """Hold out every row once, those of a class spread evenly over the folds.
+
+    Rows without weight come last, so that there are others in as many folds as can be.
+    """
+    order = random_state.permutation(rows.n_rows)
+    if rows.labels is not None:
+        order = order[np.argsort(rows.labels[order], kind="stable")]
+    if rows.weights is not None:
+        order = order[np.argsort(rows.weights[order] == 0, kind="stable")]
     held = [np.sort(order[place::n_splits]) for place in range(n_splits)]
-    return [(np.setdiff1d(order, rows, assume_unique=True), rows) for rows in held]
+    return [(np.setdiff1d(order, part, assume_unique=True), part) for part in held]
 
 
 def _splits_of_groups(
-    n_splits: int,
-    labels: np.ndarray | None,
-    groups: Any,
-    n_rows: int,
-    random_state: np.random.RandomState,
+    n_splits: int, rows: RowsToSplit, random_state: np.random.RandomState
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Hold out every group once."""
-    n_splits = min(n_splits, len(np.unique(np.asarray(groups))))
+    assert rows.groups is not None
+    n_splits = min(n_splits, len(np.unique(rows.groups)))
     if n_splits < 2:
         raise ValueError("groups must have at least 2 different values, got 1.")
-    kind = GroupKFold if labels is None else StratifiedGroupKFold
+    kind = GroupKFold if rows.labels is None else StratifiedGroupKFold
     splitter = kind(n_splits, shuffle=True, random_state=random_state)
-    y = np.zeros(n_rows) if labels is None else labels
-    return list(splitter.split(np.zeros((n_rows, 1)), y, groups))
+    y = np.zeros(rows.n_rows) if rows.labels is None else rows.labels
+    return list(splitter.split(np.zeros((rows.n_rows, 1)), y, rows.groups))
 
 
 def rows_judged(groups: Sequence[Sequence[np.ndarray]], n_rows: int) -> np.ndarray:

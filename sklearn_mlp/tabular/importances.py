@@ -10,10 +10,10 @@ from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.threads import shared_threads
 from sklearn_mlp.tabular.coded_rows import CodedRows, chunk_size
 from sklearn_mlp.tabular.codes import TableCode
-from sklearn_mlp.tabular.columns import Table
 from sklearn_mlp.tabular.dates import DATE_PARTS
 from sklearn_mlp.tabular.ensemble import Ensemble
 from sklearn_mlp.tabular.judging import outputs_of
+from sklearn_mlp.tabular.tables import Table
 
 
 def permuted_scores(

@@ -15,7 +15,11 @@ PARAMETERS: dict[str, list[Any]] = {
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
-    "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"]), "array-like"],
+    "cv": [
+        Interval(Integral, 2, None, closed="left"),
+        HasMethods(["split"]),
+        HasMethods(["__iter__"]),
+    ],
     "n_members": [Interval(Integral, 1, None, closed="left"), None],
     "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
     "random_state": ["random_state"],

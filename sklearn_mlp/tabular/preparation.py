@@ -15,16 +15,15 @@ from sklearn_mlp.machine.devices import resolve_device
 from sklearn_mlp.machine.placement import resolve_dtype
 from sklearn_mlp.machine.random_numbers import draw_seed
 from sklearn_mlp.machine.shared_memory import tensor_to_read
-from sklearn_mlp.machine.sklearn_internals import check_sample_weight
 from sklearn_mlp.network.architecture import hidden_units
 from sklearn_mlp.sources.choice import check_in_memory
 from sklearn_mlp.tabular.coded_rows import Part
-from sklearn_mlp.tabular.columns import read_table
-from sklearn_mlp.tabular.encoder import TabularEncoder
-from sklearn_mlp.tabular.folds import Folds, split_for_groups
+from sklearn_mlp.tabular.encoder import TabularEncoder, check_weights
+from sklearn_mlp.tabular.folds import Folds, RowsToSplit, check_groups, split_for_groups
 from sklearn_mlp.tabular.judging import Task
 from sklearn_mlp.tabular.prepared_fit import GivenRows, Lesson, PreparedTable
 from sklearn_mlp.tabular.scoring import HeldScorer
+from sklearn_mlp.tabular.tables import read_table
 from sklearn_mlp.tabular.training import EXACT_ROWS, PASSES, ROWS_OF_LONG_RUNS, Settings
 
 
@@ -99,23 +98,19 @@ class PreparesTables(ABC):
         check_in_memory(X, y, type(self).__name__)
         device = resolve_device(self.device)
         encoder = TabularEncoder(self.categorical_features)
-        table = read_table(encoder, X, reset=True)
-        y = self._check_targets(validate_targets(self, on_host(y)))
-        check_consistent_length(table.source, y, groups)
-        given_weights = None
-        if sample_weight is not None:
-            rows = np.empty((table.n_rows, 0))
-            given_weights = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+        given = self._check_rows(encoder, X, y, sample_weight)
+        table, y = given.table, given.y
+        groups = check_groups(groups, table.n_rows)
         random_state = check_random_state(seed_of(self.random_state))
-        encoder._fit_table(table, given_weights)
-        codec = self._read_codec(y, given_weights)
-        targets, weights = self._encode_targets(y, given_weights, codec)
-        labels, n_groups = self._stratify(targets), len(self._parts)
-        rows_to_split = table.n_rows, labels, weights, groups, random_state
-        folds = split_for_groups(n_groups, self.cv, self.n_members, *rows_to_split)
+        codec = self._read_codec(y, given.weights)
+        targets, weights = self._encode_targets(y, given.weights, codec)
+        rows = RowsToSplit(X, y, self._stratify(targets), weights, groups)
+        n_groups = len(self._parts)
+        folds = split_for_groups(n_groups, self.cv, self.n_members, rows, random_state)
+        # What takes longer comes when all else is known to be right.
+        encoder._fit_table(table, given.weights)
         settings = self._settings(table.n_rows, device)
         known = self._read_targets(codec, y, weights)
-        given = GivenRows(table, X, y, given_weights)
         task = self._task(targets, weights, codec, known, given, settings.dtype)
         lessons = [Lesson(encoder._code, task, codec, known, task)]
         if folds[0].is_apart:
@@ -125,6 +120,15 @@ class PreparesTables(ABC):
             task = replace(task, targets=common, scorer=scorer)
         seeds = [draw_seed(random_state) for _ in folds]
         return PreparedTable(encoder, given, weights, known, task, lessons, folds, settings, seeds)
+
+    def _check_rows(
+        self, encoder: TabularEncoder, X: Any, y: Any, sample_weight: Any
+    ) -> GivenRows:
+        """Check what was passed to `fit`."""
+        table = read_table(encoder, X, reset=True)
+        y = self._check_targets(validate_targets(self, on_host(y)))
+        check_consistent_length(table.source, y)
+        return GivenRows(table, X, y, check_weights(sample_weight, table.n_rows))
 
     def _lessons_of_folds(
         self,

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from sklearn_mlp.tabular.codes import TableCode
-from sklearn_mlp.tabular.columns import Table
 from sklearn_mlp.tabular.encoder import TabularEncoder
 from sklearn_mlp.tabular.folds import Folds
 from sklearn_mlp.tabular.judging import Task
+from sklearn_mlp.tabular.tables import Table
 from sklearn_mlp.tabular.training import Plan, Settings
 
 

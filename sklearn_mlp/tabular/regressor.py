@@ -1,6 +1,7 @@
 """The regressor for tables."""
 
 from dataclasses import replace
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 
-from sklearn_mlp.arrays.target_checks import as_column, as_numbers
+from sklearn_mlp.arrays.target_checks import as_column, as_numbers, naming
 from sklearn_mlp.losses import Loss, Quantiles, choose_regressor_loss
 from sklearn_mlp.losses.choice import check_targets
 from sklearn_mlp.machine.sklearn_internals import fit_context
@@ -333,7 +334,8 @@ default='squared_error'
         them these levels can be asked for, and no others: what `predict` returns, moved by what
         was wrong with it at rows held out, and as wide as noise is there.
         """
-        levels = np.atleast_1d(np.asarray(quantile, dtype=np.float64))
+        with naming("quantile"):
+            levels = np.atleast_1d(np.asarray(quantile, dtype=np.float64))
         if levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
             raise ValueError(f"quantile must be numbers between 0 and 1, got {quantile!r}.")
         if self._has_levels():
@@ -379,7 +381,7 @@ default='squared_error'
         training was best and weigh the groups, too, which makes the intervals a little narrower
         than they should be where there are few rows.
         """
-        if not 0 < coverage < 1:
+        if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be a number between 0 and 1, got {coverage!r}.")
         if self._has_levels():
             found = self._level_residuals().interval_of_levels(

@@ -13,7 +13,7 @@ from test_tabular_fits import OURS, SMALL, mixed_table, targets_of
 
 import sklearn_mlp
 from sklearn_mlp import TabularMLPClassifier, TabularMLPRegressor
-from sklearn_mlp.tabular.folds import split_rows
+from sklearn_mlp.tabular.folds import RowsToSplit, split_rows
 
 N_ROWS, NOW, FIRST = 250, 150, 50
 TABLE, NUMBER = mixed_table(N_ROWS)
@@ -126,7 +126,7 @@ def test_fewer_networks_are_those_of_the_last_folds():
 
 
 def test_splits_of_all_rows_share_one_code():
-    rows = 40, None, None, None, np.random.RandomState(0)
+    rows = RowsToSplit(np.zeros((40, 1)), np.zeros(40)), np.random.RandomState(0)
     assert not split_rows(4, *rows).is_apart
     assert not split_rows(KFold(3), *rows).is_apart
     assert split_rows(TimeSeriesSplit(3), *rows).is_apart
