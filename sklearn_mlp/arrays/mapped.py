@@ -5,6 +5,8 @@ from typing import Any, Self, final
 
 import numpy as np
 
+from sklearn_mlp.arrays.asked_ahead import asking_ahead
+
 # How many numbers are copied at a time: what is converted comes from the cache of a core.
 _PIECE_SIZE = 1 << 15
 
@@ -24,7 +26,9 @@ class MappedArray:
     def __init__(self, array: np.memmap, name: str) -> None:
         self.array = array.view(np.ndarray)
         self.name = name
-        self._file, self._end = _end_in_file(array)
+        self._file, self._start, self._end = _place_in_file(array)
+        is_named = self._file is not None and array.filename is not None
+        self._path = str(array.filename) if is_named else None
 
     @classmethod
     def of(cls, source: Any, name: str) -> Self | None:
@@ -57,37 +61,41 @@ class MappedArray:
 
     def copy_rows(self, rows: slice | np.ndarray, numbers: np.ndarray) -> None:
         """Write rows to an array, in its type."""
-        array = self.array
         if isinstance(rows, slice):
-            numbers[...] = array[rows]
+            numbers[...] = self.array[rows]
             return
+        array, row_step = self.array, self.array.strides[0]
         # Rows that do not lie in one piece `numpy.take` would bring together: all there are.
         is_taken = array.flags.c_contiguous and array.flags.aligned
         at_once = max(1, _PIECE_SIZE // max(1, array.shape[1]))
         piece = np.empty((min(at_once, len(rows)), array.shape[1]), array.dtype)
-        for start in range(0, len(rows), at_once):
-            some, into = rows[start : start + at_once], numbers[start : start + at_once]
-            if not is_taken:
-                into[...] = array[some]
-            elif array.dtype == numbers.dtype:
-                np.take(array, some, axis=0, out=into, mode="clip")
-            else:
-                # Twice as fast as a whole block taken, and then converted.
-                into[...] = np.take(array, some, axis=0, out=piece[: len(some)], mode="clip")
+        path = self._path if is_taken else None
+        with asking_ahead(path, self._start + rows * row_step, row_step) as ask:
+            for start in range(0, len(rows), at_once):
+                some, into = rows[start : start + at_once], numbers[start : start + at_once]
+                ask(start + len(some))
+                if not is_taken:
+                    into[...] = array[some]
+                elif array.dtype == numbers.dtype:
+                    np.take(array, some, axis=0, out=into, mode="clip")
+                else:
+                    # Twice as fast as a whole block taken, and then converted.
+                    into[...] = np.take(array, some, axis=0, out=piece[: len(some)], mode="clip")
 
 
-def _end_in_file(array: np.memmap) -> tuple[mmap.mmap | None, int]:
-    """Return what maps an array's file, and where in the file the array ends."""
+def _place_in_file(array: np.memmap) -> tuple[mmap.mmap | None, int, int]:
+    """Return what maps an array's file, where in the file its first row is, and where it ends."""
     # Views of a map keep its offset, not their own.
     first = array.__array_interface__["data"][0]
     base: Any = array
     while isinstance(base.base, np.ndarray):
         base = base.base
     if not (isinstance(base, np.memmap) and isinstance(base.base, mmap.mmap)):
-        return None, 0
-    end = base.offset + first - base.__array_interface__["data"][0] + array.itemsize
+        return None, 0, 0
+    start = base.offset + first - base.__array_interface__["data"][0]
     steps = zip(array.shape, array.strides, strict=True)
-    return base.base, end + sum((n - 1) * step for n, step in steps if step > 0)
+    end = start + array.itemsize + sum((n - 1) * step for n, step in steps if step > 0)
+    return base.base, start, end
 
 
 def _offset_in_file(source: Any) -> int | None:
