@@ -24,6 +24,9 @@ from sklearn_mlp.targets.codecs import NumberCodec
 # Levels that differ by less are the same: 1 - 0.9 is not 0.1.
 _SAME_LEVEL = 1e-9
 
+# Numbers up to this have squares whose sum is finite; larger ones are scored as multiples of it.
+_LARGE = 2.0**500
+
 
 class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     """Regressor for tables as they come: networks on folds, averaged.
@@ -525,6 +528,9 @@ default='squared_error'
     def _score(self, predicted: np.ndarray, y: Any, weights: Any) -> float:
         loss = self._ensemble.loss
         if not isinstance(loss, Quantiles):
+            if np.max(np.abs(predicted), initial=0.0) > _LARGE:
+                # Their squares would be infinite; R² is the same in any unit.
+                y, predicted = np.multiply(y, 1 / _LARGE), predicted / _LARGE
             return float(r2_score(y, predicted, sample_weight=weights))
         by_level = np.moveaxis(predicted, -1, 0) if loss.is_several else predicted[None]
         scores = [

@@ -94,3 +94,10 @@ def test_levels_that_no_number_is_are_refused():
         model.predict_interval(TABLE, [0.5])
     with pytest.raises(ValueError, match="In quantile: could not convert"):
         model.predict_quantiles(TABLE, "a")
+
+
+def test_huge_numbers_are_scored_as_in_another_unit():
+    plain = TabularMLPRegressor(**FEW).fit(TABLE, NUMBER)
+    huge = TabularMLPRegressor(**FEW).fit(TABLE, NUMBER * 1e300)
+    assert huge.oof_score_ == pytest.approx(plain.oof_score_, rel=1e-6)
+    assert huge.score(TABLE, NUMBER * 1e300) == pytest.approx(plain.score(TABLE, NUMBER))
