@@ -221,8 +221,6 @@ def joined_group() -> Iterator[Group | None]:
         return
     is_alone = not _may_join() if wish is None else not wish.is_on
     if is_alone:
-        if wish is None:
-            _warn_of_thread()
         yield None
         return
     with ExitStack() as contexts:
@@ -282,25 +280,25 @@ def _may_join() -> bool:
     Not in a thread, or in a process that this one has started: those of a search, say, each have
     fits of their own, and would meet one another's.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_member():
         return False
-    if is_initialized():
-        return dist.group.WORLD is not _inherited
-    is_child = multiprocessing.parent_process() is not None
-    return not is_child and int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def _warn_of_thread() -> None:
-    """Say that a fit is alone because it is in a thread, which may not be what is wanted."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main or not is_initialized() or dist.get_world_size() == 1:
-        return
+    if threading.current_thread() is threading.main_thread():
+        return True
     warnings.warn(
-        f"a fit in a thread is this process's alone, though there is a group of "
-        f"{dist.get_world_size()}; enter `with sklearn_mlp.distributed():` in the thread to train "
-        "over all of them, or `with sklearn_mlp.distributed(False):` to fit alone.",
+        "a fit in a thread is this process's alone, though it is one of a group; enter `with "
+        "sklearn_mlp.distributed():` in the thread to train over all of them, or `with "
+        "sklearn_mlp.distributed(False):` to fit alone.",
         stacklevel=2,
     )
+    return False
+
+
+def _is_member() -> bool:
+    """Tell whether this process is one of a group of several, or one that torchrun has started."""
+    if is_initialized():
+        return dist.group.WORLD is not _inherited and dist.get_world_size() > 1
+    is_child = multiprocessing.parent_process() is not None
+    return not is_child and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def _open_group(timeout: float, **rows: Any) -> Group:
