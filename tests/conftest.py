@@ -7,7 +7,7 @@ others, which wait for it, needs none of it.
 import gc
 import os
 import signal
-from functools import partial
+from functools import cache, partial
 from types import FunctionType
 
 import pytest
@@ -127,43 +127,44 @@ def global_random_seed():
     return 42
 
 
+@cache
+def read_data(name, *, is_scaled=False):
+    """Return X and y of a data set of scikit-learn's, read once: each time takes milliseconds."""
+    from sklearn import datasets
+    from sklearn.preprocessing import scale
+
+    X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return (scale(X) if is_scaled else X), y
+
+
 @pytest.fixture
 def digits():
     """300 images of the ten digits, pixels between 0 and 1."""
-    from sklearn.datasets import load_digits
-
-    X, y = load_digits(return_X_y=True)
-    return X[:300] / 16, y[:300]
+    X, y = read_data("digits")
+    return X[:300] / 16, y[:300].copy()
 
 
 @pytest.fixture
 def iris():
     """Three classes, standardised."""
-    from sklearn.datasets import load_iris
-    from sklearn.preprocessing import scale
-
-    X, y = load_iris(return_X_y=True)
-    return scale(X), y
+    X, y = read_data("iris", is_scaled=True)
+    return X.copy(), y.copy()
 
 
 @pytest.fixture
 def breast_cancer():
     """Two classes, standardised."""
-    from sklearn.datasets import load_breast_cancer
-    from sklearn.preprocessing import scale
-
-    X, y = load_breast_cancer(return_X_y=True)
-    return scale(X), y
+    X, y = read_data("breast_cancer", is_scaled=True)
+    return X.copy(), y.copy()
 
 
 @pytest.fixture
 def diabetes():
     """A regression task, X and y standardised."""
-    from sklearn.datasets import load_diabetes
     from sklearn.preprocessing import scale
 
-    X, y = load_diabetes(return_X_y=True)
-    return scale(X), scale(y)
+    X, y = read_data("diabetes", is_scaled=True)
+    return X.copy(), scale(y)
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,13 @@
-"""Dask clusters of worker processes."""
+"""Dask clusters of worker processes, forked from one that has imported torch and the package."""
 
 import os
 from contextlib import contextmanager
 
+import dask
 from distributed import Client, LocalCluster
+from rank_processes import forking_context
+
+FORKING = {"distributed.worker.multiprocessing-method": "forkserver"}
 
 
 @contextmanager
@@ -14,8 +18,13 @@ def dask_cluster(**options):
     them, too, from where every later program of the tests would inherit them.
     """
     found = dict(os.environ)
+    forking_context()  # starts the process that is forked
     try:
-        with LocalCluster(dashboard_address=None, **options) as workers, Client(workers) as client:
+        with (
+            dask.config.set(FORKING),
+            LocalCluster(dashboard_address=None, **options) as workers,
+            Client(workers) as client,
+        ):
             yield client
     finally:
         os.environ.clear()

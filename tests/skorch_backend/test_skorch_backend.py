@@ -91,7 +91,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("task", TASKS)
-def test_thirty_epochs_follow_the_native_backend(task, name):
+def test_fifteen_epochs_follow_the_native_backend(task, name):
     X, y = make_task(task)
     settings = SETTINGS[name]
     # Every other task of every setting, and every other setting of every task, is weighted.
@@ -99,7 +99,7 @@ def test_thirty_epochs_follow_the_native_backend(task, name):
     weights = np.random.RandomState(0).uniform(0.1, 3, len(y)) if is_weighted else None
     exact = {"dtype": "float64", "device": "cpu", "hidden_layer_sizes": (9, 5), "batch_size": 40}
     native, ours = (
-        make_estimator(task, backend, random_state=0, max_iter=30, **exact, **settings)
+        make_estimator(task, backend, random_state=0, max_iter=15, **exact, **settings)
         for backend in ("torch", "skorch")
     )
     native.fit(X, y, sample_weight=weights)
