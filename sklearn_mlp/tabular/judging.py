@@ -200,7 +200,8 @@ def combine(
     it is of. The rows tell the temperature of a mean of two, one of each group. Of 2 k it is
     taken to be that to the power of ``2 (1 - 1 / k)``: the logarithm as a line in one over the
     number of pairs, which is 0 for single networks. Where more than one of each group have not
-    seen a row, the 2 becomes ``1 / (1 - 1 / (2 n_seen))``.
+    seen a row, the 2 becomes ``1 / (1 - 1 / (2 n_seen))``. Where one group counts nothing there is
+    no mean of two, and the temperature is 1, as of a group that is alone.
 
     Then a number for each class is added to its logits, which corrects for classes that are
     thought of too seldom: "bias-corrected temperature scaling" of Alexandari, Kundaje and
@@ -221,7 +222,9 @@ def combine(
         return task.loss_of(logits_of(task.loss, mean)) if score is None else -score
 
     weight = min(_WEIGHTS, key=loss_at)
-    of_two = task.temperature_of(logits_of(task.loss, mean_at(0.5)))
+    # Where one group counts alone, the other's bad outputs would make it too sure of its own.
+    is_pair = 0 < weight < 1
+    of_two = task.temperature_of(logits_of(task.loss, mean_at(0.5))) if is_pair else 1.0
     of_all = of_two ** ((1 - 1 / k) / (1 - 1 / (2 * n_seen)))
     biases = task.biases_of(logits_of(task.loss, mean_at(weight)).div(of_two))
     return Mixture((weight, 1 - weight), tuple(temperatures), of_all, of_two, biases)

@@ -79,6 +79,23 @@ def test_one_group_has_biases_and_none_without_calibration():
     assert combine(task_of(y, is_calibrated=False), [logits], [1.0], 4) == Mixture((1.0,), (1.0,))
 
 
+def test_a_group_that_counts_nothing_leaves_the_other_as_sure_as_it_is_alone():
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(scale=3, size=(3, 2000)))
+    # Labels as often as the first group says; the second one knows nothing, or worse.
+    draws = rng.gumbel(size=(3, 2000))
+    y = (logits.numpy() + draws).argmax(0)[:, None]
+    task = task_of(y)
+    for bad in (0 * logits, -logits):
+        for place in (0, 1):
+            groups = [logits, bad] if place == 0 else [bad, logits]
+            mixture = combine(task, groups, [1.0, 1.0], 4)
+            assert mixture.weights[place] == 1
+            assert mixture.temperature == mixture.temperature_of_two == 1
+            alone = combine(task, [logits], [1.0], 4)
+            assert mixture.biases == pytest.approx(alone.biases, abs=1e-4)
+
+
 def test_biases_count_in_all_that_a_classifier_says():
     X = np.random.default_rng(0).normal(size=(200, 3))
     y = (X[:, 0] > 1).astype(int)
