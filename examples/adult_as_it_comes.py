@@ -76,3 +76,4 @@ print(
     f"scikit-learn's network behind a pipeline: accuracy {accuracy:.4f}, log-loss {loss:.4f}, "
     f"{seconds:.1f} s"
 )
+# sphinx_gallery_thumbnail_path = 'images/adult_as_it_comes.svg'

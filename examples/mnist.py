@@ -41,3 +41,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+# sphinx_gallery_thumbnail_path = 'images/mnist.svg'

@@ -47,3 +47,4 @@ if os.environ.get("RANK", "0") == "0":
     print(f"{os.environ.get('WORLD_SIZE', '1')} processes, {classifier.n_iter_} epochs")
     print(f"loss {classifier.loss_:.9f}")
     print(f"accuracy on new digits {classifier.score(X[1400:], y[1400:]):.3f}")
+# sphinx_gallery_thumbnail_path = 'images/processes.svg'

@@ -61,3 +61,4 @@ loaded = joblib.load(folder / "model.joblib")[-1]
 print(f"loss after one more epoch: {network.partial_fit(X_scaled, y).loss_:.8f}")
 print(f"of the loaded model:       {loaded.partial_fit(X_scaled, y).loss_:.8f}")
 scratch.cleanup()
+# sphinx_gallery_thumbnail_path = 'images/save_and_load.svg'

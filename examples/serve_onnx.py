@@ -85,3 +85,4 @@ print("the same labels:", np.array_equal(labels, model.predict(X[1::2])))
 difference = np.abs(probabilities - model.predict_proba(X[1::2])).max()
 print("probabilities within 1e-6:", bool(difference < 1e-6))
 scratch.cleanup()
+# sphinx_gallery_thumbnail_path = 'images/serve_onnx.svg'
