@@ -281,7 +281,7 @@ def _is_array_elsewhere(X: Any) -> bool:
             "open until the call has returned."
         )
     shape, dtype = getattr(X, "shape", None), getattr(X, "dtype", None)
-    is_shape = isinstance(shape, tuple) and all(isinstance(n, int) for n in shape)
+    is_shape = isinstance(shape, tuple) and all(isinstance(n, int | np.integer) for n in shape)
     return is_shape and isinstance(dtype, np.dtype) and hasattr(X, "__getitem__")
 
 

@@ -1,5 +1,6 @@
 """The first pass through a source: how many rows, which targets, and whether all are numbers."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -151,11 +152,18 @@ class _FirstPass:
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If there is something wrong with it; or no row in it.
         """
         first, where = 0, self._source.describe(block)
-        for part in self._source.read(block):
+        parts: Iterable[Any] = self._source.read(block)
+        for part in parts:
+            if not isinstance(part, tuple | list) or not 1 <= len(part) <= 3:
+                raise TypeError(
+                    f"{where} must yield (X, y) or (X, y, sample_weight) of some rows at a time, "
+                    f"got a {type(part).__name__}."
+                )
+            part = tuple(part)
             numbers = numbers_of(part[0], where)
             self._take_samples(numbers, names_of(part[0]), where, first)
             for column, given in ((self.targets, part[1:2]), (self.weights, part[2:3])):

@@ -416,3 +416,15 @@ def test_failing_reader(backend):
     with pytest.raises(RuntimeError, match="the disk is gone"):
         model.fit(Failing(X, LABELS))
     np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("part", [np.zeros((4, 2)), {"X": np.zeros((4, 2))}, ()])
+def test_parts_that_are_no_tuples(part):
+    class Single(RowSource):
+        n_blocks = 1
+
+        def read(self, block):
+            yield part
+
+    with pytest.raises(TypeError, match=r"^block 0 of Single must yield \(X, y\) or .*, got a "):
+        TorchMLPRegressor().fit(Single())
