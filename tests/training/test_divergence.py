@@ -36,6 +36,7 @@ def test_a_loss_that_is_no_number_is_warned_of(backend):
     clf = TorchMLPClassifier(
         4, backend=backend, batch_size=4, learning_rate_init=1e19, max_iter=2, dtype="float32"
     )
+    clf.set_params(random_state=0)
     with pytest.warns(ConvergenceWarning, match="The training loss has ended as inf: "):
         clf.fit(X, Y)
     assert np.isfinite(clf.coefs_[0]).all()
