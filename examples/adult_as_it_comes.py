@@ -3,8 +3,8 @@ A table as it comes
 ===================
 
 Who earns more than 50,000 dollars? The adult census data has numbers, words and missing values.
-`TabularMLPClassifier` takes it as it was downloaded, in ten lines. Beside it stands what one needs
-for scikit-learn's network: an imputer, a scaler, a one-hot encoder, and columns told apart.
+`TabularMLPClassifier` takes it as it was downloaded, in ten lines. For comparison, scikit-learn's
+network needs an imputer, a scaler, a one-hot encoder, and the columns that each is for.
 
 It prints something like::
 
@@ -12,9 +12,9 @@ It prints something like::
     expected from rows held out: accuracy 0.8592
     scikit-learn's network behind a pipeline: accuracy 0.8292, log-loss 0.4402, 4.9 s
 
-The data come from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or without
-it from OpenML. Run it by ``python examples/adult_as_it_comes.py``; 5,000 rows are learned from, or
-as many as its argument says.
+The data comes from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or else
+from OpenML. Run it with ``python examples/adult_as_it_comes.py``; it trains on 5,000 rows, or on
+the number given as an argument.
 """
 
 # %%

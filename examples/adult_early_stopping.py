@@ -17,8 +17,8 @@ and draws
 .. image:: /images/adult_early_stopping.png
    :alt: Log-loss and accuracy on the validation set per epoch, and the epochs each rule kept.
 
-The data come from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or without
-it from OpenML. Run it by ``python examples/adult_early_stopping.py``.
+The data comes from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or else
+from OpenML. Run it with ``python examples/adult_early_stopping.py``.
 """
 
 # %%
@@ -74,8 +74,8 @@ X_train, X_val, y_train, y_val = train_test_split(
 # %%
 # Two rules
 # ---------
-# Metadata routing takes ``X_val`` and ``y_val`` to the step that asks for them. Five seeds,
-# because one says little: what a rule keeps hangs on the noise of a validation set.
+# Metadata routing passes ``X_val`` and ``y_val`` to the step that asks for them. Five seeds,
+# because one says little: what a rule keeps depends on the noise of the validation set.
 
 sklearn.set_config(enable_metadata_routing=True)
 columns = make_column_transformer(
@@ -107,8 +107,8 @@ for rule, scoring in [("accuracy", None), ("log-loss", "neg_log_loss")]:
 # %%
 # What each rule kept
 # -------------------
-# With the same seed both networks start alike, and go the same way as long as both go on: here is
-# the longer run of the two, once for each seed, and the epochs whose weights each rule kept.
+# With the same seed both networks are the same as long as both train: here is the longer of the
+# two runs for each seed, and the epochs whose weights each rule kept.
 
 figure, axes = plt.subplots(2, 1, sharex=True, figsize=(8, 6.4), layout="constrained")
 for pair in zip(*networks.values(), strict=True):

@@ -16,14 +16,14 @@ and draws
 .. image:: /images/class_weights.png
    :alt: Four scores on the test rows, without weights and with balanced ones.
 
-The data come from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or without
-it from OpenML. Run it by ``python examples/class_weights.py``.
+The data comes from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or else
+from OpenML. Run it with ``python examples/class_weights.py``.
 """
 
 # %%
 # The data
 # --------
-# Numbers are scaled, categories become a column each; what is missing is a category, too.
+# Numbers are scaled, and each category becomes a column; missing values are a category, too.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,7 +54,7 @@ columns = make_column_transformer(
 # %%
 # Without weights, and with
 # -------------------------
-# The weights count in the score that early stopping watches, too.
+# The weights also count in the score for early stopping.
 
 names = ["accuracy", "balanced\naccuracy", f"recall\nof {RARE}", f"precision\nof {RARE}"]
 figure, panel = plt.subplots(figsize=(8, 4.2), layout="constrained")

@@ -2,9 +2,9 @@
 Decision boundaries of two textbook networks
 ============================================
 
-Two exercises on points in a plane, written down as textbooks have them: sigmoid outputs, or one
-output of ``tanh`` with targets 1 and -1, and the mean squared error. Each figure shows what the
-network makes of the plane, and its loss epoch by epoch.
+Two exercises on points in a plane, as textbooks state them: sigmoid outputs, or one ``tanh``
+output with targets 1 and -1, and the mean squared error. Each figure shows the network's output
+over the plane, and its loss in each epoch.
 """
 
 # %%
@@ -83,8 +83,8 @@ draw(line, X, y, "x - y < 0.3")
 # batches of 10, 500 epochs; published to reach 0.97. Four units can just close a curve. Of the
 # seeds 0 to 5 this is the best; they end between 0.943 and 0.979, one of them at 0.97 or above.
 #
-# What decides is not where the network starts from, but on which epoch it ends. At a rate of 0.05
-# the accuracy goes up and down by 0.015 (standard deviation) from one epoch to the next. The same
+# What matters is not where the network starts, but in which epoch it ends. At a rate of 0.05
+# the accuracy varies by 0.015 (standard deviation) from one epoch to the next. The same
 # network in a NumPy loop, 12 starts with 3 orders of the samples each, was at 0.97 or above after
 # this share of its last 50 epochs, and at best in these epochs (median):
 #

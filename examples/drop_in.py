@@ -5,14 +5,13 @@ One import changed: scikit-learn's MLP beside this one
 The same Pipeline on the breast-cancer data, once with scikit-learn's
 `sklearn.neural_network.MLPClassifier` and once with
 :class:`~sklearn_mlp.TorchMLPClassifier`. In float64 they take the same path: the same batches, the
-same updates, the same end. In float32, the default, the path is the same to float32's rounding.
+same updates, the same end. In float32, the default, it is the same path up to float32 rounding.
 """
 
 # %%
 # Three models
 # ------------
-# Parameters, methods and attributes have the same names. ``dtype`` is one that scikit-learn does
-# not have.
+# Parameters, methods and attributes have the same names. ``dtype`` does not exist in scikit-learn.
 
 from typing import Any
 
@@ -48,9 +47,9 @@ for name, network in networks.items():
 # %%
 # The loss, epoch by epoch
 # ------------------------
-# On the left, scikit-learn's curve lies under ours. On the right is how far they are apart,
-# relative to the loss: in float64 some units in the sixteenth digit. Where there is no point,
-# the two are equal.
+# On the left, scikit-learn's curve lies under ours. On the right is their difference relative to
+# the loss: in float64 some units in the sixteenth digit. Where there is no point, the two are
+# equal.
 
 theirs = np.array(networks["scikit-learn"].loss_curve_)
 ours = np.array(networks["sklearn_mlp, float64"].loss_curve_)

@@ -15,7 +15,7 @@ captum is ``pip install captum``.
 # %%
 # Fit
 # ---
-# Attributions are of the features as ``module_`` is given them: scaled ones.
+# Attributions refer to the features that ``module_`` receives, which are scaled.
 
 import warnings
 
@@ -39,8 +39,8 @@ print("probabilities:", network.predict_proba(sample).round(3)[0])
 # %%
 # Attribute
 # ---------
-# The output of a class is that before the softmax, as ``module_`` returns it: of the probabilities
-# each depends on all classes.
+# The output of a class is the value before the softmax, as ``module_`` returns it, because each
+# probability depends on all classes.
 
 given = torch.tensor(sample, dtype=network.dtype_, device=network.device_, requires_grad=True)
 baseline = torch.zeros_like(given)

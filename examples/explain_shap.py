@@ -3,8 +3,8 @@ Explain predictions: SHAP
 =========================
 
 SHAP's DeepExplainer attributes what a network returns to its features, against the mean over a
-background. It hooks the layers of ``module_``, each of them a module of torch's, and so needs a
-few passes where an explainer of ``predict`` alone asks for thousands of predictions. It prints::
+background. It hooks the layers of ``module_`` and so needs only a few passes; an explainer of
+``predict`` would need thousands of predictions. It prints::
 
     expected 152.7 + attributed 100.1 = 252.9, predicted 252.9
     the same for all 89: True
@@ -14,7 +14,7 @@ and draws
 .. image:: /images/explain_shap.png
    :alt: The attributions of each feature over 89 people, coloured by the feature's value.
 
-SHAP is ``pip install shap``. Run it by ``python examples/explain_shap.py``.
+SHAP is ``pip install shap``. Run it with ``python examples/explain_shap.py``.
 """
 
 # sphinx_gallery_thumbnail_path = 'images/explain_shap.png'
@@ -22,8 +22,8 @@ SHAP is ``pip install shap``. Run it by ``python examples/explain_shap.py``.
 # %%
 # Fit, and explain
 # ----------------
-# With ``scale_target`` the network's outputs are in standard deviations of ``y``: attributions are
-# brought into the units of ``y`` by ``target_scale_``.
+# With ``scale_target`` the network's outputs are in standard deviations of ``y``;
+# ``target_scale_`` converts the attributions to the units of ``y``.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -13,8 +13,8 @@ same scores.
 # The grid
 # --------
 # The data are the 1,797 small images of digits that come with scikit-learn. All parameters are
-# flat, so the grid reaches each of them by its name. Every candidate trains for 30 epochs, enough
-# or not: ``tol=0`` and no patience, and the warning that says so is left out.
+# flat, so the grid reaches each by its name. Every candidate trains for exactly 30 epochs, with
+# ``tol=0`` and no patience; the warning about this is ignored.
 
 import time
 import warnings
@@ -69,8 +69,8 @@ print(f"accuracy on the test images {batched.score(X_test, y_test):.3f}")
 # %%
 # The whole grid
 # --------------
-# A panel per penalty. ``cv_results_`` has the candidates in the order of the grid, the last name
-# changing fastest.
+# One panel per penalty. ``cv_results_`` lists the candidates in the order of the grid, the last
+# name changing fastest.
 
 scores = batched.cv_results_["mean_test_score"].reshape(3, len(widths), len(rates))
 

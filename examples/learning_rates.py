@@ -2,15 +2,15 @@
 Four learning rates on one plot
 ===============================
 
-The learning rate is the first thing to tune. Here are four of them on a task of three classes,
-the digits 3, 5 and 8, with a validation set to look at after each epoch. The best of the four
-models is saved, and another process, which has seen none of the training, uses it.
+The learning rate is the first thing to tune. Here are four of them on three classes, the digits
+3, 5 and 8, with a validation set that is scored after each epoch. The best model is saved, and
+another process loads and uses it.
 """
 
 # %%
 # Fit
 # ---
-# All four start from the same weights, and see the same batches: ``random_state`` settles both.
+# All four start from the same weights and see the same batches: ``random_state`` determines both.
 
 import subprocess
 import sys
@@ -56,7 +56,7 @@ for rate in [0.001, 0.01, 0.1, 1.0]:
 # %%
 # Compare
 # -------
-# Solid lines are the training set's, dashed ones the validation set's.
+# Solid lines show the training set, dashed lines the validation set.
 
 _, ax = plt.subplots(figsize=(9, 4.8), layout="constrained")
 LossCurveDisplay.from_estimators(

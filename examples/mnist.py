@@ -4,11 +4,11 @@ MNIST: the published accuracy, and the time
 
 One hidden layer of 128 units, Adam, batches of 64, 5 epochs.
 
-About 0.975 is what this network reaches in a plain PyTorch loop. Run it with::
+A plain PyTorch loop reaches about 0.975 with this network. Run it with::
 
     python examples/mnist.py --data FOLDER --compare
 
-FOLDER holds the four IDX files, gzipped. Without it the data come from OpenML.
+FOLDER holds the four IDX files, gzipped. Without it the data comes from OpenML.
 """
 
 from typing import Any

@@ -3,7 +3,7 @@ MNIST: what a hidden layer of 50 units gains
 ============================================
 
 A network without a hidden layer, which is logistic regression, and one with 50 hidden units, on
-60,000 handwritten digits for ten epochs. After each epoch both are looked at twice: on the test
+60,000 handwritten digits for ten epochs. After each epoch both are scored twice: on the test
 set, passed to ``fit`` as ``X_val`` and ``y_val``, and on the training set, by scikit-learn's
 callback :class:`~sklearn.callback.ScoringMonitor`. It prints::
 
@@ -15,16 +15,16 @@ and draws
 .. image:: /images/mnist_hidden_layer.png
    :alt: Loss and accuracy per epoch on training and test set; ten digits with their labels.
 
-The data come from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or without
-it from OpenML. Run it by ``python examples/mnist_hidden_layer.py``.
+The data comes from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or else
+from OpenML. Run it with ``python examples/mnist_hidden_layer.py``.
 """
 
 # %%
 # Fit
 # ---
-# A test set that decides nothing may be watched: without ``early_stopping`` neither the weights
-# nor the end of training depend on it. Ten epochs are what was asked for: the warning that they do
-# not reach the minimum is no news.
+# Watching a test set is harmless if it decides nothing: without ``early_stopping`` neither the
+# weights nor the end of training depend on it. Ten epochs are intended, so the warning that they
+# do not reach the minimum is ignored.
 
 import warnings
 
@@ -52,9 +52,9 @@ for name, hidden_layer_sizes in [("no hidden layer", ()), ("50 hidden units", (5
 # %%
 # See
 # ---
-# The loss on the training set is taken while an epoch runs, that on the test set when it has
-# ended. The ten digits are the first of the test set, with what the hidden layer makes of them; a
-# wrong label is red.
+# The loss on the training set is computed during an epoch, the one on the test set after it. The
+# ten digits are the first of the test set, with the labels predicted by the network with a hidden
+# layer; wrong ones are red.
 
 figure = plt.figure(figsize=(11, 6.4), layout="constrained")
 halves = figure.subfigures(2, 1, height_ratios=[3, 1], squeeze=False)[:, 0]

@@ -2,17 +2,17 @@
 A network of your own, in scikit-learn's tools
 ==============================================
 
-A small convolutional network, which scikit-learn's MLP cannot be, as the ``module`` of
-:class:`~sklearn_mlp.TorchMLPClassifier`. It goes through a Pipeline and a grid search like any
-other estimator, and its own parameters are reached by their names.
+A small convolutional network as the ``module`` of :class:`~sklearn_mlp.TorchMLPClassifier`. It
+works in a Pipeline and a grid search like any other estimator, and the grid reaches its own
+parameters by name.
 """
 
 # %%
 # The module
 # ----------
-# It is called with ``n_features_in`` and ``n_outputs``, and with what ``module__...`` parameters
-# say. It takes rows of features, (n_samples, n_features_in), and returns the values before the
-# output activation, (n_samples, n_outputs).
+# It is called with ``n_features_in``, ``n_outputs`` and the ``module__...`` parameters. It takes
+# rows of features, (n_samples, n_features_in), and returns the values before the output
+# activation, (n_samples, n_outputs).
 
 import matplotlib.pyplot as plt
 import torch

@@ -2,13 +2,13 @@
 One network trained by several processes
 ========================================
 
-Run as it is, this trains on handwritten digits in one process. Started by ``torchrun``, two or
+Run directly, this trains on handwritten digits in one process. Started with ``torchrun``, two or
 more processes train the same network together, each on its part of every mini-batch::
 
     torchrun --nproc-per-node 2 examples/processes.py
 
-The script is the same for both. What it prints is the same, too: the processes exchange sums, and
-end with the numbers of a single one.
+The script and its output are the same for both: the processes exchange sums, and end with the
+numbers of a single one.
 """
 
 # %%
@@ -41,7 +41,7 @@ with sklearn_mlp.distributed(timeout=120) if is_one_of_many else nullcontext():
 # What came of it
 # ---------------
 #
-# All processes have the same fitted classifier. One of them tells, saves or serves it.
+# All processes have the same fitted classifier. One of them prints, saves or serves it.
 
 if os.environ.get("RANK", "0") == "0":
     print(f"{os.environ.get('WORLD_SIZE', '1')} processes, {classifier.n_iter_} epochs")

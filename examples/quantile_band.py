@@ -3,8 +3,8 @@ A quantile band, and how much it covers
 =======================================
 
 One network predicts the 5 %, 50 % and 95 % quantiles of house values in California. With
-``loss="quantile"`` and several levels the predictions are columns that never cross. Between the
-outer two nine of ten new districts should lie, which is measured on the test districts. It
+``loss="quantile"`` and several levels the predictions are columns that never cross. Nine of ten
+new districts should lie between the outer two, which is checked on the test districts. It
 prints::
 
     level 0.05: 0.059 of the test values below it
@@ -19,14 +19,14 @@ and draws
 .. image:: /images/quantile_band.png
    :alt: True values and the band over the test districts; the width of the band by the median.
 
-The data come from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or without
-it from OpenML. Run it by ``python examples/quantile_band.py``.
+The data comes from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or else
+from OpenML. Run it with ``python examples/quantile_band.py``.
 """
 
 # %%
 # Fit, and count
 # --------------
-# House values are some hundred thousand dollars: ``scale_target`` standardises them inside.
+# House values are some hundred thousand dollars: ``scale_target`` standardises them internally.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -2,9 +2,8 @@
 Save a model here, load it in another process
 =============================================
 
-A Pipeline with a fitted :class:`~sklearn_mlp.TorchMLPClassifier` is saved by joblib. A second
-Python process, which has seen none of the training, loads the file and predicts. Its probabilities
-are these, to the last bit.
+A Pipeline with a fitted :class:`~sklearn_mlp.TorchMLPClassifier` is saved with joblib. A second
+Python process loads the file and predicts. Its probabilities are the same to the last bit.
 """
 
 # %%
@@ -38,8 +37,8 @@ print(f"{n_weights} weights, {(folder / 'model.joblib').stat().st_size / 1024:.0
 # %%
 # Load and predict elsewhere
 # --------------------------
-# The other process needs the package, and nothing else of this program. A model fitted on a GPU
-# would open there too, on the CPU if there is no GPU.
+# The other process needs the package, but nothing else from this program. A model fitted on a GPU
+# would open there, too, on the CPU if there is no GPU.
 
 program = """
 import joblib, numpy as np
@@ -54,7 +53,7 @@ print("the same to the last bit:", np.array_equal(theirs, model.predict_proba(X[
 # %%
 # Train on with a loaded model
 # ----------------------------
-# The solver's state is saved too, so ``partial_fit`` goes on as if nothing had happened.
+# The solver's state is saved, too, so ``partial_fit`` continues as if nothing had happened.
 
 X_scaled = model[:-1].transform(X)
 loaded = joblib.load(folder / "model.joblib")[-1]

@@ -1,10 +1,10 @@
 """
-Serve a model by onnxruntime alone
-==================================
+Serve a model with onnxruntime only
+===================================
 
 A Pipeline with a fitted :class:`~sklearn_mlp.TorchMLPClassifier` is written as ONNX. Another
-process answers requests with it: it needs onnxruntime and NumPy, and imports neither torch nor
-scikit-learn. Its answers are those of the Pipeline, to the rounding of float32.
+process answers requests with it, using onnxruntime and NumPy, but neither torch nor scikit-learn.
+Its answers are those of the Pipeline, up to float32 rounding.
 
 It needs the packages of the extra ``onnx``: ``pip install 'sklearn-mlp[onnx]'``.
 """
@@ -12,9 +12,8 @@ It needs the packages of the extra ``onnx``: ``pip install 'sklearn-mlp[onnx]'``
 # %%
 # Fit, and write the Pipeline as ONNX
 # -----------------------------------
-# skl2onnx converts Pipelines once :func:`~sklearn_mlp.register_onnx` has told it of this
-# package's estimators. A network by itself has the method ``to_onnx(path)``, which needs onnx
-# alone.
+# skl2onnx converts Pipelines once :func:`~sklearn_mlp.register_onnx` has registered this package's
+# estimators. A single estimator has the method ``to_onnx(path)``, which only needs onnx.
 
 import json
 import subprocess
@@ -46,8 +45,8 @@ print(f"{(folder / 'wine.onnx').stat().st_size / 1024:.1f} KiB on disk")
 # %%
 # Serve it
 # --------
-# The server reads a sample a line and answers with the label and the probability of each class. A
-# web framework would call ``session.run`` in the same way.
+# The server reads one sample per line and answers with the label and the probability of each
+# class. A web framework would call ``session.run`` in the same way.
 
 server = """
 import json, sys

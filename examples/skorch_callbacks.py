@@ -3,7 +3,7 @@ Train through skorch, with its callbacks
 ========================================
 
 ``backend="skorch"`` trains the same network in skorch's loop, so that its callbacks can watch.
-Here are two: one of skorch's, which takes the accuracy on the training images after each epoch,
+Here are two: one of skorch's, which computes the accuracy on the training images after each epoch,
 and one of our own, which records the norm of the gradient.
 """
 
@@ -51,7 +51,7 @@ print(f"{model.n_iter_} epochs, test accuracy {model.score(X_test, y_test):.3f}"
 # %%
 # What they saw
 # -------------
-# ``net_`` is the fitted skorch net, and its ``history`` has what the callbacks recorded.
+# ``net_`` is the fitted skorch net; its ``history`` has the records of the callbacks.
 
 history = model.net_.history
 epochs = history[:, "epoch"]

@@ -5,8 +5,8 @@ MNIST through skorch, and a pitfall of plain skorch
 The tutorial's network with its pitfall, and the same without it.
 
 784-128-10 with Adam at 0.001, batches of 128, 5 epochs, shuffled. Plain skorch's classifier takes
-the logarithm of what the network returns; from a network that returns logits, as most do, its
-training loss is NaN. Run it with::
+the logarithm of the network's output; if the network returns logits, as most do, the training
+loss is NaN. Run it with::
 
     python examples/skorch_mnist.py --data FOLDER --seeds 0
 
@@ -14,7 +14,7 @@ training loss is NaN. Run it with::
     sklearn_mlp, seed 0          test accuracy 0.9731   fit time    3.2 s
                                  training accuracy 0.9780, from skorch's history
 
-FOLDER holds the four IDX files, gzipped. Without it the data come from OpenML.
+FOLDER holds the four IDX files, gzipped. Without it the data comes from OpenML.
 """
 
 from typing import Any

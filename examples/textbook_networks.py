@@ -2,7 +2,7 @@
 Textbook networks: sigmoid outputs and mean squared error on MNIST
 ==================================================================
 
-The first network of many textbooks, written down as it stands: sigmoid units, a sigmoid output per
+The first network of many textbooks, as they state it: sigmoid units, a sigmoid output per
 digit, the mean squared error to one-hot targets, plain gradient descent at a rate of 0.5 on
 batches of 64, 10 epochs; without a hidden layer, and with one of 50 units. A plain PyTorch loop
 with `torch.nn.MSELoss` is published to reach 0.900 and 0.896 of the training images. It prints::
@@ -17,14 +17,14 @@ and draws
 .. image:: /images/textbook_networks.png
    :alt: The loss of four fits over ten epochs; the weights of the ten outputs as images.
 
-The data come from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or without
-it from OpenML. Run it by ``python examples/textbook_networks.py``.
+The data comes from the folder that the environment variable ``SKLEARN_MLP_DATA`` names, or else
+from OpenML. Run it with ``python examples/textbook_networks.py``.
 """
 
 # %%
 # Fit
 # ---
-# Ten epochs are what was asked for: the warning that they do not reach the minimum is no news.
+# Ten epochs are intended, so the warning that they do not reach the minimum is ignored.
 
 import warnings
 
@@ -62,8 +62,8 @@ for name, units in (("no hidden layer", ()), ("50 sigmoid units", (50,))):
 # %%
 # See
 # ---
-# Without a hidden layer the weights of an output have the form of a digit, so they can be looked
-# at: blue pixels speak for it, red ones against it.
+# Without a hidden layer the weights of an output have the shape of a digit: blue pixels speak for
+# it, red ones against it.
 
 figure = plt.figure(figsize=(11, 3.6), layout="constrained")
 grid = figure.add_gridspec(2, 9)
