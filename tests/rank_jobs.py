@@ -405,6 +405,9 @@ def fit_own_differently(name):
     if name == "stack":
         with sklearn_mlp.distributed(timeout=20, rows=rows):
             sklearn_mlp.fit_many([make(), make(alpha=0.1)], X, y)
+    if name == "folds":
+        with sklearn_mlp.distributed(timeout=20, rows=rows):
+            sklearn_mlp.cross_validate_batched(make(), X, y, cv=2)
     with sklearn_mlp.distributed(timeout=20, rows=rows):
         make(**parameters).fit(X, y)
     return None

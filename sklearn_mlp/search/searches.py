@@ -297,6 +297,7 @@ return_estimator, return_indices, error_score
     (3,)
     """
     check_in_memory(X, y, "cross_validate_batched")
+    check_same_rows("What cross_validate_batched is given")
     table = {**constraints_of(cross_validate), "max_memory": MAX_MEMORY}
     validate_parameter_constraints(table, locals(), "cross_validate_batched")
     _check_estimator(estimator, "cross_validate_batched")

@@ -56,6 +56,7 @@ def test_own_rows_have_the_numbers_of_all_rows(two, name):
         ("labels", "y must have labels of one type in all parts, got both numbers and text"),
         ("form", "part 0 has one column of labels and part 1 has 2 columns of labels"),
         ("stack", "What fit_many is given is fitted by each process by itself, on all rows"),
+        ("folds", "What cross_validate_batched is given is fitted by each process by itself"),
         ("parameter", "the same alpha, but rank 0 has 0.0001 and rank 1 has 0.3"),
         ("rows", r"the same rows \(of distributed\), but rank 0 has 'own' and rank 1 has 'same'"),
     ],
