@@ -203,13 +203,13 @@ def test_columns_that_are_not_numeric_are_named(make_classifier):
     }
     fitted = make_classifier().fit(numbers.assign(c=1), [0, 1] * 20)
     for name, values in others.items():
-        message = rf"(?s).+X has 1 columns that are not numeric, the first of them \['{name}'\]"
+        message = rf"(?s).+X has columns that are not numeric \(1 in all, the first \['{name}'\]\)"
         with pytest.raises((ValueError, TypeError), match=message):
             make_classifier().fit(numbers.assign(**{name: values}), [0, 1] * 20)
         with pytest.raises(ValueError, match="feature names should match"):
             fitted.predict(numbers.assign(**{name: values}))
     with pytest.raises(
-        ValueError, match="could not convert string to float: 'x'\nX has 1 columns"
+        ValueError, match="could not convert string to float: 'x'\nX has columns that"
     ):
         fitted.predict(numbers.assign(c=others["text"]))
     with pytest.raises(ValueError, match=r"^Input X contains NaN"):

@@ -96,8 +96,8 @@ def _naming_columns(X: Any) -> Iterator[None]:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
-            f"{error}\nX has {len(columns)} columns that are not numeric, the first of them "
-            f"{columns[:5]}; encode them, or use TabularMLPClassifier or TabularMLPRegressor, "
+            f"{error}\nX has columns that are not numeric ({len(columns)} in all, the first "
+            f"{columns[:5]}); encode them, or use TabularMLPClassifier or TabularMLPRegressor, "
             "which take tables as they come."
         ) from error
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
@@ -41,8 +42,7 @@ def validate_targets(estimator: BaseEstimator, y: Any) -> Any:
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
-    missing = getattr(getattr(y, "dtype", None), "na_value", None)
-    if type(missing).__name__ == "NAType" and y.isna().any():
+    if getattr(getattr(y, "dtype", None), "na_value", None) is pd.NA and y.isna().any():
         # scikit-learn would ask whether pandas' missing value is true.
         raise ValueError("Input y contains NaN.")
     with naming("y"):

@@ -31,8 +31,8 @@ _OWN = {
     *("n_iter_", "t_", "loss_", "converged_", "best_loss_", "best_validation_score_"),
     *("out_activation_", "classes_", "estimator_", "_metadata_request"),
     # Those for tables.
-    *("encoder_", "n_members_", "oof_prediction_", "oof_score_", "_held", "_history", "_range"),
-    "_column_labels",
+    *("encoder_", "n_members_", "oof_prediction_", "oof_score_", "_held", "_history"),
+    *("_range", "_column_labels"),
 }
 # Their annotations are of what they become.
 _UNLIKE_ANNOTATED = {*_MADE, "module_", "device_", "dtype_", "_fit_dtype"}
