@@ -12,7 +12,9 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `parameters`            what their parameters may be
 `saved_state`           what they are pickled as, and saved in files
 `ensemble`              two groups of networks, trained and asked
-`training`              a group on its folds: steps, cycles, its best moment
+`training`              a group on its folds, step by step
+`plan`                  how many steps, at which rates, and when networks are judged
+`best_moment`           networks judged by rows not seen, and the best kept
 `apart`                 a group of folds that are to know nothing of one another
 `members`               k networks side by side: forwards, backwards, a step
 `held_outputs`          what groups say of rows not seen, and what each counts

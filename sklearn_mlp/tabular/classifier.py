@@ -14,8 +14,8 @@ from sklearn_mlp.machine.sklearn_internals import fit_context
 from sklearn_mlp.tabular.base import BaseTabularMLP
 from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.parameters import CLASSIFIER_PARAMETERS
+from sklearn_mlp.tabular.plan import PASSES
 from sklearn_mlp.tabular.prepared_fit import PreparedTable
-from sklearn_mlp.tabular.training import PASSES
 from sklearn_mlp.targets.class_weights import weigh_classes
 from sklearn_mlp.targets.label_codecs import ColumnsCodec, LabelCodec, read_labels
 from sklearn_mlp.targets.labels import as_rows

@@ -21,10 +21,10 @@ from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.encoder import TabularEncoder, check_weights
 from sklearn_mlp.tabular.folds import Folds, RowsToSplit, check_groups, split_for_groups
 from sklearn_mlp.tabular.judging import Task
+from sklearn_mlp.tabular.plan import EXACT_ROWS, PASSES, ROWS_OF_LONG_RUNS, Settings
 from sklearn_mlp.tabular.prepared_fit import GivenRows, Lesson, PreparedTable
 from sklearn_mlp.tabular.scoring import HeldScorer
 from sklearn_mlp.tabular.tables import read_table
-from sklearn_mlp.tabular.training import EXACT_ROWS, PASSES, ROWS_OF_LONG_RUNS, Settings
 
 
 class PreparesTables(ABC):

@@ -9,8 +9,8 @@ from sklearn_mlp.tabular.codes import TableCode
 from sklearn_mlp.tabular.encoder import TabularEncoder
 from sklearn_mlp.tabular.folds import Folds
 from sklearn_mlp.tabular.judging import Task
+from sklearn_mlp.tabular.plan import Plan, Settings
 from sklearn_mlp.tabular.tables import Table
-from sklearn_mlp.tabular.training import Plan, Settings
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from sklearn_mlp.tabular.base import BaseTabularMLP
 from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.intervals import HeldResiduals
 from sklearn_mlp.tabular.parameters import REGRESSOR_PARAMETERS
+from sklearn_mlp.tabular.plan import PASSES
 from sklearn_mlp.tabular.prepared_fit import PreparedTable
-from sklearn_mlp.tabular.training import PASSES
 from sklearn_mlp.targets.codecs import NumberCodec
 
 # Levels that differ by less are the same: 1 - 0.9 is not 0.1.

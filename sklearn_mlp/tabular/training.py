@@ -5,7 +5,6 @@ at the ends of the learning rate's cycles (and between them) judge all k by the 
 has not seen; the weights of all at the best of these moments are kept.
 """
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,56 +17,18 @@ from torch import Tensor
 from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.subnormals import subnormals_are_zero
 from sklearn_mlp.machine.threads import shared_threads
-from sklearn_mlp.tabular.coded_rows import CodedRows, Part, chunk_size
+from sklearn_mlp.tabular.best_moment import Judge
+from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.folds import Folds
-from sklearn_mlp.tabular.judging import Task, outputs_of
+from sklearn_mlp.tabular.judging import Task
 from sklearn_mlp.tabular.members import FrozenMembers, Members
-
-# Passes over the rows, and up to how many rows there may be more by default: of more, steps are
-# many anyway.
-PASSES, ROWS_OF_LONG_RUNS = 30, 6000
-
-# Cycles of the learning rate; there is one more only where each of its parts is a pass at least.
-_LEAST_CYCLES = 4
-
-# In a cycle of the learning rate networks are judged at most so often, at its end the last time.
-_MOST_JUDGED = 4
+from sklearn_mlp.tabular.plan import Plan, Settings, dropout_at, rate_factor
 
 # A cycle, from the third one on, that betters the networks by less than this share is the last.
 _FREE_CYCLES, _LEAST_GAIN = 2, 0.02
 
-# Up to so many rows one batch holds all of a network's, and there are so many steps an epoch.
-WHOLE_ROWS = 200
-_WHOLE_STEPS = 8
-
-# Up to so many rows they are taken in float64, where a row's weight of 2 is the row twice but for
-# a rounding that training does not make larger; of more rows it takes twice the time.
-EXACT_ROWS = 100
-
-# Else batches are such that an epoch has about so many steps, within these sizes.
-_STEPS_AN_EPOCH = 32
-_LEAST_BATCH, _MOST_BATCH, _MOST_BATCH_OF_MANY = 16, 128, 256
-_MANY_ROWS = 50_000
-
-# Rows that a network learns from in all; many rows are gone through less often.
-_MOST_ROWS_LEARNED = 4_000_000
-
 # What keeps a group on one thread: its products are too small to be worth more.
 _SMALL_WORK = 1_000_000.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The parameters that training takes, resolved."""
-
-    hidden_units: list[int]
-    learning_rate: float
-    dropout: float
-    max_iter: int
-    most_cycles: int
-    batch_size: int | None
-    dtype: torch.dtype
-    device: torch.device
 
 
 @dataclass
@@ -96,94 +57,6 @@ class Watch:
         """Tell whether training is to stop."""
         is_late = self.deadline is not None and time.monotonic() > self.deadline
         return is_late or self.is_ending.is_set()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Steps, batches, and when networks are judged.
-
-    Attributes
-    ----------
-    batch_size : int
-        Rows of a batch of each network.
-    n_steps : int
-        All steps.
-    steps_an_epoch : int
-        After so many the rows come in a new order.
-    n_cycles : int
-        Of the learning rate.
-    judged_after : list of int
-        Numbers of steps.
-    cycle_ends : list of int
-        Those that end a cycle.
-    is_whole : bool
-        Whether a batch holds all rows of a network.
-    """
-
-    batch_size: int
-    n_steps: int
-    steps_an_epoch: int
-    n_cycles: int
-    judged_after: list[int]
-    cycle_ends: list[int]
-    is_whole: bool
-
-    @classmethod
-    def of(cls, n_rows: int, folds: Folds, settings: Settings) -> "Plan":
-        """Plan for so many rows, of which the networks learn from those of their folds."""
-        size = max(map(len, folds.learned))
-        is_whole = n_rows <= WHOLE_ROWS and settings.batch_size is None
-        if is_whole:
-            batch, steps = size, _WHOLE_STEPS
-        else:
-            batch = min(settings.batch_size or _batch_size(size), size)
-            steps = size // batch
-        most = max(1, _MOST_ROWS_LEARNED // (steps * batch))
-        n_epochs = settings.max_iter if is_whole else min(settings.max_iter, most)
-        n_steps = steps * n_epochs
-        is_long = n_epochs >= 2**settings.most_cycles - 1
-        n_cycles = settings.most_cycles if is_long else _LEAST_CYCLES
-        ends = [2 ** (cycle + 1) - 1 for cycle in range(n_cycles)]
-        n_parts, parts = ends[-1], _parts_judged(n_cycles)
-        parts = parts if n_epochs >= len(parts) else ends
-        judged_after, cycle_ends = (
-            sorted({max(1, round(part * n_steps / n_parts)) for part in chosen})
-            for chosen in (parts, ends)
-        )
-        return cls(batch, n_steps, steps, n_cycles, judged_after, cycle_ends, is_whole)
-
-    def share(self, step: int) -> float:
-        """Return how much of training is done after so many steps."""
-        return step / self.n_steps
-
-
-def _batch_size(size: int) -> int:
-    """Return a power of 2, by the rows that a network learns from."""
-    most = _MOST_BATCH if size < _MANY_ROWS else _MOST_BATCH_OF_MANY
-    wished = 2 ** round(math.log2(max(size / _STEPS_AN_EPOCH, 1)))
-    return int(min(max(wished, _LEAST_BATCH), most))
-
-
-def _parts_judged(n_cycles: int) -> list[int]:
-    """Return when networks are judged, the first cycle being one part, the second two, ..."""
-    parts: list[int] = []
-    for length in (2**cycle for cycle in range(n_cycles)):
-        stride = max(1, length // _MOST_JUDGED)
-        parts += range(length - 1 + stride, 2 * length, stride)
-    return parts
-
-
-def rate_factor(share: float, n_cycles: int = 4) -> float:
-    """Return the factor of the learning rate: cycles, each twice as long as the one before.
-
-    It is 0 at 1, 3, 7 and 15 fifteenths of four cycles, RealMLP's schedule "coslog4".
-    """
-    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + (2**n_cycles - 1) * share)))
-
-
-def dropout_at(dropout: float, share: float) -> float:
-    """Return the share that is dropped: constant for one half, then to 0 on half a cosine."""
-    return dropout if share < 0.5 else dropout * 0.5 * (1 + math.cos(math.pi * (2 * share - 1)))
 
 
 @dataclass(frozen=True)
@@ -262,7 +135,7 @@ class _Training:
         units = [coded.n_columns(part), *settings.hidden_units, task.n_logits]
         k = len(folds.learned)
         self.members = Members(k, units, settings.dtype, self.generator, self.device)
-        self.judge = _Judge(coded, part, task, folds, settings)
+        self.judge = Judge(coded, part, task, folds, settings)
         self.weights = self._relative_weights()
         self.targets = task.targets.to(self.device)
         self.step = 0
@@ -396,113 +269,3 @@ class _Training:
         inputs, targets = self._pick(rows.to(self.device))
         for _ in range(self.plan.n_steps):
             yield inputs, targets, weights
-
-
-@dataclass(frozen=True)
-class _Best:
-    """The networks when they were best, and what they said of rows they had not seen."""
-
-    values: Tensor
-    temperature: float
-    logits: Tensor
-
-
-class _Judge:
-    """Judges networks by the rows that each has not seen, and keeps the best."""
-
-    def __init__(
-        self, coded: CodedRows, part: Part, task: Task, folds: Folds, settings: Settings
-    ) -> None:
-        self.coded, self.part, self.held = coded, part, folds.held
-        self.history: list[dict[str, float]] = []
-        self.best: _Best | None = None
-        self._n_before = 0
-        self._dtype = settings.dtype
-        seen = np.zeros(coded.n_rows)
-        for rows in folds.held:
-            np.add.at(seen, rows, 1)
-        self._n_seen = torch.from_numpy(seen)
-        counted = self._n_seen > 0
-        if task.weights is not None:
-            counted &= task.weights > 0
-        if not counted.any():
-            counted = self._n_seen > 0
-        self._counted = counted.nonzero()[:, 0]
-        self._task = task
-        self._task_of_counted = task.of_rows(self._counted)
-
-    def judge(self, members: Members) -> dict[str, float]:
-        """Judge networks, and keep a copy of them if they are the best so far."""
-        frozen = members.frozen()
-        total = torch.zeros(members.units[-1], self.coded.n_rows, dtype=self._dtype)
-        losses = {}
-        for member, held in enumerate(self.held):
-            logits = self._logits(frozen, member, held)
-            total[:, held] += logits
-            if len(held):
-                losses[f"loss_{member}"] = self._task.of_rows(torch.from_numpy(held)).loss_of(
-                    logits
-                )
-        logits = total / self._n_seen.to(self._dtype)
-        task, counted = self._task_of_counted, logits[:, self._counted]
-        temperature = task.temperature_of(counted)
-        row = {
-            "loss": task.loss_of(counted / temperature),
-            "error": task.error_of(counted),
-            "temperature": temperature,
-            **losses,
-        }
-        score = task.score_of(outputs_of(task.loss, counted, temperature))
-        if score is not None:
-            row["score"] = score
-        self.history.append(row)
-        if self.best is None or self._is_best():
-            self.best = _Best(members.values.clone(), temperature, logits)
-            self._place_of_best = len(self.history) - 1
-        return row
-
-    def end_cycle(self) -> float:
-        """Return by what share this cycle has bettered loss and error, in the mean of both.
-
-        Squares fall twice as fast as what they are squares of, and so does the loss of a
-        regression: half of its fall is taken alone.
-        """
-        before, since = self.history[: self._n_before], self.history[self._n_before :]
-        self._n_before = len(self.history)
-        if not before:
-            return 1.0
-
-        def fall(name: str, offset: float) -> float:
-            least, now = (min(row[name] for row in rows) + offset for rows in (before, since))
-            return (least - now) / max(abs(least), 1e-12)
-
-        return (fall("loss", 0.0) + fall("error", 0.01)) / 2
-
-    def _is_best(self) -> bool:
-        """Tell whether the last row of the history is no worse than the best one.
-
-        Loss and error both count, each beside its lowest so far; or what ``scoring`` says.
-        """
-        last, best = self.history[-1], self.history[self._place_of_best]
-        if "score" in last:
-            # No score, where a scorer has none, is no better than any.
-            return last["score"] >= best["score"] or math.isnan(best["score"])
-        if self._task.scorer == "loss":
-            return last["loss"] <= best["loss"]
-        least_loss = min(row["loss"] for row in self.history)
-        least_error = min(row["error"] for row in self.history)
-
-        def score(row: dict[str, float]) -> float:
-            error = (row["error"] + 0.01) / (least_error + 0.01)
-            return row["loss"] / max(least_loss, 1e-12) + error
-
-        return score(last) <= score(best)
-
-    def _logits(self, frozen: FrozenMembers, member: int, rows: np.ndarray) -> Tensor:
-        """Return one network's logits of rows, (n_logits, n_rows)."""
-        parts = [torch.empty(frozen.weights[-1].shape[1], 0, dtype=self._dtype)]
-        step = chunk_size(self.coded.device)
-        for start in range(0, len(rows), step):
-            chunk = torch.from_numpy(rows[start : start + step])
-            parts.append(frozen.logits(self.coded.pick(chunk, self.part), member)[0].cpu())
-        return torch.cat(parts, dim=1)

@@ -24,7 +24,7 @@ from sklearn.model_selection import GroupKFold, ShuffleSplit, TimeSeriesSplit
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from sklearn_mlp import TabularMLPClassifier, TabularMLPRegressor
-from sklearn_mlp.tabular import training
+from sklearn_mlp.tabular import plan
 
 CPU = torch.device("cpu")
 OURS = [TabularMLPClassifier, TabularMLPRegressor]
@@ -363,16 +363,16 @@ def test_a_gradient_is_that_of_autograd():
 
 
 def test_the_learning_rate_goes_through_four_cycles():
-    ends = [training.rate_factor(part / 15) for part in (0, 1, 3, 7, 15)]
+    ends = [plan.rate_factor(part / 15) for part in (0, 1, 3, 7, 15)]
     np.testing.assert_allclose(ends, 0, atol=1e-12)
-    assert training.rate_factor((2**0.5 - 1) / 15) == pytest.approx(1)
+    assert plan.rate_factor((2**0.5 - 1) / 15) == pytest.approx(1)
 
 
 def test_a_fifth_cycle_is_as_long_as_the_four_before_and_one_more():
-    ends = [training.rate_factor(part / 31, 5) for part in (0, 1, 3, 7, 15, 31)]
+    ends = [plan.rate_factor(part / 31, 5) for part in (0, 1, 3, 7, 15, 31)]
     np.testing.assert_allclose(ends, 0, atol=1e-12)
     for part in (0.4, 5.3, 11.0):
-        assert training.rate_factor(part / 31, 5) == pytest.approx(training.rate_factor(part / 15))
+        assert plan.rate_factor(part / 31, 5) == pytest.approx(plan.rate_factor(part / 15))
 
 
 def test_numbers_of_few_rows_are_gone_through_more_often_by_default():
@@ -425,7 +425,7 @@ def test_batches_coded_one_by_one_are_the_same(monkeypatch):
 
 
 def test_many_rows_have_fewer_passes(monkeypatch):
-    monkeypatch.setattr(training, "_MOST_ROWS_LEARNED", 1000)
+    monkeypatch.setattr(plan, "_MOST_ROWS_LEARNED", 1000)
     X, y = make_regression(400, 3, random_state=0)
     model = TabularMLPRegressor(**SMALL).fit(X, y)
     assert model.n_iter_ <= 4
