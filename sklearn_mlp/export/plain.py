@@ -74,6 +74,10 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, Tensor):
         return plain(SavedTensor.of(value))
+    if isinstance(value, np.ndarray) and not (value.size or value.dtype.hasobject):
+        # NumPy makes empty arrays with strides of 0 and pickles bring them back with others, which
+        # joblib.hash tells apart.
+        return np.frombuffer(bytearray(), value.dtype).reshape(value.shape)
     kind = type(value)
     if kind is dict:
         return {key: plain(item) for key, item in value.items()}

@@ -23,7 +23,10 @@ def chunk_size(device: torch.device) -> int:
 
 @dataclass(frozen=True)
 class Part:
-    """Which part of the code a group of networks takes, besides numbers and categories."""
+    """Which part of the code a group of networks takes, besides numbers and categories.
+
+    Thresholds come with bins.
+    """
 
     has_waves: bool
     has_bins: bool
@@ -107,8 +110,9 @@ class CodedRows:
         return expand(self.code, scaled, others, has_waves=part.has_waves, has_bins=part.has_bins)
 
     def _columns(self, part: Part) -> slice:
-        """Return where a part is: waves come first, bins last."""
+        """Return where a part is: waves come first, bins and thresholds last."""
         n_base = self.scaled.shape[1] + self.others.shape[1]
         n_waves = self.code.waves.n_columns
-        stop = n_waves + n_base + (len(self.code.bins.column) if part.has_bins else 0)
+        n_last = len(self.code.bins.column) + len(self.code.thresholds.column)
+        stop = n_waves + n_base + (n_last if part.has_bins else 0)
         return slice(0 if part.has_waves else n_waves, stop)

@@ -1,6 +1,6 @@
-"""What a table becomes: numbers of one scale, indicators and categories; then waves and bins.
+"""What a table becomes: numbers of one scale, indicators and categories; then waves, bins, cuts.
 
-The first are computed by NumPy, column by column, and are small. Waves and bins make some twenty
+The first are computed by NumPy, column by column, and are small. The others make some twenty
 columns of one, by torch and for a few rows at a time where all would not fit.
 """
 
@@ -16,6 +16,7 @@ from sklearn_mlp.tabular.columns import Column
 from sklearn_mlp.tabular.dates import DATE_PARTS, split_dates
 from sklearn_mlp.tabular.numbers import Bins, Scale, Waves
 from sklearn_mlp.tabular.tables import Table
+from sklearn_mlp.tabular.thresholds import Taught, Thresholds
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class TableCode:
         That of all numbers, dates split into some among them.
     levels : dict of int to Levels
         Those of the categories, by the column's place.
-    waves, bins : Waves and Bins
+    waves, bins, thresholds : Waves, Bins and Thresholds
         What is made of scaled numbers.
     zones : dict of int to str
         The time zones of dates that have one, by the column's place.
@@ -41,6 +42,7 @@ class TableCode:
     levels: dict[int, Levels]
     waves: Waves
     bins: Bins
+    thresholds: Thresholds
     zones: dict[int, str]
 
     @classmethod
@@ -50,13 +52,18 @@ class TableCode:
         kinds: Sequence[str],
         zones: dict[int, str],
         weights: np.ndarray | None,
+        taught: Taught | None,
         sizes: tuple[int, int, int],
     ) -> "TableCode":
-        """Read the code off a table; ``sizes`` are those of `TabularEncoder`'s parameters."""
+        """Read the code off a table; ``sizes`` are those of `TabularEncoder`'s parameters.
+
+        Without targets, of which it is ``taught``, there are no thresholds.
+        """
         n_bins, n_octaves, max_levels = sizes
         if weights is not None:
             is_counted = weights > 0
             table, weights = table.rows(is_counted), weights[is_counted]
+            taught = None if taught is None else taught.of_rows(is_counted)
         levels = {
             place: Levels.fit(table.column(place), weights, max_levels)
             for place, kind in enumerate(kinds)
@@ -64,9 +71,11 @@ class TableCode:
         }
         numbers = read_numbers(table, kinds, zones)
         scale = Scale.fit(numbers, weights)
-        bins = Bins.fit(scale.apply(numbers), weights, n_bins)
+        scaled = scale.apply(numbers)
+        bins = Bins.fit(scaled, weights, n_bins)
         waves = Waves(n_octaves, np.flatnonzero(~scale.is_two_valued))
-        return cls(kinds, scale, levels, waves, bins, zones)
+        thresholds = Thresholds.fit(scaled, weights, taught)
+        return cls(kinds, scale, levels, waves, bins, thresholds, zones)
 
     def base(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """Return scaled numbers, float32, indicators and categories, int8, each (n_rows, ...)."""
@@ -89,10 +98,17 @@ class TableCode:
             for wave in ("sin", "cos")
             for name in (kept[place] for place in self.waves.columns)
         ]
-        first = np.searchsorted(self.bins.column, self.bins.column)
-        number = np.arange(len(first)) - first + 1
-        bins = [f"{kept[place]}_bin{n}" for place, n in zip(self.bins.column, number, strict=True)]
-        return {"waves": waves, "numbers": kept, "others": others, "bins": bins}
+        bins, thresholds = (
+            [f"{kept[place]}_{name}{n}" for place, n in _numbered(column)]
+            for name, column in (("bin", self.bins.column), ("above", self.thresholds.column))
+        )
+        return {
+            "waves": waves,
+            "numbers": kept,
+            "others": others,
+            "bins": bins,
+            "thresholds": thresholds,
+        }
 
 
 def read_numbers(table: Table, kinds: Sequence[str], zones: Mapping[int, str]) -> np.ndarray:
@@ -127,10 +143,16 @@ def _names_of_numbers(columns: list[str], kinds: Sequence[str]) -> Iterator[str]
             yield from (f"{name}_{part}" for part in DATE_PARTS)
 
 
+def _numbered(column: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield each of ``column``, which ascend, with its number among the same, from 1."""
+    first = np.searchsorted(column, column)
+    return zip(column, np.arange(len(column)) - first + 1, strict=True)
+
+
 def expand(
     code: TableCode, scaled: Tensor, others: Tensor, *, has_waves: bool, has_bins: bool
 ) -> Tensor:
-    """Return the whole code of some rows: waves, numbers, others, bins, side by side.
+    """Return the whole code of some rows: waves, numbers, others, bins, thresholds, side by side.
 
     Parameters
     ----------
@@ -139,11 +161,11 @@ def expand(
     scaled, others : Tensor of shape (n_rows, ...)
         What `TableCode.base` returns.
     has_waves, has_bins : bool
-        Whether these are asked for.
+        Whether these are asked for; thresholds come with bins.
     """
     parts = [scaled, others.to(scaled.dtype)]
     if has_waves:
         parts.insert(0, code.waves.apply(scaled))
     if has_bins:
-        parts.append(code.bins.apply(scaled))
+        parts += [code.bins.apply(scaled), code.thresholds.apply(scaled)]
     return torch.cat(parts, dim=1)

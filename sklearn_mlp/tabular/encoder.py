@@ -22,6 +22,7 @@ from sklearn_mlp.tabular.categorical_features import is_category, named_categori
 from sklearn_mlp.tabular.codes import TableCode, expand
 from sklearn_mlp.tabular.saved_state import SavedTable
 from sklearn_mlp.tabular.tables import Table, read_table
+from sklearn_mlp.tabular.thresholds import Taught
 
 # Rows that are expanded at once.
 _ROWS = 4096
@@ -33,7 +34,7 @@ class TabularEncoder(SavedTable, TransformerMixin, BaseEstimator):
     Takes the table as it comes, with missing values, and uses no targets:
 
     - A number is brought to one scale, ``z = (x - median) / IQR``, and clipped smoothly, to
-      ``z / sqrt(1 + (z / 3)**2)``. Infinities become -3 and 3, a missing number 0; where there
+      ``z / sqrt(1 + (z / 12)**2)``. Infinities become -12 and 12, a missing number 0; where there
       were missing ones in `fit`, a column of 0 and 1 tells them apart.
     - Beside it stand its piecewise linear code, ``n_bins`` numbers that tell how far it has come
       through each bin between its quantiles, and ``n_octaves`` sines and cosines; not for numbers
@@ -79,6 +80,11 @@ default='from_dtype'
     and what to do. The code is float32, in the order waves, numbers, indicators of missing
     numbers and categories, bins.
 
+    A fitted classifier has found jumps as well, where its classes change with a number all at
+    once: its ``encoder_`` has a last column for each, such as ``age_above1``, 1 above the jump and
+    -1 up to it. A column has 8 at most, and only such as chance would bring forth in one of a
+    thousand tables.
+
     References
     ----------
     Gorishniy, Rubachev and Babenko (2022), "On embeddings for numerical features in tabular deep
@@ -95,9 +101,9 @@ default='from_dtype'
     >>> encoder = TabularEncoder(n_bins=0, n_octaves=0).fit(table)
     >>> encoder.get_feature_names_out()
     array(['age', 'age_missing', 'pet_cat'], dtype=object)
-    >>> encoder.transform(table)
+    >>> encoder.transform(table).round(2)
     array([[ 0.  ,  0.  ,  1.  ],
-           [ 0.95,  0.  , -1.  ],
+           [ 1.  ,  0.  , -1.  ],
            [ 0.  ,  1.  ,  1.  ]], dtype=float32)
     """
 
@@ -155,11 +161,15 @@ default='from_dtype'
         self._fit_table(table, weights)
         return self
 
-    def _fit_table(self, table: Table, weights: np.ndarray | None) -> None:
+    def _fit_table(
+        self, table: Table, weights: np.ndarray | None, taught: Taught | None = None
+    ) -> None:
         """Read the code off a table that has been checked."""
-        self._code = self._read_code(table, weights)
+        self._code = self._read_code(table, weights, taught)
 
-    def _read_code(self, table: Table, weights: np.ndarray | None) -> TableCode:
+    def _read_code(
+        self, table: Table, weights: np.ndarray | None, taught: Taught | None
+    ) -> TableCode:
         """Return the code of a table that has been checked, by the rows that count."""
         is_named = named_categories(self.categorical_features, table.n_columns, table.names())
         kinds, zones = [], {}
@@ -169,7 +179,7 @@ default='from_dtype'
             if column.zone is not None:
                 zones[place] = column.zone
         sizes = self.n_bins, self.n_octaves, self.max_levels
-        return TableCode.fit(table, kinds, zones, weights, sizes)
+        return TableCode.fit(table, kinds, zones, weights, taught, sizes)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the table's code.

@@ -17,7 +17,7 @@ from torch import Tensor
 from sklearn_mlp.machine.kernels import AdamVectors, adamw_update_, silu_backward_
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 
-_BETAS = (0.9, 0.95)
+_BETAS = (0.9, 0.99)
 _EPSILON = 1e-8
 _DECAY = 0.02
 

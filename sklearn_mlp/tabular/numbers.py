@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Where values go that are far away, or infinite.
-_CLIP = 3.0
+# Where values go that are far away, or infinite. At RealMLP's 3, what tells the large from the
+# very large, such as an ill person's hormones, is lost between its bins.
+_CLIP = 12.0
 
 # What bins and waves are multiplied by, beside the number itself.
 _GAIN = 0.5
@@ -23,7 +24,7 @@ _GAIN = 0.5
 _ROWS = 1 << 16
 
 # Quantiles of more rows than this are those of so many, evenly spaced.
-_MOST_SORTED = 200_000
+MOST_SORTED = 200_000
 
 
 def quantiles(values: np.ndarray, weights: np.ndarray | None, levels: np.ndarray) -> np.ndarray:
@@ -40,7 +41,7 @@ def quantiles(values: np.ndarray, weights: np.ndarray | None, levels: np.ndarray
     levels : ndarray of shape (n_levels,)
         Between 0 and 1.
     """
-    step = max(1, len(values) // _MOST_SORTED)
+    step = max(1, len(values) // MOST_SORTED)
     if weights is None:
         ordered = np.sort(values[::step])
         counts = np.arange(1.0, len(ordered) + 1)
@@ -99,7 +100,7 @@ class Scale:
         return cls(kept, has_missing, np.array(center), np.array(factor), two_valued)
 
     def apply(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the kept columns as float32, between -3 and 3; a missing number is the median.
+        """Return the kept columns as float32, between -12 and 12; a missing number is the median.
 
         Parameters
         ----------
@@ -134,7 +135,7 @@ def _factor(span: float, middle: float) -> float:
     return min(1 / middle if middle > 1e-9 * span else 2 / span, largest)
 
 
-def _beside(tensor: Tensor, array: np.ndarray) -> Tensor:
+def beside(tensor: Tensor, array: np.ndarray) -> Tensor:
     """Return an array as a tensor where another one is."""
     made = torch.from_numpy(array)
     return made if tensor.is_cpu else made.to(tensor.device)
@@ -164,7 +165,7 @@ class Waves:
         """Return (n_rows, n_columns), a block for each function."""
         if not self.n_octaves:
             return scaled[:, :0]
-        angle = scaled.index_select(1, _beside(scaled, self.columns)) * (math.pi / 2)
+        angle = scaled.index_select(1, beside(scaled, self.columns)) * (math.pi / 2)
         sine, cosine = torch.sin(angle), torch.cos(angle)
         blocks = [sine, cosine]
         for _ in range(1, self.n_octaves):
@@ -207,6 +208,6 @@ class Bins:
 
     def apply(self, scaled: Tensor) -> Tensor:
         """Return (n_rows, n_bins), from ``scaled``, (n_rows, n_columns)."""
-        chosen = scaled.index_select(1, _beside(scaled, self.column))
-        share = chosen.sub_(_beside(scaled, self.low)).div_(_beside(scaled, self.width))
+        chosen = scaled.index_select(1, beside(scaled, self.column))
+        share = chosen.sub_(beside(scaled, self.low)).div_(beside(scaled, self.width))
         return share.clamp_(0, 1).sub_(0.5).mul_(_GAIN)

@@ -19,10 +19,11 @@ from sklearn_mlp.tabular.intervals import HeldResiduals
 from sklearn_mlp.tabular.judging import Mixture
 from sklearn_mlp.tabular.members import FrozenMembers
 from sklearn_mlp.tabular.numbers import Bins, Scale, Waves
+from sklearn_mlp.tabular.thresholds import Thresholds
 
 _OURS = (
     *(Bins, Ensemble, FrozenMembers, Group, HeldResiduals, Levels),
-    *(Mixture, Part, Scale, TableCode, Waves),
+    *(Mixture, Part, Scale, TableCode, Thresholds, Waves),
 )
 PLAIN_CLASSES.update({each.__name__: each for each in _OURS})
 

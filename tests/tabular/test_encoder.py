@@ -33,18 +33,18 @@ def coded(column, **parameters):
 def test_a_number_is_scaled_by_median_and_quartiles_and_clipped_smoothly():
     x = np.array([0.0, 1.0, 2.0, 3.0, 100.0])
     z = (x - 2) / 2
-    np.testing.assert_allclose(coded(x)[:, 0], z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-6)
+    np.testing.assert_allclose(coded(x)[:, 0], z / np.sqrt(1 + (z / 12) ** 2), rtol=1e-6)
 
 
 def test_without_a_middle_half_the_span_is_the_scale():
     code = coded([0.0] * 9 + [5.0])
-    np.testing.assert_allclose(code[[0, 9], 0], [0, 2 / np.sqrt(1 + 4 / 9)], rtol=1e-6)
+    np.testing.assert_allclose(code[[0, 9], 0], [0, 2 / np.sqrt(1 + 4 / 144)], rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-300, 1e300])
 def test_missing_numbers_and_infinities(scale):
     code = coded(np.array([1, 2, np.nan, 3, np.inf, -np.inf]) * scale)
-    np.testing.assert_allclose(code[[2, 4, 5], 0], [0, 3, -3])
+    np.testing.assert_allclose(code[[2, 4, 5], 0], [0, 12, -12])
     np.testing.assert_array_equal(code[:, 1], [0, 0, 1, 0, 0, 0])
 
 
@@ -317,7 +317,7 @@ def test_frames_come_out_and_pickles_are_small():
 
 def test_integers_beyond_all_floats_are_infinities():
     code = coded(pd.Series([1, 2, 3, 10**400, -(10**400)], dtype=object))
-    np.testing.assert_allclose(code[3:, 0], [3, -3])
+    np.testing.assert_allclose(code[3:, 0], [12, -12])
 
 
 def test_dates_of_several_zones_in_one_column_are_told():
