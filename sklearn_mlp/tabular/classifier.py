@@ -48,10 +48,10 @@ default='from_dtype'
         table has at most 200.
     learning_rate_init : float or 'auto', default='auto'
         The highest learning rate of each of the four cycles, for weights scaled by the root of
-        their number; ``'auto'`` is 0.04.
+        their number; ``'auto'`` is 0.06.
     dropout : float or 'auto', default='auto'
         The share of hidden values that a step leaves out, in [0, 1), falling to 0 in the second
-        half of training; ``'auto'`` is 0.3.
+        half of training; ``'auto'`` is 0.2.
     class_weight : dict, 'balanced', None, or a list of these, default=None
         Weights of the classes, which multiply the sample weights, as in `TorchMLPClassifier`.
     calibrate : bool, default=True
@@ -144,8 +144,8 @@ default='from_dtype'
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CLASSIFIER_PARAMETERS
     _parts = (Part(has_waves=True, has_bins=True), Part(has_waves=False, has_bins=False))
-    _default_rate = 0.04
-    _default_dropout = 0.3
+    _default_rate = 0.06
+    _default_dropout = 0.2
     _default_passes = PASSES
     _most_cycles = 4
 
