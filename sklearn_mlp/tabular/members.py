@@ -17,7 +17,7 @@ from torch import Tensor
 from sklearn_mlp.machine.kernels import AdamVectors, adamw_update_, silu_backward_
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 
-_BETAS = (0.9, 0.99)
+_BETA_1 = 0.9
 _EPSILON = 1e-8
 _DECAY = 0.02
 
@@ -138,15 +138,14 @@ class Members:
         torch.sum(gradient * self.weights[0], 1, keepdim=True, out=self._scale_gradient)
         gradient.mul_(self.scales)
 
-    def update(self, rate: float) -> None:
+    def update(self, rate: float, beta_2: float) -> None:
         """Take a step of AdamW, whose decay is for the weights alone."""
         self._step += 1
         self._step_holder.add_(1)
         factors = (1.0, _RATE_OF_BIASES, _RATE_OF_SCALES)
         for vectors, factor, decay in zip(self._runs, factors, (_DECAY, 0.0, 0.0), strict=True):
-            adamw_update_(
-                vectors, self._step, self._step_holder, rate * factor, *_BETAS, _EPSILON, decay
-            )
+            settings = (rate * factor, _BETA_1, beta_2, _EPSILON, decay)
+            adamw_update_(vectors, self._step, self._step_holder, *settings)
 
     def frozen(self, values: Tensor | None = None) -> "FrozenMembers":
         """Return the networks as arrays, all factors multiplied in; of earlier values if given."""

@@ -51,6 +51,7 @@ class PreparesTables(ABC):
     _parts: ClassVar[tuple[Part, Part]]
     _default_rate: ClassVar[float]
     _default_dropout: ClassVar[float]
+    _beta_2: ClassVar[float]
     _default_passes: ClassVar[int]
     _most_cycles: ClassVar[int]
     _is_calibrated: bool = False
@@ -178,6 +179,7 @@ class PreparesTables(ABC):
         return Settings(
             hidden_units=list(hidden_units(self.hidden_layer_sizes)),
             learning_rate=self._default_rate if isinstance(rate, str) else float(rate),
+            beta_2=self._beta_2,
             dropout=self._default_dropout if isinstance(dropout, str) else float(dropout),
             max_iter=passes if isinstance(self.max_iter, str) else int(self.max_iter),
             most_cycles=self._most_cycles,

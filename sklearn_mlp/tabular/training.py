@@ -176,7 +176,7 @@ class _Training:
         else:
             delta.mul_(weights)
         self.members.backward(delta, masks)
-        self.members.update(self._rate_at(share))
+        self.members.update(self._rate_at(share), self.settings.beta_2)
         self.step += 1
 
     def _rate_at(self, share: float) -> float:
