@@ -58,7 +58,7 @@ default='from_dtype'
         Whether logits are divided by the temperatures that suit the rows held out, and a number
         is then added to those of each class, that of the least loss on these rows with a penalty
         for large ones.
-    cv : int, splitter or iterable of splits, default=4
+    cv : int, splitter or iterable of splits, default=6
         The folds: for each there are two networks, one in each group. An integer holds out each
         row once, classes spread evenly, and ``groups`` kept together; for rows in the order of
         time pass ``sklearn.model_selection.TimeSeriesSplit``, of which no network knows anything
@@ -164,7 +164,7 @@ default='from_dtype'
         dropout: float | str = "auto",
         class_weight: Any = None,
         calibrate: bool = True,
-        cv: Any = 4,
+        cv: Any = 6,
         n_members: int | None = None,
         scoring: Any = None,
         random_state: Any = None,

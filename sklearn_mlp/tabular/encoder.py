@@ -102,9 +102,9 @@ default='from_dtype'
     >>> encoder.get_feature_names_out()
     array(['age', 'age_missing', 'pet_cat'], dtype=object)
     >>> encoder.transform(table).round(2)
-    array([[ 0.  ,  0.  ,  1.  ],
-           [ 1.  ,  0.  , -1.  ],
-           [ 0.  ,  1.  ,  1.  ]], dtype=float32)
+    array([[ 0.,  0.,  1.],
+           [ 1.,  0., -1.],
+           [ 0.,  1.,  1.]], dtype=float32)
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
