@@ -31,7 +31,7 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `columns`               a column: numbers, dates, words
 `categorical_features`  which columns hold categories
 `numbers`               scales, waves and piecewise linear codes
-`thresholds`            where numbers are cut in two, by what that says of the targets
+`thresholds`            where numbers are cut in two, because classes change there
 `categories`            levels, and a column for each
 `dates`                 when a date is, as numbers
 

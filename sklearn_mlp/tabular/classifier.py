@@ -16,7 +16,6 @@ from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.parameters import CLASSIFIER_PARAMETERS
 from sklearn_mlp.tabular.plan import PASSES
 from sklearn_mlp.tabular.prepared_fit import PreparedTable
-from sklearn_mlp.tabular.thresholds import Taught
 from sklearn_mlp.targets.class_weights import weigh_classes
 from sklearn_mlp.targets.label_codecs import ColumnsCodec, LabelCodec, read_labels
 from sklearn_mlp.targets.labels import as_rows
@@ -330,8 +329,8 @@ default='from_dtype'
         targets = codec.encode(y)
         return targets, weigh_classes(self.class_weight, codec.columns(targets), weights)
 
-    def _taught(self, targets: np.ndarray) -> Taught:
-        return Taught(targets, has_classes=True)
+    def _labels(self, targets: np.ndarray) -> np.ndarray:
+        return targets
 
     def _choose_loss(self, codec: LabelCodec) -> tuple[Loss, int]:
         loss = choose_classifier_loss("log_loss", codec.kind, codec.sizes, "auto", 0, 0)

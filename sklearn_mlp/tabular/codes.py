@@ -16,7 +16,7 @@ from sklearn_mlp.tabular.columns import Column
 from sklearn_mlp.tabular.dates import DATE_PARTS, split_dates
 from sklearn_mlp.tabular.numbers import Bins, Scale, Waves
 from sklearn_mlp.tabular.tables import Table
-from sklearn_mlp.tabular.thresholds import Taught, Thresholds
+from sklearn_mlp.tabular.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ class TableCode:
         kinds: Sequence[str],
         zones: dict[int, str],
         weights: np.ndarray | None,
-        taught: Taught | None,
+        labels: np.ndarray | None,
         sizes: tuple[int, int, int],
     ) -> "TableCode":
         """Read the code off a table; ``sizes`` are those of `TabularEncoder`'s parameters.
 
-        Without targets, of which it is ``taught``, there are no thresholds.
+        Without ``labels``, (n_rows, n_targets), there are no thresholds.
         """
         n_bins, n_octaves, max_levels = sizes
         if weights is not None:
             is_counted = weights > 0
             table, weights = table.rows(is_counted), weights[is_counted]
-            taught = None if taught is None else taught.of_rows(is_counted)
+            labels = None if labels is None else labels[is_counted]
         levels = {
             place: Levels.fit(table.column(place), weights, max_levels)
             for place, kind in enumerate(kinds)
@@ -74,7 +74,7 @@ class TableCode:
         scaled = scale.apply(numbers)
         bins = Bins.fit(scaled, weights, n_bins)
         waves = Waves(n_octaves, np.flatnonzero(~scale.is_two_valued))
-        thresholds = Thresholds.fit(scaled, weights, taught)
+        thresholds = Thresholds.fit(scaled, weights, labels)
         return cls(kinds, scale, levels, waves, bins, thresholds, zones)
 
     def base(self, table: Table) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,6 @@ from sklearn_mlp.tabular.categorical_features import is_category, named_categori
 from sklearn_mlp.tabular.codes import TableCode, expand
 from sklearn_mlp.tabular.saved_state import SavedTable
 from sklearn_mlp.tabular.tables import Table, read_table
-from sklearn_mlp.tabular.thresholds import Taught
 
 # Rows that are expanded at once.
 _ROWS = 4096
@@ -162,13 +161,13 @@ default='from_dtype'
         return self
 
     def _fit_table(
-        self, table: Table, weights: np.ndarray | None, taught: Taught | None = None
+        self, table: Table, weights: np.ndarray | None, labels: np.ndarray | None = None
     ) -> None:
         """Read the code off a table that has been checked."""
-        self._code = self._read_code(table, weights, taught)
+        self._code = self._read_code(table, weights, labels)
 
     def _read_code(
-        self, table: Table, weights: np.ndarray | None, taught: Taught | None
+        self, table: Table, weights: np.ndarray | None, labels: np.ndarray | None
     ) -> TableCode:
         """Return the code of a table that has been checked, by the rows that count."""
         is_named = named_categories(self.categorical_features, table.n_columns, table.names())
@@ -179,7 +178,7 @@ default='from_dtype'
             if column.zone is not None:
                 zones[place] = column.zone
         sizes = self.n_bins, self.n_octaves, self.max_levels
-        return TableCode.fit(table, kinds, zones, weights, taught, sizes)
+        return TableCode.fit(table, kinds, zones, weights, labels, sizes)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the table's code.

@@ -25,7 +25,6 @@ from sklearn_mlp.tabular.plan import EXACT_ROWS, PASSES, ROWS_OF_LONG_RUNS, Sett
 from sklearn_mlp.tabular.prepared_fit import GivenRows, Lesson, PreparedTable
 from sklearn_mlp.tabular.scoring import HeldScorer
 from sklearn_mlp.tabular.tables import read_table
-from sklearn_mlp.tabular.thresholds import Taught
 
 
 class PreparesTables(ABC):
@@ -84,8 +83,8 @@ class PreparesTables(ABC):
     ) -> dict[str, Any]:
         """Return the fitted attributes that are known from the targets."""
 
-    def _taught(self, targets: np.ndarray) -> Taught | None:
-        """Return what thresholds are found by, if there are any."""
+    def _labels(self, targets: np.ndarray) -> np.ndarray | None:
+        """Return the targets if they are class codes, by which thresholds are found."""
         return None
 
     def _codec_of_rows(self, codec: Any, y: np.ndarray, weights: np.ndarray | None) -> Any:
@@ -114,7 +113,7 @@ class PreparesTables(ABC):
         n_groups = len(self._parts)
         folds = split_for_groups(n_groups, self.cv, self.n_members, rows, random_state)
         # What takes longer comes when all else is known to be right.
-        encoder._fit_table(table, given.weights, self._taught(targets))
+        encoder._fit_table(table, given.weights, self._labels(targets))
         settings = self._settings(table.n_rows, device)
         known = self._read_targets(codec, y, weights)
         task = self._task(targets, weights, codec, known, given, settings.dtype)
@@ -163,7 +162,7 @@ class PreparesTables(ABC):
             known = self._read_targets(own, y, weights)
             task = self._task(targets, counted, own, known, given, settings.dtype)
             counts = given.counts(learned)
-            code = encoder._read_code(given.table, counts, self._taught(targets))
+            code = encoder._read_code(given.table, counts, self._labels(targets))
             first = lessons[0] if lessons else Lesson(code, task, own, known, task)
             scorer = self._scorer(task.loss, first.codec, known, given)
             common = replace(task, targets=first.task.targets, scorer=scorer)

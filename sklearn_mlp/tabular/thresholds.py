@@ -1,18 +1,21 @@
-"""Where columns of numbers are cut in two, because the targets change there all at once.
+"""Where columns of numbers are cut in two, because classes change there all at once.
 
 A network follows bends easily and jumps with difficulty; a tree finds jumps at once. So a small
 tree is grown on each column alone, and its cuts become inputs. All rows grow it, those by which a
 network is to be judged among them. Therefore a cut must be one that chance would hardly bring
 forth: then it says next to nothing of single rows. It is tested by the fall of the log-likelihood,
-twice of which is chi-squared, over all places where all columns could be cut (Bonferroni).
+twice of which is chi-squared, over all places where all columns could be cut (Bonferroni). Rows
+that come again, or have a weight, are no more evidence than one: no scale of weights, such as that
+of a survey, makes cuts of chance.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.stats import chi2
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier
 from torch import Tensor
 
 from sklearn_mlp.tabular.numbers import MOST_SORTED, beside
@@ -23,28 +26,8 @@ _MOST = 8
 # How likely it may be that there is any cut in columns that have nothing to do with the targets.
 _CHANCE = 1e-3
 
-# What is on each side of a cut, in rows of a weight of 1.
+# What is on each side of a cut, in rows of mean weight.
 _LEAST_SIDE = 5.0
-
-
-@dataclass(frozen=True)
-class Taught:
-    """The targets by which thresholds are found.
-
-    Attributes
-    ----------
-    targets : ndarray of shape (n_rows, n_targets)
-        Class codes, or numbers of comparable spread.
-    has_classes : bool
-        Whether they are class codes.
-    """
-
-    targets: np.ndarray
-    has_classes: bool
-
-    def of_rows(self, rows: np.ndarray | slice) -> "Taught":
-        """Return the targets of some rows, given by a mask or a slice."""
-        return Taught(self.targets[rows], self.has_classes)
 
 
 @dataclass(frozen=True)
@@ -64,7 +47,7 @@ class Thresholds:
 
     @classmethod
     def fit(
-        cls, scaled: np.ndarray, weights: np.ndarray | None, taught: Taught | None
+        cls, scaled: np.ndarray, weights: np.ndarray | None, labels: np.ndarray | None
     ) -> "Thresholds":
         """Find the thresholds of each column of scaled numbers.
 
@@ -74,15 +57,15 @@ class Thresholds:
             Float32.
         weights : ndarray of shape (n_rows,) or None
             What each row counts.
-        taught : Taught or None
-            The targets; without them there are no thresholds.
+        labels : ndarray of shape (n_rows, n_targets) or None
+            Class codes; without them there are no thresholds.
         """
         column: list[int] = []
         value: list[np.ndarray] = []
-        if taught is not None:
+        if labels is not None and scaled.shape[1]:
             some = slice(None, None, max(1, len(scaled) // MOST_SORTED))
             scaled, weights = scaled[some], None if weights is None else weights[some]
-            search = _Search(taught.of_rows(some), weights, scaled.shape[1])
+            search = _Search(labels[some], weights, scaled)
             for place in range(scaled.shape[1]):
                 found = search.thresholds_of(scaled[:, place])
                 column += [place] * len(found)
@@ -100,27 +83,21 @@ class Thresholds:
 class _Search:
     """Looks for thresholds, column by column."""
 
-    def __init__(self, taught: Taught, weights: np.ndarray | None, n_columns: int) -> None:
-        self._targets, self._weights = taught.targets, weights
-        self._has_classes, self._n_columns = taught.has_classes, n_columns
-        total = float(len(self._targets) if weights is None else weights.sum())
-        kind = DecisionTreeClassifier if taught.has_classes else DecisionTreeRegressor
-        self._tree = kind(
-            criterion="entropy" if taught.has_classes else "squared_error",
+    def __init__(self, labels: np.ndarray, weights: np.ndarray | None, scaled: np.ndarray) -> None:
+        self._labels, self._weights = labels, weights
+        self._n_columns = scaled.shape[1]
+        rows = pd.DataFrame(np.column_stack([scaled, labels.astype(np.float32)]))
+        n_distinct = len(rows) - int(rows.duplicated().sum())
+        self._tree = DecisionTreeClassifier(
+            criterion="entropy",
             max_leaf_nodes=_MOST + 1,
-            min_weight_fraction_leaf=min(_LEAST_SIDE / total, 0.5),
+            min_weight_fraction_leaf=min(_LEAST_SIDE / n_distinct, 0.5),
             random_state=0,
         )
-        # By what a fall of the impurity is multiplied to be twice one of the log-likelihood, and
-        # how many more numbers the model on two sides has.
-        n_targets = self._targets.shape[1]
-        if taught.has_classes:
-            self._factor = 2 * math.log(2) * total * n_targets
-            self._n_free = sum(len(np.unique(each)) - 1 for each in self._targets.T)
-        else:
-            from_mean = self._targets - np.average(self._targets, axis=0, weights=weights)
-            spread = float(np.average(from_mean**2, axis=0, weights=weights).mean())
-            self._factor, self._n_free = total * n_targets / max(spread, 1e-300), n_targets
+        # By what a fall of the tree's entropy, which is in bits and in the mean over the targets,
+        # is multiplied to be twice one of the log-likelihood, and how many more numbers it takes.
+        self._factor = 2 * math.log(2) * n_distinct * labels.shape[1]
+        self._n_free = sum(len(np.unique(each)) - 1 for each in labels.T)
 
     def thresholds_of(self, values: np.ndarray) -> np.ndarray:
         """Return the thresholds of one column, float32, ascending."""
@@ -130,7 +107,7 @@ class _Search:
             return np.empty(0, np.float32)
         least = chi2.isf(_CHANCE / (n_cuts * self._n_columns), self._n_free)
         self._tree.set_params(min_impurity_decrease=least / self._factor)
-        tree = self._tree.fit(values[:, None], self._targets, sample_weight=self._weights).tree_
+        tree = self._tree.fit(values[:, None], self._labels, sample_weight=self._weights).tree_
         exact = np.sort(tree.threshold[tree.feature >= 0])
         # Rounded down: what is above one stays above it.
         rounded = exact.astype(np.float32)

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 from sklearn.model_selection import TimeSeriesSplit
 
 from sklearn_mlp import TabularMLPClassifier, TabularMLPRegressor
-from sklearn_mlp.tabular.thresholds import Taught, Thresholds
+from sklearn_mlp.tabular.thresholds import Thresholds
 
 FEW = {"hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0}
 
@@ -21,7 +21,7 @@ def numbers(n_rows, n_columns, seed=0):
 def found(x, labels, weights=None):
     """Return the thresholds of columns by labels."""
     labels = np.asarray(labels)
-    return Thresholds.fit(x, weights, Taught(labels.reshape(len(x), -1), has_classes=True))
+    return Thresholds.fit(x, weights, labels.reshape(len(x), -1))
 
 
 def test_jumps_are_found_where_they_are():
@@ -38,7 +38,7 @@ def test_jumps_are_found_where_they_are():
 def test_neighbouring_numbers_are_told_apart():
     low = np.float32(2)
     high = np.nextafter(low, np.float32(3))
-    x = np.repeat([np.float32(0), low, high], 50)[:, None]
+    x = np.column_stack([np.repeat([np.float32(0), low, high], 50), numbers(150, 1)])
     thresholds = found(x, x[:, 0] > low)
     assert thresholds.value.dtype == np.float32
     assert_array_equal(thresholds.apply(torch.from_numpy(x))[:, -1].numpy() > 0, x[:, 0] > low)
@@ -61,6 +61,13 @@ def test_a_weight_of_two_is_the_row_twice():
     assert len(weighted.column)
     assert_array_equal(weighted.column, repeated.column)
     assert_array_equal(weighted.value, repeated.value)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_the_scale_of_weights_says_nothing(scale):
+    x, weights = numbers(300, 20), scale * np.random.default_rng(4).uniform(0.5, 2, 300)
+    assert not len(found(x, np.random.default_rng(5).integers(0, 2, 300), weights).column)
+    assert_array_equal(found(x, x[:, 3] > 0.5, weights).column, [3])
 
 
 def test_several_columns_of_labels():
