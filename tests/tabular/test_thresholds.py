@@ -44,11 +44,15 @@ def test_neighbouring_numbers_are_told_apart():
     assert_array_equal(thresholds.apply(torch.from_numpy(x))[:, -1].numpy() > 0, x[:, 0] > low)
 
 
-@pytest.mark.parametrize(("n_rows", "n_columns"), [(40, 200), (300, 100), (3000, 10)])
-def test_chance_makes_none(n_rows, n_columns):
+CHANCES = [(40, 200, 3), (300, 100, 3), (3000, 10, 3), (1000, 20, 300), (400, 30, 20)]
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns", "n_classes"), CHANCES)
+@pytest.mark.parametrize("seed", range(3))
+def test_chance_makes_none(n_rows, n_columns, n_classes, seed):
     # Each time one in a thousand would be seen.
-    labels = np.random.default_rng(1).integers(0, 3, n_rows)
-    assert not len(found(numbers(n_rows, n_columns), labels).column)
+    labels = np.random.default_rng(10 + seed).integers(0, n_classes, n_rows)
+    assert not len(found(numbers(n_rows, n_columns, seed), labels).column)
 
 
 def test_a_weight_of_two_is_the_row_twice():
