@@ -108,7 +108,7 @@ class _Search:
         """Return the thresholds of one column, float32, ascending."""
         n_cuts = len(np.unique(values)) - 1
         if n_cuts < 2 or not self._n_free or self._is_sparse:
-            # One cut is the number itself.
+            # One cut is the number itself; one class, or many of few rows each, tell nothing.
             return np.empty(0, np.float32)
         least = chi2.isf(_CHANCE / (n_cuts * self._n_columns), self._n_free)
         self._tree.set_params(min_impurity_decrease=least / self._factor)
