@@ -31,6 +31,7 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `columns`               a column: numbers, dates, words
 `categorical_features`  which columns hold categories
 `numbers`               scales, waves and piecewise linear codes
+`components`            principal components of numbers, of one variance
 `thresholds`            where numbers are cut in two, because classes change there
 `categories`            levels, and a column for each
 `dates`                 when a date is, as numbers

@@ -148,6 +148,7 @@ default='from_dtype'
     _beta_2 = 0.99
     _default_passes = PASSES
     _most_cycles = 4
+    _n_components = 256
 
     classes_: Any
     _codec: LabelCodec

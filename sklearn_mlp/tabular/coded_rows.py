@@ -25,7 +25,7 @@ def chunk_size(device: torch.device) -> int:
 class Part:
     """Which part of the code a group of networks takes, besides numbers and categories.
 
-    Thresholds come with bins.
+    Thresholds and components come with bins.
     """
 
     has_waves: bool
@@ -110,9 +110,10 @@ class CodedRows:
         return expand(self.code, scaled, others, has_waves=part.has_waves, has_bins=part.has_bins)
 
     def _columns(self, part: Part) -> slice:
-        """Return where a part is: waves come first, bins and thresholds last."""
+        """Return where a part is: waves come first; bins, thresholds and components last."""
         n_base = self.scaled.shape[1] + self.others.shape[1]
         n_waves = self.code.waves.n_columns
         n_last = len(self.code.bins.column) + len(self.code.thresholds.column)
+        n_last += self.code.components.n_columns
         stop = n_waves + n_base + (n_last if part.has_bins else 0)
         return slice(0 if part.has_waves else n_waves, stop)

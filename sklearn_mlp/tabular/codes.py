@@ -1,4 +1,4 @@
-"""What a table becomes: numbers of one scale, indicators and categories; then waves, bins, cuts.
+"""What a table becomes: numbers of one scale, indicators and categories; then waves, bins, more.
 
 The first are computed by NumPy, column by column, and are small. The others make some twenty
 columns of one, by torch and for a few rows at a time where all would not fit.
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sklearn_mlp.tabular.categories import Levels
 from sklearn_mlp.tabular.columns import Column
+from sklearn_mlp.tabular.components import Components
 from sklearn_mlp.tabular.dates import DATE_PARTS, split_dates
 from sklearn_mlp.tabular.numbers import Bins, Scale, Waves
 from sklearn_mlp.tabular.tables import Table
@@ -31,7 +32,7 @@ class TableCode:
         That of all numbers, dates split into some among them.
     levels : dict of int to Levels
         Those of the categories, by the column's place.
-    waves, bins, thresholds : Waves, Bins and Thresholds
+    waves, bins, thresholds, components : Waves, Bins, Thresholds and Components
         What is made of scaled numbers.
     zones : dict of int to str
         The time zones of dates that have one, by the column's place.
@@ -43,6 +44,7 @@ class TableCode:
     waves: Waves
     bins: Bins
     thresholds: Thresholds
+    components: Components
     zones: dict[int, str]
 
     @classmethod
@@ -53,13 +55,13 @@ class TableCode:
         zones: dict[int, str],
         weights: np.ndarray | None,
         labels: np.ndarray | None,
-        sizes: tuple[int, int, int],
+        sizes: tuple[int, int, int, int],
     ) -> "TableCode":
         """Read the code off a table; ``sizes`` are those of `TabularEncoder`'s parameters.
 
         Without ``labels``, (n_rows, n_targets), there are no thresholds.
         """
-        n_bins, n_octaves, max_levels = sizes
+        n_bins, n_octaves, n_components, max_levels = sizes
         if weights is not None:
             is_counted = weights > 0
             table, weights = table.rows(is_counted), weights[is_counted]
@@ -75,7 +77,8 @@ class TableCode:
         bins = Bins.fit(scaled, weights, n_bins)
         waves = Waves(n_octaves, np.flatnonzero(~scale.is_two_valued))
         thresholds = Thresholds.fit(scaled, weights, labels)
-        return cls(kinds, scale, levels, waves, bins, thresholds, zones)
+        components = Components.fit(scaled, weights, n_components)
+        return cls(kinds, scale, levels, waves, bins, thresholds, components, zones)
 
     def base(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """Return scaled numbers, float32, indicators and categories, int8, each (n_rows, ...)."""
@@ -108,6 +111,7 @@ class TableCode:
             "others": others,
             "bins": bins,
             "thresholds": thresholds,
+            "components": [f"component{n + 1}" for n in range(self.components.n_columns)],
         }
 
 
@@ -152,7 +156,9 @@ def _numbered(column: np.ndarray) -> Iterator[tuple[int, int]]:
 def expand(
     code: TableCode, scaled: Tensor, others: Tensor, *, has_waves: bool, has_bins: bool
 ) -> Tensor:
-    """Return the whole code of some rows: waves, numbers, others, bins, thresholds, side by side.
+    """Return the whole code of some rows, side by side.
+
+    It is waves, numbers, others, bins, thresholds, components.
 
     Parameters
     ----------
@@ -161,11 +167,11 @@ def expand(
     scaled, others : Tensor of shape (n_rows, ...)
         What `TableCode.base` returns.
     has_waves, has_bins : bool
-        Whether these are asked for; thresholds come with bins.
+        Whether these are asked for; thresholds and components come with bins.
     """
     parts = [scaled, others.to(scaled.dtype)]
     if has_waves:
         parts.insert(0, code.waves.apply(scaled))
     if has_bins:
-        parts += [code.bins.apply(scaled), code.thresholds.apply(scaled)]
+        parts += [part.apply(scaled) for part in (code.bins, code.thresholds, code.components)]
     return torch.cat(parts, dim=1)

@@ -45,6 +45,8 @@ class TabularEncoder(SavedTable, TransformerMixin, BaseEstimator):
       week and the day, each as a sine and a cosine. Dates with a time zone count as what clocks
       show in the zone that they had in `fit`. A duration is its seconds, a period (pandas) the
       date when it begins, an interval the number, or the date, in its middle.
+    - Last come the principal components of all scaled numbers, each brought to a variance of one,
+      which tell columns apart that say nearly the same.
 
     Columns that are constant, or all missing, are left out.
 
@@ -58,6 +60,9 @@ default='from_dtype'
         Bins of the piecewise linear codes; 0 for none of them.
     n_octaves : int, default=3
         Wavelengths of the waves, of which each is half of the one before; 0 for no waves.
+    n_components : int, default=256
+        How many principal components there may be; 0 for none of them. Of more than 1,000 columns
+        of numbers there are none.
     max_levels : int, default=40
         How many levels of a category have a column.
 
@@ -77,12 +82,15 @@ default='from_dtype'
     -----
     Strings of several words that hardly ever repeat are text, and refused: their column is named,
     and what to do. The code is float32, in the order waves, numbers, indicators of missing
-    numbers and categories, bins.
+    numbers and categories, bins, components.
+
+    A component is multiplied by ``1 / sqrt(v + 0.01)``, v being its variance where all columns
+    have one of 1, and clipped as numbers are; it is left out where v is at most 1e-6.
 
     A fitted classifier has found jumps as well, where its classes change with a number all at
-    once: its ``encoder_`` has a last column for each, such as ``age_above1``, 1 above the jump and
-    -1 up to it. A column has 8 at most, and only such as chance would bring forth in one of a
-    thousand tables.
+    once: its ``encoder_`` has a column for each before the components, such as ``age_above1``,
+    1 above the jump and -1 up to it. A column has 8 at most, and only such as chance would bring
+    forth in one of a thousand tables.
 
     References
     ----------
@@ -97,7 +105,7 @@ default='from_dtype'
     >>> import pandas as pd
     >>> from sklearn_mlp import TabularEncoder
     >>> table = pd.DataFrame({"age": [20, 40, None], "pet": ["cat", "dog", "cat"]})
-    >>> encoder = TabularEncoder(n_bins=0, n_octaves=0).fit(table)
+    >>> encoder = TabularEncoder(n_bins=0, n_octaves=0, n_components=0).fit(table)
     >>> encoder.get_feature_names_out()
     array(['age', 'age_missing', 'pet_cat'], dtype=object)
     >>> encoder.transform(table).round(2)
@@ -110,6 +118,7 @@ default='from_dtype'
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "n_bins": [Interval(Integral, 0, None, closed="left")],
         "n_octaves": [Interval(Integral, 0, None, closed="left")],
+        "n_components": [Interval(Integral, 0, None, closed="left")],
         "max_levels": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -124,11 +133,13 @@ default='from_dtype'
         *,
         n_bins: int = 16,
         n_octaves: int = 3,
+        n_components: int = 256,
         max_levels: int = 40,
     ) -> None:
         self.categorical_features = categorical_features
         self.n_bins = n_bins
         self.n_octaves = n_octaves
+        self.n_components = n_components
         self.max_levels = max_levels
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -177,7 +188,7 @@ default='from_dtype'
             kinds.append("categories" if takes_levels else column.kind)
             if column.zone is not None:
                 zones[place] = column.zone
-        sizes = self.n_bins, self.n_octaves, self.max_levels
+        sizes = self.n_bins, self.n_octaves, self.n_components, self.max_levels
         return TableCode.fit(table, kinds, zones, weights, labels, sizes)
 
     def transform(self, X: Any) -> np.ndarray:
@@ -219,7 +230,8 @@ default='from_dtype'
         Returns
         -------
         names : ndarray of shape (n_features_out,)
-            Such as ``age``, ``age_missing``, ``age_sin1``, ``age_bin3``, ``pet_cat``.
+            Such as ``age``, ``age_missing``, ``age_sin1``, ``age_bin3``, ``pet_cat``,
+            ``component1``.
         """
         check_is_fitted(self)
         return np.array(self._names(input_features), dtype=object)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 # Where values go that are far away, or infinite. At RealMLP's 3, what tells the large from the
 # very large, such as an ill person's hormones, is lost between its bins.
-_CLIP = 12.0
+CLIP = 12.0
 
 # What bins and waves are multiplied by, beside the number itself.
 _GAIN = 0.5
@@ -119,10 +119,10 @@ class Scale:
         with np.errstate(over="ignore", invalid="ignore"):
             values = (values - self.center) * self.factor
             # The square of what is far away may overflow: its root is what counts.
-            clipped = values / np.hypot(1.0, values / _CLIP)
+            clipped = values / np.hypot(1.0, values / CLIP)
         is_infinite = np.isinf(values)
         if is_infinite.any():
-            clipped[is_infinite] = np.sign(values[is_infinite]) * _CLIP
+            clipped[is_infinite] = np.sign(values[is_infinite]) * CLIP
         np.nan_to_num(clipped, copy=False, nan=0.0)
         return clipped
 

@@ -53,6 +53,7 @@ class PreparesTables(ABC):
     _beta_2: ClassVar[float]
     _default_passes: ClassVar[int]
     _most_cycles: ClassVar[int]
+    _n_components: ClassVar[int]
     _is_calibrated: bool = False
 
     @abstractmethod
@@ -102,7 +103,7 @@ class PreparesTables(ABC):
         """Check and encode all there is."""
         check_in_memory(X, y, type(self).__name__)
         device = resolve_device(self.device)
-        encoder = TabularEncoder(self.categorical_features)
+        encoder = TabularEncoder(self.categorical_features, n_components=self._n_components)
         given = self._check_rows(encoder, X, y, sample_weight)
         table, y = given.table, given.y
         groups = check_groups(groups, table.n_rows)

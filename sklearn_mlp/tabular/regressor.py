@@ -159,6 +159,7 @@ default='squared_error'
     _beta_2 = 0.95
     _default_passes = 2 * PASSES
     _most_cycles = 5
+    _n_components = 0
 
     loss: str
     huber_delta: float

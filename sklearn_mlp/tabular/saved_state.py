@@ -14,6 +14,7 @@ from sklearn_mlp.machine.isolation import isolated
 from sklearn_mlp.tabular.categories import Levels
 from sklearn_mlp.tabular.coded_rows import Part
 from sklearn_mlp.tabular.codes import TableCode
+from sklearn_mlp.tabular.components import Components
 from sklearn_mlp.tabular.ensemble import Ensemble, Group
 from sklearn_mlp.tabular.intervals import HeldResiduals
 from sklearn_mlp.tabular.judging import Mixture
@@ -22,7 +23,7 @@ from sklearn_mlp.tabular.numbers import Bins, Scale, Waves
 from sklearn_mlp.tabular.thresholds import Thresholds
 
 _OURS = (
-    *(Bins, Ensemble, FrozenMembers, Group, HeldResiduals, Levels),
+    *(Bins, Components, Ensemble, FrozenMembers, Group, HeldResiduals, Levels),
     *(Mixture, Part, Scale, TableCode, Thresholds, Waves),
 )
 PLAIN_CLASSES.update({each.__name__: each for each in _OURS})

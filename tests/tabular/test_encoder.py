@@ -18,8 +18,8 @@ from sklearn_mlp import TabularEncoder
 
 
 def plain(**parameters):
-    """Return an encoder without bins and waves."""
-    return TabularEncoder(n_bins=0, n_octaves=0, **parameters)
+    """Return an encoder without bins, waves and components."""
+    return TabularEncoder(n_bins=0, n_octaves=0, n_components=0, **parameters)
 
 
 def coded(column, **parameters):
