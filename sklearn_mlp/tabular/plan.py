@@ -16,7 +16,7 @@ from sklearn_mlp.tabular.folds import Folds
 PASSES, ROWS_OF_LONG_RUNS = 30, 6000
 
 # Cycles of the learning rate; there is one more only where each of its parts is a pass at least.
-_LEAST_CYCLES = 4
+LEAST_CYCLES = 4
 
 # In a cycle of the learning rate networks are judged at most so often, at its end the last time.
 _MOST_JUDGED = 4
@@ -97,7 +97,7 @@ class Plan:
         n_epochs = settings.max_iter if is_whole else min(settings.max_iter, most)
         n_steps = steps * n_epochs
         is_long = n_epochs >= 2**settings.most_cycles - 1
-        n_cycles = settings.most_cycles if is_long else _LEAST_CYCLES
+        n_cycles = settings.most_cycles if is_long else LEAST_CYCLES
         ends = [2 ** (cycle + 1) - 1 for cycle in range(n_cycles)]
         n_parts, parts = ends[-1], _parts_judged(n_cycles)
         parts = parts if n_epochs >= len(parts) else ends

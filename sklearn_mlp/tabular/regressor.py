@@ -48,9 +48,9 @@ default='from_dtype'
         Passes of each network over its rows, at most; ``'auto'`` is 60, or 30 for more than 6,000
         rows. More are better where there is little noise. They are five cycles of the learning
         rate (four of fewer than 31 passes), each twice as long as the one before, and one that
-        betters the networks by less than 2 % is the last: on noisy tables after a fourth of the
-        passes. A network never takes more than 4 million rows, so that of many rows there are
-        fewer passes.
+        betters the networks by less than 8 % (2 % of four) is the last: on noisy tables after a
+        fourth of the passes. A network never takes more than 4 million rows, so that of many rows
+        there are fewer passes.
     batch_size : int or 'auto', default='auto'
         Rows of a batch. ``'auto'`` is a power of 2 between 16 and 128 (256 for more than 50,000
         rows) that makes some 32 steps a pass, or all rows of a network, eight times a pass, if the

@@ -22,10 +22,11 @@ from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.folds import Folds
 from sklearn_mlp.tabular.judging import Task
 from sklearn_mlp.tabular.members import FrozenMembers, Members
-from sklearn_mlp.tabular.plan import Plan, Settings, dropout_at, rate_factor
+from sklearn_mlp.tabular.plan import LEAST_CYCLES, Plan, Settings, dropout_at, rate_factor
 
-# A cycle, from the third one on, that betters the networks by less than this share is the last.
-_FREE_CYCLES, _LEAST_GAIN = 2, 0.02
+# A cycle, from the third one on, that betters the networks by less than this share is the last;
+# of more cycles than four the next would take as long as all before.
+_FREE_CYCLES, _LEAST_GAIN, _LEAST_GAIN_OF_MORE = 2, 0.02, 0.08
 
 # What keeps a group on one thread: its products are too small to be worth more.
 _SMALL_WORK = 1_000_000.0
@@ -196,7 +197,8 @@ class _Training:
         if self.step not in self.plan.cycle_ends:
             return False
         gain = self.judge.end_cycle()
-        return self.plan.cycle_ends.index(self.step) >= _FREE_CYCLES and gain < _LEAST_GAIN
+        least = _LEAST_GAIN if self.plan.n_cycles <= LEAST_CYCLES else _LEAST_GAIN_OF_MORE
+        return self.plan.cycle_ends.index(self.step) >= _FREE_CYCLES and gain < least
 
     def _masks(self, share: float, n_rows: int) -> list[Tensor] | None:
         """Draw what the hidden values are multiplied by, one mask a layer for all networks.
