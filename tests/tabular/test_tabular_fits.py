@@ -401,6 +401,26 @@ def test_noise_is_learned_for_fewer_cycles_than_a_clean_function():
     assert TabularMLPRegressor(**settings).fit(X, clean).n_iter_ == 31
 
 
+@pytest.mark.parametrize(("max_iter", "least"), [(15, 0.02), (31, 0.08)])
+def test_a_cycle_that_gains_little_is_the_last(max_iter, least):
+    rng = np.random.RandomState(0)
+    X = rng.uniform(-2, 2, (400, 2))
+    clean, noise = np.sin(2 * X[:, 0]) * X[:, 1], rng.normal(size=400)
+    lasts = set()
+    for share in (0, 0.3, 3):
+        model = TabularMLPRegressor(**{**SMALL, "max_iter": max_iter})
+        history = model.fit(X, clean + share * noise).history_
+        for _, rows in history.groupby("group"):
+            cycles = np.ceil(np.log2(rows["n_iter"] + 1 - 0.1))
+            losses = rows["loss"].groupby(cycles).min().cummin().to_numpy()
+            # Half of a fall of squares.
+            gains = (1 - losses[1:] / losses[:-1]) / 2
+            assert (gains[1:-1] >= least).all()
+            assert len(losses) == np.log2(max_iter + 1) or gains[-1] < least
+            lasts.add(len(losses))
+    assert len(lasts) > 1
+
+
 @pytest.mark.parametrize("n_jobs", [2, -1])
 @pytest.mark.parametrize("Estimator", OURS)
 def test_results_are_the_same_again_and_on_two_threads(Estimator, n_jobs):
