@@ -147,10 +147,10 @@ default='from_dtype'
     _parts = (Part(has_waves=True, has_bins=True), Part(has_waves=False, has_bins=False))
     _default_rate = 0.06
     _default_dropout = 0.2
-    _beta_2 = 0.99
+    _betas = (0.8, 0.99)
     _default_passes = PASSES
     _most_cycles = 4
-    _n_components = 256
+    _encoding: ClassVar[dict[str, int]] = {"n_bins": 24}
 
     classes_: Any
     _codec: LabelCodec

@@ -57,12 +57,13 @@ default='from_dtype'
         Which columns hold categories: by their types (categorical, strings, and objects that are
         no numbers), by name, by number, or as a mask; None for no column.
     n_bins : int, default=16
-        Bins of the piecewise linear codes; 0 for none of them.
+        Bins of the piecewise linear codes; 0 for none of them. A fitted classifier's ``encoder_``
+        has 24.
     n_octaves : int, default=3
         Wavelengths of the waves, of which each is half of the one before; 0 for no waves.
     n_components : int, default=256
         How many principal components there may be; 0 for none of them. Of more than 1,000 columns
-        of numbers there are none.
+        of numbers there are none. A fitted regressor's ``encoder_`` has none.
     max_levels : int, default=40
         How many levels of a category have a column.
 

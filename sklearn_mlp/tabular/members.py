@@ -17,7 +17,6 @@ from torch import Tensor
 from sklearn_mlp.machine.kernels import AdamVectors, adamw_update_, silu_backward_
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 
-_BETA_1 = 0.9
 _EPSILON = 1e-8
 _DECAY = 0.02
 
@@ -138,13 +137,13 @@ class Members:
         torch.sum(gradient * self.weights[0], 1, keepdim=True, out=self._scale_gradient)
         gradient.mul_(self.scales)
 
-    def update(self, rate: float, beta_2: float) -> None:
+    def update(self, rate: float, betas: tuple[float, float]) -> None:
         """Take a step of AdamW, whose decay is for the weights alone."""
         self._step += 1
         self._step_holder.add_(1)
         factors = (1.0, _RATE_OF_BIASES, _RATE_OF_SCALES)
         for vectors, factor, decay in zip(self._runs, factors, (_DECAY, 0.0, 0.0), strict=True):
-            settings = (rate * factor, _BETA_1, beta_2, _EPSILON, decay)
+            settings = (rate * factor, *betas, _EPSILON, decay)
             adamw_update_(vectors, self._step, self._step_holder, *settings)
 
     def frozen(self, values: Tensor | None = None) -> "FrozenMembers":

@@ -44,7 +44,7 @@ class Settings:
 
     hidden_units: list[int]
     learning_rate: float
-    beta_2: float
+    betas: tuple[float, float]
     dropout: float
     max_iter: int
     most_cycles: int

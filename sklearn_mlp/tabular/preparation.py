@@ -50,10 +50,10 @@ class PreparesTables(ABC):
     _parts: ClassVar[tuple[Part, Part]]
     _default_rate: ClassVar[float]
     _default_dropout: ClassVar[float]
-    _beta_2: ClassVar[float]
+    _betas: ClassVar[tuple[float, float]]
     _default_passes: ClassVar[int]
     _most_cycles: ClassVar[int]
-    _n_components: ClassVar[int]
+    _encoding: ClassVar[dict[str, int]]
     _is_calibrated: bool = False
 
     @abstractmethod
@@ -103,7 +103,7 @@ class PreparesTables(ABC):
         """Check and encode all there is."""
         check_in_memory(X, y, type(self).__name__)
         device = resolve_device(self.device)
-        encoder = TabularEncoder(self.categorical_features, n_components=self._n_components)
+        encoder = TabularEncoder(self.categorical_features, **self._encoding)
         given = self._check_rows(encoder, X, y, sample_weight)
         table, y = given.table, given.y
         groups = check_groups(groups, table.n_rows)
@@ -179,7 +179,7 @@ class PreparesTables(ABC):
         return Settings(
             hidden_units=list(hidden_units(self.hidden_layer_sizes)),
             learning_rate=self._default_rate if isinstance(rate, str) else float(rate),
-            beta_2=self._beta_2,
+            betas=self._betas,
             dropout=self._default_dropout if isinstance(dropout, str) else float(dropout),
             max_iter=passes if isinstance(self.max_iter, str) else int(self.max_iter),
             most_cycles=self._most_cycles,

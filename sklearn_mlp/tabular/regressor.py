@@ -156,10 +156,10 @@ default='squared_error'
     _parts = (Part(has_waves=False, has_bins=True), Part(has_waves=True, has_bins=False))
     _default_rate = 0.1
     _default_dropout = 0.0
-    _beta_2 = 0.95
+    _betas = (0.9, 0.95)
     _default_passes = 2 * PASSES
     _most_cycles = 5
-    _n_components = 0
+    _encoding: ClassVar[dict[str, int]] = {"n_components": 0}
 
     loss: str
     huber_delta: float

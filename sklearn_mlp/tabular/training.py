@@ -177,7 +177,7 @@ class _Training:
         else:
             delta.mul_(weights)
         self.members.backward(delta, masks)
-        self.members.update(self._rate_at(share), self.settings.beta_2)
+        self.members.update(self._rate_at(share), self.settings.betas)
         self.step += 1
 
     def _rate_at(self, share: float) -> float:

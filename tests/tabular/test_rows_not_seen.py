@@ -164,7 +164,7 @@ def test_columns_that_matter_are_told_from_those_that_do_not(Estimator, capsys):
     result = fitted.feature_importances(table, y, n_repeats=3, random_state=0, verbose=True)
     assert result.importances.shape == (5, 3)
     means = dict(zip(table.columns, result.importances_mean, strict=True))
-    assert min(means["x"], means["kind"]) > 0.05 > 0.03 > max(means["noise"], means["day"])
+    assert min(means["x"], means["kind"]) > 0.04 > 0.03 > max(means["noise"], means["day"])
     assert means["constant"] == 0
     assert "permutations" in capsys.readouterr().err
     with pytest.raises(ValueError, match="must be what was passed to fit, 400 rows, got 10"):

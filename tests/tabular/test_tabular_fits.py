@@ -524,8 +524,8 @@ def test_pickles_are_small_and_predict_the_same(Estimator):
     table, number = mixed_table(300)
     model = Estimator(**SMALL).fit(table, targets_of(Estimator, number))
     stored = pickle.dumps(model)
-    # Eight or twelve networks of some 2,000 numbers, and what is known of 300 rows.
-    assert len(stored) < 150_000
+    # Eight or twelve networks of some 2,000 to 3,000 numbers, and what is known of 300 rows.
+    assert len(stored) < 160_000
     np.testing.assert_array_equal(pickle.loads(stored).predict(table), model.predict(table))
     assert not any(isinstance(value, torch.Tensor) for value in vars(model).values())
 
