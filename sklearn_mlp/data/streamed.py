@@ -97,6 +97,7 @@ class ReadAhead(Gather):
         self._buffers.reverse()
 
         def read() -> np.ndarray:
+            """Read the blocks of these rows."""
             self._samples.source.read_into(rows, numbers)
             return numbers
 

@@ -229,6 +229,7 @@ class BaseTorchMLP(
         state = prepared.state
 
         def last_record() -> dict[str, Any]:
+            """Return the last epoch's row of the history."""
             return state.history.last_epoch()
 
         return [EpochTasks(self, max_epochs, last_record, arguments, reconstruct)]

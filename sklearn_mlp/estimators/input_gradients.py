@@ -107,6 +107,7 @@ class InputGradientsMixin:
         chosen = None if output is None else _chosen(output, X.shape[0], n_outputs)
 
         def outputs_of(logits: Tensor) -> Tensor:
+            """Return what gradients are taken of: logits, or predictions."""
             return logits if raw else self._predicted(widened(logits, exact))
 
         try:

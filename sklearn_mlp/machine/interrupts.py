@@ -49,6 +49,7 @@ def interrupts_held() -> Iterator[Callable[[], bool]]:
         return found
 
     def hold(number: int, frame: FrameType | None) -> None:
+        """Note the first interrupt, and raise the second."""
         nonlocal came
         if came:
             raise KeyboardInterrupt

@@ -59,6 +59,7 @@ def _telling(
         return None
 
     def report(row: dict[str, float], best: Callable[[], TrainedGroup]) -> bool:
+        """Tell of one network, with what gives all so far at their best."""
         return tell(
             _row_of(row, member), lambda: joined([*before, translated(best(), lesson, member)])
         )

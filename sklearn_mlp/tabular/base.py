@@ -94,6 +94,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, PreparesTables, BaseEstim
         arguments = {"X": X, "y": prepared.given.y, "metadata": metadata}
 
         def reconstruct() -> dict[str, Any]:
+            """Return the fitted attributes of the networks so far at their best."""
             with inference_mode():
                 trained = [best() for _, best in sorted(judgements.groups.items())]
             if not trained:
@@ -285,6 +286,7 @@ def _trainer(
     coded = CodedRows.of(lesson.code, table, settings.dtype, settings.device, keep=True)
 
     def train(place: int) -> TrainedGroup:
+        """Train the group of this place."""
         folds, seed = prepared.folds[place], prepared.seeds[place]
         return train_group(coded, parts[place], lesson.task, folds, settings, seed, watch, place)
 

@@ -89,6 +89,7 @@ class Judge:
             return 1.0
 
         def fall(name: str, offset: float) -> float:
+            """Return by what share the lowest value so far has fallen."""
             least, now = (min(row[name] for row in rows) + offset for rows in (before, since))
             return (least - now) / max(abs(least), 1e-12)
 
@@ -109,6 +110,7 @@ class Judge:
         least_error = min(row["error"] for row in self.history)
 
         def score(row: dict[str, float]) -> float:
+            """Return loss and error, each beside its lowest; less is better."""
             error = (row["error"] + 0.01) / (least_error + 0.01)
             return row["loss"] / max(least_loss, 1e-12) + error
 

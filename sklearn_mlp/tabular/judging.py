@@ -106,6 +106,7 @@ class Task:
         counts = logits.new_ones(logits.shape[1]) if self.weights is None else self.weights
 
         def penalised_loss(biases: np.ndarray) -> tuple[float, np.ndarray]:
+            """Return the summed loss and its gradient, both with the penalty."""
             added = torch.from_numpy(biases)
             moved = logits + added[:, None]
             gradient = self.loss.gradient(moved, self.targets, torch.empty_like(moved)) @ counts
@@ -214,9 +215,11 @@ def combine(
     outputs = [outputs_of(task.loss, each, temperature) for each, temperature in pairs]
 
     def mean_at(weight: float) -> Tensor:
+        """Return the mean of the groups at this weight of the first."""
         return weight * outputs[0] + (1 - weight) * outputs[1]
 
     def loss_at(weight: float) -> float:
+        """Return what the mean at this weight is judged by; less is better."""
         mean = mean_at(weight)
         score = task.score_of(mean)
         return task.loss_of(logits_of(task.loss, mean)) if score is None else -score

@@ -217,6 +217,7 @@ class PreparesTables(ABC):
         fitted = {**vars(self), **known, "_codec": codec, "_ensemble": Bunch(loss=loss)}
 
         def predicting(outputs: np.ndarray) -> Any:
+            """Return an estimator that predicts by these outputs."""
             double = object.__new__(type(self))
             double.__dict__.update(fitted, _outputs=lambda X: outputs)
             return double

@@ -175,6 +175,7 @@ def _check_array(estimator: BaseEstimator, X: Any) -> np.ndarray:
     X = on_host(X, "X")
 
     def check(dtype: Any) -> np.ndarray:
+        """Check an array, of this type if there is one."""
         return check_array(
             X, dtype=dtype, ensure_all_finite=False, input_name="X", estimator=estimator
         )
