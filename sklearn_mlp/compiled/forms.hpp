@@ -33,6 +33,8 @@ template <class T> struct Plan {
     std::vector<int> widths; // features, units of each hidden layer, outputs
     std::vector<Activation> activations; // one per hidden layer
     std::vector<char> is_dropped; // whether features, then each hidden layer, have a mask
+    std::vector<T> factors; // what each layer's products are multiplied by
+    bool has_scales; // whether each feature is multiplied by a number that is learned
     int batch_size;
     Loss loss;
     double loss_number; // Huber's delta
@@ -42,12 +44,13 @@ template <class T> struct Plan {
     double beta_1, beta_2, epsilon; // of SGD the first is the momentum
     double decay; // AdamW's
     double longest; // what a gradient is clipped to; 0 leaves it
-    T *values, *first, *second; // all weights, then all biases; the same of the moments
+    double bias_rate, scale_rate; // what the rate is multiplied by for biases, and for scales
+    T *values, *first, *second; // all weights, all biases, scales; the same of the moments
     T *average; // of the steps, exponential; null for none
     double ema_decay;
 
     // What a step writes to.
-    std::vector<T> inputs, targets, gradient, column_max, column_sum, column_more;
+    std::vector<T> inputs, scaled, targets, gradient, column_max, column_sum, column_more;
     std::vector<double> squares; // of each thread's part of a gradient
     std::vector<int64_t> codes;
     std::vector<std::vector<T>> kept, hidden, deltas;

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from sklearn_mlp.compiled.library import why_not_here
+from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.data.rows import Rows
 from sklearn_mlp.losses import BinaryLogLoss, Loss, MulticlassLogLoss, Poisson, SquaredError
 from sklearn_mlp.losses.classification import SoftTargetLogLoss
@@ -80,6 +81,85 @@ class LossForm(NamedTuple):
     are_codes: bool = False
     off: float = 0.0
     on: float = 1.0
+
+
+class NetworkForm(NamedTuple):
+    """A network in numbers, and what a step of it takes.
+
+    Attributes
+    ----------
+    units : list of int
+        Features, units of each hidden layer, outputs.
+    activations : list of int
+        Which one each hidden layer has.
+    is_dropped : list of bool
+        Whether features, then each hidden layer, have a mask.
+    factors : list of float
+        What each layer's products are multiplied by, before the bias.
+    batch_size : int
+        How many samples a step takes at most.
+    has_scales : bool
+        Whether each feature is multiplied by a number that is learned; these come behind the
+        biases. One thread takes the steps then.
+    """
+
+    units: list[int]
+    activations: list[int]
+    is_dropped: list[bool]
+    factors: list[float]
+    batch_size: int
+    has_scales: bool = False
+
+
+def form_of_network(network: MLP, batch_size: int) -> NetworkForm:
+    """Return a network in numbers."""
+    activations = [ACTIVATIONS.index(str(name)) for name in network.activations]
+    is_dropped = [bool(rate) for rate in (network.input_dropout, *network.dropout)]
+    factors = [1.0] * len(network.linear_layers)
+    return NetworkForm(network.units, activations, is_dropped, factors, batch_size)
+
+
+class SolverForm(NamedTuple):
+    """A solver in numbers.
+
+    Attributes
+    ----------
+    kind : int
+        Which one.
+    beta_1, beta_2, epsilon : float
+        Adam's; of SGD the first is the momentum.
+    decay : float
+        AdamW's, of weights alone.
+    longest : float
+        What a gradient is clipped to; 0 leaves it.
+    bias_rate, scale_rate : float
+        What the learning rate is multiplied by for biases, and for features' scales.
+    ema_decay : float
+        Of the average of the steps.
+    """
+
+    kind: int
+    beta_1: float
+    beta_2: float = 0.0
+    epsilon: float = 0.0
+    decay: float = 0.0
+    longest: float = 0.0
+    bias_rate: float = 1.0
+    scale_rate: float = 1.0
+    ema_decay: float = 0.0
+
+
+def form_of_solver(config: TrainingConfig) -> SolverForm:
+    """Return a fit's solver in numbers."""
+    longest = config.gradient_clip or 0.0
+    if config.solver == "sgd":
+        kind = "nesterov" if config.nesterovs_momentum else "sgd"
+        form = SolverForm(SOLVERS.index(kind), config.momentum)
+    else:
+        numbers = config.beta_1, config.beta_2, config.epsilon
+        decay = config.alpha if config.solver == "adamw" else 0.0
+        form = SolverForm(SOLVERS.index(str(config.solver)), *numbers, decay)
+    return form._replace(longest=longest, ema_decay=config.ema_decay)
 
 
 def form_of_loss(loss: Loss) -> LossForm | None:

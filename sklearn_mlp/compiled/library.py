@@ -20,7 +20,7 @@ _SIGNATURE = "void (char *, char *, int *, int *, int *, "
 
 
 # What ``module.cpp`` says, if it was built from the sources that are here.
-_BINDING = 2
+_BINDING = 3
 
 
 @cache

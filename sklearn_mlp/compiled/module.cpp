@@ -17,7 +17,7 @@ namespace sklearn_mlp {
 
 // Counts the changes of what the functions below take and return, as `library.py` does: one built
 // from older sources is not used.
-constexpr int binding = 2;
+constexpr int binding = 3;
 
 #define DECLARE(name)                                                                             \
     namespace name {                                                                              \
@@ -118,6 +118,18 @@ template <class T> struct Runner {
     }
 };
 
+template <class T> bool read_numbers(PyObject *sequence, std::vector<T> &into) {
+    const Py_ssize_t n = PySequence_Size(sequence);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+        PyObject *item = PySequence_GetItem(sequence, i);
+        if (!item)
+            return false;
+        into.push_back(static_cast<T>(PyFloat_AsDouble(item)));
+        Py_DECREF(item);
+    }
+    return !PyErr_Occurred();
+}
+
 bool read_ints(PyObject *sequence, std::vector<int> &into) {
     const Py_ssize_t n = PySequence_Size(sequence);
     for (Py_ssize_t i = 0; i < n; ++i) {
@@ -143,8 +155,10 @@ template <class T> void allocate(Plan<T> &plan) {
         const bool keeps_input = plan.activations[layer] >= Activation::gelu;
         plan.hidden.emplace_back(keeps_input || plan.is_dropped[layer + 1] ? n_out * n : 0);
     }
-    plan.gradient.resize(n_parameters);
+    const size_t n_scales = plan.has_scales ? plan.widths[0] : 0;
+    plan.gradient.resize(n_parameters + n_scales);
     plan.inputs.resize(size_t(plan.widths[0]) * n);
+    plan.scaled.resize(n_scales * n);
     for (auto *column : {&plan.column_max, &plan.column_sum, &plan.column_more})
         column->resize(n);
     if (plan.loss == Loss::softmax_codes)
@@ -162,8 +176,9 @@ template <> const char *name_of<float>() { return "float32"; }
 template <> const char *name_of<double>() { return "float64"; }
 
 struct Numbers {
-    int batch_size, loss, solver, are_codes;
-    double loss_number, off, on, beta_1, beta_2, epsilon, decay, longest, ema_decay;
+    int batch_size, has_scales, loss, solver, are_codes;
+    double loss_number, off, on, beta_1, beta_2, epsilon, decay, longest, bias_rate, scale_rate;
+    double ema_decay;
     unsigned long long values, first, second, average;
 };
 
@@ -173,13 +188,13 @@ template <class T> T *pointer_to(unsigned long long address) {
 
 template <class T>
 PyObject *make_plan(const Build &build, PyObject *gemm, PyObject *widths, PyObject *activations,
-                    PyObject *dropped, const Numbers &numbers) {
+                    PyObject *dropped, PyObject *factors, const Numbers &numbers) {
     auto *runner = new Runner<T>{};
     Plan<T> &plan = runner->plan;
     std::vector<int> kinds, flags;
     void *address = PyCapsule_GetPointer(gemm, PyCapsule_GetName(gemm));
     if (!address || !read_ints(widths, plan.widths) || !read_ints(activations, kinds)
-        || !read_ints(dropped, flags)) {
+        || !read_ints(dropped, flags) || !read_numbers(factors, plan.factors)) {
         delete runner;
         return nullptr;
     }
@@ -188,6 +203,7 @@ PyObject *make_plan(const Build &build, PyObject *gemm, PyObject *widths, PyObje
         plan.activations.push_back(static_cast<Activation>(kind));
     plan.is_dropped.assign(flags.begin(), flags.end());
     plan.batch_size = numbers.batch_size;
+    plan.has_scales = numbers.has_scales;
     plan.loss = static_cast<Loss>(numbers.loss);
     plan.loss_number = numbers.loss_number;
     plan.are_codes = numbers.are_codes;
@@ -199,6 +215,8 @@ PyObject *make_plan(const Build &build, PyObject *gemm, PyObject *widths, PyObje
     plan.epsilon = numbers.epsilon;
     plan.decay = numbers.decay;
     plan.longest = numbers.longest;
+    plan.bias_rate = numbers.bias_rate;
+    plan.scale_rate = numbers.scale_rate;
     plan.values = pointer_to<T>(numbers.values);
     plan.first = pointer_to<T>(numbers.first);
     plan.second = pointer_to<T>(numbers.second);
@@ -231,18 +249,19 @@ PyObject *instruction_sets(PyObject *, PyObject *) {
 
 PyObject *plan(PyObject *, PyObject *arguments) {
     const char *set, *dtype;
-    PyObject *gemm, *widths, *activations, *dropped;
+    PyObject *gemm, *widths, *activations, *dropped, *factors;
     Numbers n;
-    if (!PyArg_ParseTuple(arguments, "ssOOOOiidpddiddddddKKKK", &set, &dtype, &gemm, &widths,
-                          &activations, &dropped, &n.batch_size, &n.loss, &n.loss_number,
-                          &n.are_codes, &n.off, &n.on, &n.solver, &n.beta_1, &n.beta_2, &n.epsilon, &n.decay, &n.longest, &n.ema_decay,
-                          &n.values, &n.first, &n.second, &n.average))
+    if (!PyArg_ParseTuple(arguments, "ssOOOOOipidpddiddddddddKKKK", &set, &dtype, &gemm, &widths,
+                          &activations, &dropped, &factors, &n.batch_size, &n.has_scales, &n.loss,
+                          &n.loss_number, &n.are_codes, &n.off, &n.on, &n.solver, &n.beta_1,
+                          &n.beta_2, &n.epsilon, &n.decay, &n.longest, &n.bias_rate,
+                          &n.scale_rate, &n.ema_decay, &n.values, &n.first, &n.second, &n.average))
         return nullptr;
     for (const Build &build : builds) {
         if (std::strcmp(build.name, set) != 0 || !build.is_supported())
             continue;
         const auto make = std::strcmp(dtype, "float32") == 0 ? make_plan<float> : make_plan<double>;
-        return make(build, gemm, widths, activations, dropped, n);
+        return make(build, gemm, widths, activations, dropped, factors, n);
     }
     PyErr_Format(PyExc_ValueError, "this processor does not have the instructions '%s'", set);
     return nullptr;

@@ -1,17 +1,13 @@
 """The compiled plan of a fit, and its epochs: numbers and addresses, checked here."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_mlp.compiled.forms import ACTIVATIONS, SOLVERS, form_of_loss
+from sklearn_mlp.compiled.forms import LossForm, NetworkForm, SolverForm
 from sklearn_mlp.compiled.library import compiled_steps, gemm_of, instruction_set
-from sklearn_mlp.contract.config import TrainingConfig
-from sklearn_mlp.network.mlp import MLP
-from sklearn_mlp.network.parameter_vector import ParameterVector
 
 
 class EpochMemory:
@@ -116,43 +112,41 @@ class CompiledPlan:
 
     Parameters
     ----------
-    network : MLP
+    network : NetworkForm
         What it is made of.
-    parameters : ParameterVector
-        Its parameters; changed by the steps.
+    loss : LossForm
+        What is minimised.
+    solver : SolverForm
+        How.
+    values : Tensor of shape (n_parameters,)
+        All weights, then all biases, then the features' scales if there are any; changed by the
+        steps.
     moments : sequence of Tensor of shape (n_parameters,)
         The solver's memory; changed by the steps.
-    config : TrainingConfig
-        The loss, and the solver's numbers.
     average : Tensor of shape (n_parameters,) or None
         The exponential average of the steps; changed by them.
     """
 
     def __init__(
         self,
-        network: MLP,
-        parameters: ParameterVector,
+        network: NetworkForm,
+        loss: LossForm,
+        solver: SolverForm,
+        values: Tensor,
         moments: Sequence[Tensor],
-        config: TrainingConfig,
         average: Tensor | None = None,
     ) -> None:
-        values = parameters.values
         # Kept, since what is handed over are their addresses.
         self._memory = (values, *moments, *([] if average is None else [average]))
         assert all(one.is_contiguous() and one.dtype == values.dtype for one in self._memory)
         self._steps = compiled_steps()
-        loss = form_of_loss(config.loss)
-        assert loss is not None
         self._plan = self._steps.plan(
             instruction_set(),
             "float64" if values.dtype == torch.float64 else "float32",
             gemm_of(values.dtype),
-            network.units,
-            [ACTIVATIONS.index(str(name)) for name in network.activations],
-            [bool(rate) for rate in (network.input_dropout, *network.dropout)],
-            config.batch_size,
+            *network,
             *loss,
-            *_solver_numbers(config),
+            *solver,
             values.data_ptr(),
             moments[0].data_ptr(),
             moments[-1].data_ptr(),
@@ -212,22 +206,3 @@ class CompiledPlan:
         """
         found: tuple[float, float] = self._steps.judge(self._plan, *samples.addresses, n_threads)
         return found
-
-
-def _solver_numbers(config: TrainingConfig) -> tuple[Any, ...]:
-    """Return the solver in numbers: which, betas or momentum, epsilon, decay, longest gradient."""
-    longest = config.gradient_clip or 0.0
-    if config.solver == "sgd":
-        kind = "nesterov" if config.nesterovs_momentum else "sgd"
-        return SOLVERS.index(kind), config.momentum, 0.0, 0.0, 0.0, longest, config.ema_decay
-    decay = config.alpha if config.solver == "adamw" else 0.0
-    kind = str(config.solver)
-    return (
-        SOLVERS.index(kind),
-        config.beta_1,
-        config.beta_2,
-        config.epsilon,
-        decay,
-        longest,
-        config.ema_decay,
-    )

@@ -15,15 +15,15 @@ template <class T> class Products {
   public:
     explicit Products(Gemm<T> gemm) : gemm_(gemm) {}
 
-    // c = a @ b, or with one of them transposed, columns first: (m, n) from (m, k) and (k, n).
-    void multiply(char of_a, char of_b, int m, int n, int k, const T *a, int lda, const T *b,
-                  int ldb, T *c, int ldc) const {
+    // c = factor a @ b, or with one of them transposed, columns first: (m, n) from (m, k), (k, n).
+    void multiply(char of_a, char of_b, int m, int n, int k, T factor, const T *a, int lda,
+                  const T *b, int ldb, T *c, int ldc) const {
         const int n_calls = (n - 1) / most_columns(of_a, m, n, k, lda) + 1;
         for (int call = 0; call < n_calls; ++call) {
             const int first = static_cast<int>(int64_t(n) * call / n_calls);
             int width = static_cast<int>(int64_t(n) * (call + 1) / n_calls) - first;
-            T one = 1, zero = 0;
-            gemm_(&of_a, &of_b, &m, &width, &k, &one, const_cast<T *>(a), &lda,
+            T zero = 0;
+            gemm_(&of_a, &of_b, &m, &width, &k, &factor, const_cast<T *>(a), &lda,
                   const_cast<T *>(b) + (of_b == 'N' ? int64_t(first) * ldb : first), &ldb, &zero,
                   c + int64_t(first) * ldc, &ldc);
         }

@@ -3,7 +3,8 @@
 // Included once for each kind of processor, in a namespace of its own. With n threads each takes
 // a slice of the samples forwards and backwards, and then some units of each layer, whose weights'
 // gradients it computes from all samples and whose weights it changes: nothing is summed over
-// threads but the epoch's loss and the length of a gradient, in the threads' order.
+// threads but the epoch's loss and the length of a gradient, in the threads' order. Scales of the
+// features are learned on one thread, with a gradient that is not clipped.
 
 #include "elementary.hpp"
 
@@ -119,6 +120,7 @@ template <class T> class Worker {
     const T *shares_ = nullptr; // or each its own
     bool is_feature_major_ = false;
     const T *inputs_ = nullptr;
+    const T *scaled_ = nullptr; // what the first layer takes: the inputs, or these times the scales
     const T *masks_; // of the batch
     double total_ = 0;
     int64_t averaged_ = 0; // steps that the average is of, with this one
@@ -152,6 +154,7 @@ template <class T> class Worker {
 
     void gather() {
         gather_inputs();
+        scale_inputs();
         if (!plan_.are_codes)
             return gather_numbers();
         const auto *codes = static_cast<const int64_t *>(epoch_.targets);
@@ -206,6 +209,24 @@ template <class T> class Worker {
                     inputs[int64_t(j) * lead_ + c] *= mask[int64_t(j) * lead_ + c];
     }
 
+    void scale_inputs() {
+        scaled_ = inputs_;
+        if (!plan_.has_scales)
+            return;
+        const int n_features = plan_.widths[0];
+        const T *scales = plan_.values + bias_place(n_layers_);
+        T *__restrict scaled = plan_.scaled.data();
+        scaled_ = scaled;
+        if (is_feature_major_)
+            for (int j = 0; j < n_features; ++j)
+                for (int c = begin_; c < begin_ + count_; ++c)
+                    scaled[int64_t(j) * lead_ + c] = inputs_[int64_t(j) * lead_ + c] * scales[j];
+        else
+            for (int c = begin_; c < begin_ + count_; ++c)
+                for (int j = 0; j < n_features; ++j)
+                    scaled[int64_t(c) * n_features + j] = inputs_[int64_t(c) * n_features + j] * scales[j];
+    }
+
     int64_t weight_place(int layer) const {
         int64_t place = 0;
         for (int before = 0; before < layer; ++before)
@@ -228,7 +249,7 @@ template <class T> class Worker {
         return (plan_.hidden[layer].empty() ? plan_.kept : plan_.hidden)[layer].data();
     }
 
-    // values = weight @ inputs, for the slice; the bias comes with what is done to them.
+    // values = factor weight @ inputs, for the slice; the bias comes with what is done to them.
     void forward() {
         if (count_ == 0)
             return;
@@ -237,11 +258,11 @@ template <class T> class Worker {
             const T *weight = plan_.values + weight_place(layer);
             T *out = values_of(layer) + begin_;
             if (is_row_major(layer))
-                products_.multiply('T', 'N', count_, n_out, n_in, inputs_ + int64_t(begin_) * n_in, n_in, weight,
-                     n_in, out, lead_);
+                products_.multiply('T', 'N', count_, n_out, n_in, plan_.factors[layer],
+                     scaled_ + int64_t(begin_) * n_in, n_in, weight, n_in, out, lead_);
             else
-                products_.multiply('N', 'N', count_, n_out, n_in,
-                     (layer == 0 ? inputs_ : hidden_of(layer - 1)) + begin_, lead_, weight, n_in,
+                products_.multiply('N', 'N', count_, n_out, n_in, plan_.factors[layer],
+                     (layer == 0 ? scaled_ : hidden_of(layer - 1)) + begin_, lead_, weight, n_in,
                      out, lead_);
             if (layer < n_layers_ - 1)
                 activate(layer);
@@ -292,8 +313,8 @@ template <class T> class Worker {
         for (int layer = n_layers_ - 1; layer > 0; --layer) {
             const int n_in = plan_.widths[layer], n_out = plan_.widths[layer + 1];
             T *delta = plan_.deltas[layer - 1].data();
-            products_.multiply('N', 'T', count_, n_in, n_out, plan_.deltas[layer].data() + begin_, lead_,
-                 plan_.values + weight_place(layer), n_in, delta + begin_, lead_);
+            products_.multiply('N', 'T', count_, n_in, n_out, plan_.factors[layer],
+                 plan_.deltas[layer].data() + begin_, lead_, plan_.values + weight_place(layer), n_in, delta + begin_, lead_);
             const T *mask = mask_of(layer);
             with_activation(plan_.activations[layer - 1], [&](auto kind) {
                 using Kind = decltype(kind);
@@ -327,8 +348,12 @@ template <class T> class Worker {
     // The gradients and the update of some units of each layer.
     void update(double rate, double penalty, int64_t step) {
         const Descent<T> descent(plan_, rate, step, averaged_);
+        const Descent<T> of_biases(plan_, rate * plan_.bias_rate, step, averaged_);
         if (plan_.longest > 0)
-            return update_clipped(descent, penalty);
+            return update_clipped(descent, of_biases, penalty);
+        T *scale_gradient = plan_.gradient.data() + bias_place(n_layers_);
+        if (plan_.has_scales)
+            std::memset(scale_gradient, 0, plan_.widths[0] * sizeof(T));
         for (int layer = 0; layer < n_layers_; ++layer) {
             const Units own = own_units(layer);
             if (own.count == 0)
@@ -343,18 +368,38 @@ template <class T> class Worker {
             for (int done = 0; done < own.count; done += at_once) {
                 const int count = own.count - done < at_once ? own.count - done : at_once;
                 compute_gradients(layer, {own.first + done, count}, gradient);
+                if (layer == 0 && plan_.has_scales)
+                    pass_scales({own.first + done, count}, gradient, scale_gradient);
                 change(weights_of(layer, {own.first + done, count}), gradient, descent, penalty,
                        T(1), true);
             }
             const Range biases = biases_of(layer, own);
-            T *of_biases = plan_.gradient.data() + biases.start;
-            compute_bias_gradients(layer, own, of_biases);
-            change(biases, of_biases, descent, 0, T(1), false);
+            T *bias_gradient = plan_.gradient.data() + biases.start;
+            compute_bias_gradients(layer, own, bias_gradient);
+            change(biases, bias_gradient, of_biases, 0, T(1), false);
+        }
+        if (plan_.has_scales)
+            change({bias_place(n_layers_), plan_.widths[0]}, scale_gradient,
+                   Descent<T>(plan_, rate * plan_.scale_rate, step, averaged_), 0, T(1), false);
+    }
+
+    // From the gradient of some units' weights times scales to that of each: the first layer
+    // multiplies by both.
+    void pass_scales(Units units, T *gradient, T *__restrict scale_gradient) const {
+        const int n_in = plan_.widths[0];
+        const T *scales = plan_.values + bias_place(n_layers_);
+        for (int unit = 0; unit < units.count; ++unit) {
+            const T *weight = plan_.values + int64_t(units.first + unit) * n_in;
+            T *__restrict slope = gradient + int64_t(unit) * n_in;
+            for (int j = 0; j < n_in; ++j) {
+                scale_gradient[j] += slope[j] * weight[j];
+                slope[j] *= scales[j];
+            }
         }
     }
 
     // The same, where no more than a length of the gradient is used: all of it comes first.
-    void update_clipped(const Descent<T> &descent, double penalty) {
+    void update_clipped(const Descent<T> &descent, const Descent<T> &of_biases, double penalty) {
         T *gradient = plan_.gradient.data();
         double square = 0;
         for (int layer = 0; layer < n_layers_; ++layer) {
@@ -376,7 +421,7 @@ template <class T> class Worker {
             const Units own = own_units(layer);
             const Range weights = weights_of(layer, own), biases = biases_of(layer, own);
             change(weights, gradient + weights.start, descent, penalty, factor, true);
-            change(biases, gradient + biases.start, descent, 0, factor, false);
+            change(biases, gradient + biases.start, of_biases, 0, factor, false);
         }
     }
 
@@ -410,10 +455,10 @@ template <class T> class Worker {
         const int n_in = plan_.widths[layer];
         const T *delta = plan_.deltas[layer].data() + int64_t(units.first) * lead_;
         if (is_row_major(layer))
-            products_.multiply('N', 'N', n_in, units.count, size_, inputs_, n_in, delta, lead_,
+            products_.multiply('N', 'N', n_in, units.count, size_, plan_.factors[layer], inputs_, n_in, delta, lead_,
                                gradient, n_in);
         else
-            products_.multiply('T', 'N', n_in, units.count, size_,
+            products_.multiply('T', 'N', n_in, units.count, size_, plan_.factors[layer],
                                layer == 0 ? inputs_ : hidden_of(layer - 1), lead_, delta, lead_,
                                gradient, n_in);
     }

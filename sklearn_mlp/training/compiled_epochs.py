@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mlp.compiled.forms import form_of_loss, form_of_network, form_of_solver
 from sklearn_mlp.compiled.plan import CompiledPlan, EpochMemory
 from sklearn_mlp.contract.config import TrainingConfig
 from sklearn_mlp.contract.state import OptimizerState
@@ -68,11 +69,14 @@ class CompiledEpochs:
         self._batches = batches
         self._state = state
         self._average = average if average is not None and average.is_stepwise else None
+        loss = form_of_loss(config.loss)
+        assert loss is not None
         self.plan = CompiledPlan(
-            network,
-            parameters,
+            form_of_network(network, config.batch_size),
+            loss,
+            form_of_solver(config),
+            parameters.values,
             list(state.moments.values()),
-            config,
             None if self._average is None else self._average.values,
         )
         self._is_in_place = data.inputs.is_in_place
