@@ -3,12 +3,22 @@
 // NaN stays NaN, and what overflows is infinite. Numbers below the smallest normal one become 0.
 // Nothing here may be reassociated: the files that include it are compiled without.
 
+// A loop is only made of vectors if all that it calls is within it, which is more than the compiler
+// would inline by itself.
+#if defined(__GNUC__)
+#define INLINED inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define INLINED __forceinline
+#else
+#define INLINED inline
+#endif
+
 namespace elementary {
 
 template <class T> constexpr T infinity = std::numeric_limits<T>::infinity();
 template <class T> constexpr T nan = std::numeric_limits<T>::quiet_NaN();
 
-template <class To, class From> inline To bits(From from) {
+template <class To, class From> INLINED To bits(From from) {
     To to;
     static_assert(sizeof(to) == sizeof(from), "bits are reread");
     std::memcpy(&to, &from, sizeof(to));
@@ -17,7 +27,7 @@ template <class To, class From> inline To bits(From from) {
 
 // exp(x) = 2**n * exp(r), |r| <= log(2) / 2, and a Taylor series for exp(r). n comes out of the
 // low bits of a sum with a number so large that the unit is its last digit.
-inline float exp(float x) {
+INLINED float exp(float x) {
     const float magic = 12582912.0f; // 1.5 * 2**23
     float y = x > 89.0f ? 89.0f : x;
     y = y < -88.0f ? -88.0f : y;
@@ -37,7 +47,7 @@ inline float exp(float x) {
     return x > 88.72283f ? infinity<float> : x < -87.33654f ? 0.0f : result;
 }
 
-inline double exp(double x) {
+INLINED double exp(double x) {
     const double magic = 6755399441055744.0; // 1.5 * 2**52
     double y = x > 710.0 ? 710.0 : x;
     y = y < -709.0 ? -709.0 : y;
@@ -65,7 +75,7 @@ inline double exp(double x) {
 }
 
 // log(x) = e log(2) + log(m), m within a factor of sqrt(2) of 1, by the series of artanh.
-inline float log(float x) {
+INLINED float log(float x) {
     const float tiny = 1.17549435e-38f;
     const float y = x < tiny ? x * 8388608.0f : x;
     const int32_t raw = bits<int32_t>(y);
@@ -84,7 +94,7 @@ inline float log(float x) {
     return x > 0.0f && x < infinity<float> ? result : unusual;
 }
 
-inline double log(double x) {
+INLINED double log(double x) {
     const double tiny = 2.2250738585072014e-308;
     const double y = x < tiny ? x * 4503599627370496.0 : x;
     const uint64_t raw = bits<uint64_t>(y);
@@ -115,7 +125,7 @@ inline double log(double x) {
 
 // sqrt(x) = x / sqrt(x), of x >= 0, of which 1 / sqrt(x) is found by Newton's steps from half the
 // exponent. Below the smallest normal number y is that one's; 0, infinity and NaN stay as they are.
-inline float root(float x) {
+INLINED float root(float x) {
     const float tiny = 1.17549435e-38f, huge = 3.40282347e38f;
     const float z = x < tiny ? tiny : x > huge ? huge : x;
     float y = bits<float>(0x5f375a86u - (bits<uint32_t>(z) >> 1));
@@ -125,7 +135,7 @@ inline float root(float x) {
     return x * y;
 }
 
-inline double root(double x) {
+INLINED double root(double x) {
     const double tiny = 2.2250738585072014e-308, huge = 1.7976931348623157e308;
     const double z = x < tiny ? tiny : x > huge ? huge : x;
     double y = bits<double>(0x5fe6eb50c7b537a9ull - (bits<uint64_t>(z) >> 1));
@@ -135,23 +145,23 @@ inline double root(double x) {
     return x * y;
 }
 
-template <class T> inline T absolute(T x) { return x < T(0) ? -x : x; }
+template <class T> INLINED T absolute(T x) { return x < T(0) ? -x : x; }
 
 // Of x >= 0; what rounding takes from 1 + x is put back.
-template <class T> inline T log1p(T x) {
+template <class T> INLINED T log1p(T x) {
     const T u = T(1) + x;
     return log(u) + (x - (u - T(1))) / u;
 }
 
-template <class T> inline T logistic(T x) { return T(1) / (T(1) + exp(-x)); }
+template <class T> INLINED T logistic(T x) { return T(1) / (T(1) + exp(-x)); }
 
-template <class T> inline T softplus(T x) {
+template <class T> INLINED T softplus(T x) {
     const T e = log1p(exp(-absolute(x)));
     return x > T(0) ? x + e : e;
 }
 
 // Near 0 the difference of exponentials would lose its digits.
-template <class T> inline T tanh(T x) {
+template <class T> INLINED T tanh(T x) {
     const T e = exp(T(-2) * absolute(x));
     const T size = (T(1) - e) / (T(1) + e);
     const T q = x * x;
@@ -163,7 +173,7 @@ template <class T> inline T tanh(T x) {
     return q < T(0.01) ? x + x * q * p : x < T(0) ? -size : size;
 }
 
-template <class T> inline T expm1(T x) {
+template <class T> INLINED T expm1(T x) {
     T p = T(1.0 / 362880);
     p = p * x + T(1.0 / 40320);
     p = p * x + T(1.0 / 5040);
@@ -178,7 +188,7 @@ template <class T> inline T expm1(T x) {
 // Phi(x) of the normal distribution. With t = 2 / (2 + |z|) and z = x / sqrt(2),
 // erfc(|z|) = t exp(-z**2 + P(t)); the coefficients are those of P's Chebyshev interpolation on
 // 0 < t < 1, computed from the scaled complementary error function.
-template <class T> inline T normal_cdf(T x) {
+template <class T> INLINED T normal_cdf(T x) {
     constexpr double coefficients[] = {
         -0.6513268598908546,     0.6419697923564901,     0.01947647320418593,
         -0.009561514786808889,   -0.0009465953444817848, 0.0003668394978526379,

@@ -67,7 +67,7 @@ template <class T> struct Epoch {
     const T *shares; // what each sample counts in its batch, in this order; null: all the same
     const double *weight_sums; // of each batch
     const double *rates, *penalties; // of each batch
-    const T *masks; // those of the steps to take, as they were drawn
+    const T *masks; // those of the steps to take, as they were drawn; null for none
     int64_t n_samples;
     int first, last; // which batches
     int64_t step, averaged; // steps before these, and those that the average is of

@@ -116,7 +116,7 @@ def form_of_network(network: MLP, batch_size: int) -> NetworkForm:
     activations = [ACTIVATIONS.index(str(name)) for name in network.activations]
     is_dropped = [bool(rate) for rate in (network.input_dropout, *network.dropout)]
     factors = [1.0] * len(network.linear_layers)
-    return NetworkForm(network.units, activations, is_dropped, factors, batch_size)
+    return NetworkForm(list(network.units), activations, is_dropped, factors, batch_size)
 
 
 class SolverForm(NamedTuple):

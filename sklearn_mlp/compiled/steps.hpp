@@ -85,7 +85,8 @@ template <class T> class Worker {
                 ++averaged_;
                 update(epoch_.rates[batch], epoch_.penalties[batch], ++step);
                 barrier_.wait();
-                masks_ += masks_before(n_layers_);
+                if (masks_)
+                    masks_ += masks_before(n_layers_);
             }
         }
         return total_;

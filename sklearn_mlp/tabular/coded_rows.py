@@ -92,6 +92,10 @@ class CodedRows:
         """Return how many columns a part of the code has."""
         return self._columns(part).stop - self._columns(part).start
 
+    def kept(self, part: Part) -> Tensor | None:
+        """Return the code of all rows, (n_rows, n_columns), if it is kept."""
+        return None if self.whole is None else self.whole[:, self._columns(part)]
+
     def chunk(self, rows: slice, part: Part) -> Tensor:
         """Return the code of adjacent rows, (n_rows, n_columns)."""
         if self.whole is not None:

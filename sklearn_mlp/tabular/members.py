@@ -1,4 +1,4 @@
-"""k networks of one form, side by side: their parameters, forwards, backwards, and a step.
+"""k networks of one form, side by side: their parameters, while they learn and afterwards.
 
 The form is that of neural tangent parameters (Jacot, Gabriel and Hongler, 2018): a layer is
 ``weight @ inputs / sqrt(fan_in) + bias`` with weights of variance 1, so that one learning rate
@@ -14,19 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_mlp.machine.kernels import AdamVectors, adamw_update_, silu_backward_
 from sklearn_mlp.machine.shared_memory import tensor_to_read
 
-_EPSILON = 1e-8
-_DECAY = 0.02
-
-# Factors of the learning rate.
-_RATE_OF_SCALES = 6.0
-_RATE_OF_BIASES = 0.1
+# Of AdamW, whose decay is for the weights alone, and what the learning rate is multiplied by.
+EPSILON, DECAY = 1e-8, 0.02
+RATE_OF_BIASES, RATE_OF_SCALES = 0.1, 6.0
 
 
 class Members:
-    """k networks that are trained together, each on rows of its own.
+    """The parameters of k networks that are trained together, each on rows of its own.
 
     Parameters
     ----------
@@ -41,6 +37,20 @@ class Members:
         layer begin at 0, and so do the outputs.
     device : torch.device
         Where the networks are.
+    is_apart : bool
+        Whether all numbers of a network lie together; else weights, biases and scales do, those
+        of one layer of all networks side by side.
+
+    Attributes
+    ----------
+    values : Tensor of shape (n_parameters,)
+        All parameters of all networks.
+    weights, biases : list of Tensor of shape (k, n_out, n_in) and (k, n_out, 1)
+        Those of each layer, in ``values``.
+    scales : Tensor of shape (k, 1, n_inputs)
+        Of the inputs, in ``values``.
+    factors : list of float
+        By which each layer's products are multiplied.
     """
 
     def __init__(
@@ -50,101 +60,34 @@ class Members:
         dtype: torch.dtype,
         generator: torch.Generator,
         device: torch.device,
+        *,
+        is_apart: bool,
     ) -> None:
-        self.k, self.units = k, units
+        self.k, self.units, self.is_apart = k, units, is_apart
         fans = list(zip(units[1:], units[:-1], strict=True))
-        shapes = [(k, n_out, n_in) for n_out, n_in in fans]
-        shapes += [(k, n_out, 1) for n_out, _ in fans]
-        shapes += [(k, 1, units[0])]
-        sizes = [math.prod(shape) for shape in shapes]
-        # Weights, biases, scales: three runs of one vector, which a step updates at once.
-        runs = [sum(sizes[: len(fans)]), sum(sizes[len(fans) : -1]), sizes[-1]]
-        self.values, self._gradient, self._first, self._second = (
-            torch.zeros(sum(sizes), dtype=dtype, device=device) for _ in range(4)
-        )
-        self._runs = [
-            AdamVectors(*parts)
-            for parts in zip(
-                *(
-                    vector.split(runs)
-                    for vector in (self.values, self._gradient, self._first, self._second)
-                ),
-                strict=True,
-            )
-        ]
-        parameters, gradients = (
-            [part.view(shape) for part, shape in zip(vector.split(sizes), shapes, strict=True)]
-            for vector in (self.values, self._gradient)
-        )
-        n_layers = len(fans)
-        self.weights, self.biases = parameters[:n_layers], parameters[n_layers:-1]
-        self.scales = parameters[-1]
-        self._weight_gradients = gradients[:n_layers]
-        self._bias_gradients = gradients[n_layers:-1]
-        self._scale_gradient = gradients[-1]
-        self._factors = [1 / math.sqrt(max(n_in, 1)) for _, n_in in fans]
-        self._scaled = torch.empty_like(self.weights[0])
+        self.factors = [1 / math.sqrt(max(n_in, 1)) for _, n_in in fans]
+        self._shapes = [(k, n_out, n_in) for n_out, n_in in fans]
+        self._shapes += [(k, n_out, 1) for n_out, _ in fans]
+        self._shapes += [(k, 1, units[0])]
+        n_parameters = sum(math.prod(shape) for shape in self._shapes)
+        self.values = torch.zeros(n_parameters, dtype=dtype, device=device)
+        self.weights, self.biases, self.scales = self.parts_of(self.values)
         for parameter in (*self.weights[:-1], *self.biases[:-1]):
             # In float64 whatever the type, so that both have the same weights.
             drawn = torch.randn(parameter.shape, dtype=torch.float64, generator=generator)
             parameter.copy_(drawn.to(dtype))
         self.scales.fill_(1)
-        self._step = 0
-        self._step_holder = torch.zeros((), dtype=torch.float32, device=device)
-        self._affine: list[Tensor] = []
-        self._inputs: list[Tensor] = []
 
-    def forward(self, inputs: Tensor, masks: list[Tensor] | None = None) -> Tensor:
-        """Return the logits, (k, n_logits, batch), and keep what `backward` needs.
-
-        Parameters
-        ----------
-        inputs : Tensor of shape (k, n_inputs, batch)
-            Each network's own.
-        masks : list of Tensor of shape (units, batch) or (units, 1), or None
-            What each hidden layer's values are multiplied by, the same for all k.
-        """
-        self._affine, self._inputs = [], [inputs]
-        torch.mul(self.weights[0], self.scales, out=self._scaled)
-        last = len(self.weights) - 1
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            weight = weight if layer else self._scaled
-            affine = torch.baddbmm(bias, weight, self._inputs[-1], alpha=self._factors[layer])
-            if layer == last:
-                return affine
-            activated = torch.nn.functional.silu(affine)
-            if masks is not None:
-                activated.mul_(masks[layer])
-            self._affine.append(affine)
-            self._inputs.append(activated)
-        raise AssertionError("no layers")
-
-    def backward(self, delta: Tensor, masks: list[Tensor] | None = None) -> None:
-        """Set the gradient, from that of the loss with respect to the logits."""
-        for layer in reversed(range(len(self.weights))):
-            gradient, factor = self._weight_gradients[layer], self._factors[layer]
-            inputs = self._inputs[layer].transpose(1, 2)
-            torch.baddbmm(gradient, delta, inputs, beta=0, alpha=factor, out=gradient)
-            torch.sum(delta, -1, keepdim=True, out=self._bias_gradients[layer])
-            if layer:
-                weight = self.weights[layer].transpose(1, 2)
-                before = self._inputs[layer]
-                delta = torch.baddbmm(before, weight, delta, beta=0, alpha=factor, out=before)
-                if masks is not None:
-                    delta.mul_(masks[layer - 1])
-                delta = silu_backward_(delta, self._affine[layer - 1])
-        gradient = self._weight_gradients[0]
-        torch.sum(gradient * self.weights[0], 1, keepdim=True, out=self._scale_gradient)
-        gradient.mul_(self.scales)
-
-    def update(self, rate: float, betas: tuple[float, float]) -> None:
-        """Take a step of AdamW, whose decay is for the weights alone."""
-        self._step += 1
-        self._step_holder.add_(1)
-        factors = (1.0, _RATE_OF_BIASES, _RATE_OF_SCALES)
-        for vectors, factor, decay in zip(self._runs, factors, (_DECAY, 0.0, 0.0), strict=True):
-            settings = (rate * factor, *betas, _EPSILON, decay)
-            adamw_update_(vectors, self._step, self._step_holder, *settings)
+    def parts_of(self, vector: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Return weights, biases and scales in a vector that lies as ``values`` do."""
+        sizes = [math.prod(shape) for shape in self._shapes]
+        if self.is_apart:
+            lying = vector.view(self.k, -1).split([size // self.k for size in sizes], dim=1)
+        else:
+            lying = vector.split(sizes)
+        parts = [part.view(shape) for part, shape in zip(lying, self._shapes, strict=True)]
+        n_layers = len(self.factors)
+        return parts[:n_layers], parts[n_layers:-1], parts[-1]
 
     def frozen(self, values: Tensor | None = None) -> "FrozenMembers":
         """Return the networks as arrays, all factors multiplied in; of earlier values if given."""
@@ -153,7 +96,7 @@ class Members:
             self.values.copy_(values)
         weights = [
             (weight * factor).cpu().numpy()
-            for weight, factor in zip(self.weights, self._factors, strict=True)
+            for weight, factor in zip(self.weights, self.factors, strict=True)
         ]
         weights[0] *= self.scales.cpu().numpy()
         frozen = FrozenMembers(weights, [bias.clone().cpu().numpy() for bias in self.biases])

@@ -7,7 +7,7 @@ has not seen; the weights of all at the best of these moments are kept.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,12 +17,16 @@ from torch import Tensor
 from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.subnormals import subnormals_are_zero
 from sklearn_mlp.machine.threads import shared_threads
+from sklearn_mlp.tabular.batches import Batches, Stretch
 from sklearn_mlp.tabular.best_moment import Judge
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
+from sklearn_mlp.tabular.compiled_steps import CompiledSteps, are_here
 from sklearn_mlp.tabular.folds import Folds
 from sklearn_mlp.tabular.judging import Task
+from sklearn_mlp.tabular.masks import Masks
 from sklearn_mlp.tabular.members import FrozenMembers, Members
-from sklearn_mlp.tabular.plan import LEAST_CYCLES, Plan, Settings, dropout_at, rate_factor
+from sklearn_mlp.tabular.plan import LEAST_CYCLES, Plan, Settings, rate_factor
+from sklearn_mlp.tabular.torch_steps import TorchSteps
 
 # A cycle, from the third one on, that betters the networks by less than this share is the last;
 # of more cycles than four the next would take as long as all before.
@@ -30,6 +34,10 @@ _FREE_CYCLES, _LEAST_GAIN, _LEAST_GAIN_OF_MORE = 2, 0.02, 0.08
 
 # What keeps a group on one thread: its products are too small to be worth more.
 _SMALL_WORK = 1_000_000.0
+
+# Multiply-adds between two looks for an interrupt, about a tenth of a second, and bytes of masks
+# that are drawn at a time.
+_UNINTERRUPTED_WORK, _MASK_BYTES = 2_000_000_000, 4 << 20
 
 
 @dataclass
@@ -128,26 +136,35 @@ class _Training:
         self.coded, self.part, self.task, self.folds = coded, part, task, folds
         self.place = place
         self.settings, self.plan = settings, Plan.of(coded.n_rows, folds, settings)
-        self.device = settings.device
-        self.generator = torch.Generator().manual_seed(seed)
-        self.mask_generator = self.generator
-        if self.device.type != "cpu":
-            self.mask_generator = torch.Generator(self.device).manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        mask_generator = generator
+        if settings.device.type != "cpu":
+            mask_generator = torch.Generator(settings.device).manual_seed(seed)
         units = [coded.n_columns(part), *settings.hidden_units, task.n_logits]
-        k = len(folds.learned)
-        self.members = Members(k, units, settings.dtype, self.generator, self.device)
+        k, dtype, device = len(folds.learned), settings.dtype, settings.device
+        is_apart = are_here(task.loss, units[0], device)
+        self.members = Members(k, units, dtype, generator, device, is_apart=is_apart)
         self.judge = Judge(coded, part, task, folds, settings)
-        self.weights = self._relative_weights()
-        self.targets = task.targets.to(self.device)
+        self.batches = Batches(self.plan, folds, task.weights, dtype, generator)
+        self.masks = Masks(settings, self.plan, mask_generator)
+        self.steps = self._choose_steps()
         self.step = 0
         self.began = time.monotonic()
+
+    def _choose_steps(self) -> CompiledSteps | TorchSteps:
+        """Return what takes steps: compiled code where there is some."""
+        known = self.members, self.coded, self.part, self.task, self.settings.betas
+        if not self.members.is_apart:
+            return TorchSteps(*known)
+        size, is_dropped = self.plan.batch_size, self.masks.is_needed
+        return CompiledSteps(*known, batch_size=size, is_dropped=is_dropped)
 
     def run(self, watch: Watch) -> None:
         """Step, and judge when it is time."""
         judged_after = set(self.plan.judged_after)
-        for inputs, targets, weights in self._batches():
+        for stretch in self.batches.stretches(self._most_steps()):
             with subnormals_are_zero():
-                self._take_step(inputs, targets, weights)
+                self._take(stretch)
             if self.step in judged_after and self._judge_now(watch):
                 return
             if watch.has_ended():
@@ -166,19 +183,22 @@ class _Training:
             frozen, self.part, held, best.temperature, best.logits, self.judge.history
         )
 
-    def _take_step(self, inputs: Tensor, targets: Tensor, weights: Tensor | None) -> None:
-        """Take one step of all k networks."""
-        share = self.plan.share(self.step)
-        masks = self._masks(share, inputs.shape[-1])
-        logits = self.members.forward(inputs, masks)
-        delta = self.task.loss.gradient(logits, targets, torch.empty_like(logits))
-        if weights is None:
-            delta.div_(inputs.shape[-1])
+    def _take(self, stretch: Stretch) -> None:
+        """Take the steps of a stretch."""
+        steps = range(self.step, self.step + stretch.n_steps)
+        rates = [self._rate_at(self.plan.share(step)) for step in steps]
+        masks = self.masks.draw(self.step, stretch.n_steps)
+        if isinstance(self.steps, CompiledSteps):
+            self.steps.take(stretch, rates, self.masks.for_each_row(masks))
         else:
-            delta.mul_(weights)
-        self.members.backward(delta, masks)
-        self.members.update(self._rate_at(share), self.settings.betas)
-        self.step += 1
+            self.steps.take(stretch, rates, self.masks.by_layer(masks, stretch.n_steps))
+        self.step += stretch.n_steps
+
+    def _most_steps(self) -> int:
+        """Return how many steps to take between two looks for an interrupt."""
+        work = 3 * len(self.members.values) * self.plan.batch_size
+        most = min(_UNINTERRUPTED_WORK // work, _MASK_BYTES // max(self.masks.bytes_a_step, 1))
+        return max(1, most)
 
     def _rate_at(self, share: float) -> float:
         """Return the learning rate."""
@@ -199,75 +219,3 @@ class _Training:
         gain = self.judge.end_cycle()
         least = _LEAST_GAIN if self.plan.n_cycles <= LEAST_CYCLES else _LEAST_GAIN_OF_MORE
         return self.plan.cycle_ends.index(self.step) >= _FREE_CYCLES and gain < least
-
-    def _masks(self, share: float, n_rows: int) -> list[Tensor] | None:
-        """Draw what the hidden values are multiplied by, one mask a layer for all networks.
-
-        One that holds all rows drops a unit for all of them: it does not depend on how many
-        there are.
-        """
-        dropped = round(128 * dropout_at(self.settings.dropout, share))
-        if not dropped:
-            return None
-        n_rows = 1 if self.plan.is_whole else n_rows
-        sizes = [units * n_rows for units in self.settings.hidden_units]
-        # Seven bits a number: eight numbers of one draw of 64 bits.
-        drawn = torch.empty(-(-sum(sizes) // 8), dtype=torch.int64, device=self.device)
-        drawn.random_(generator=self.mask_generator)
-        kept = drawn.view(torch.uint8)[: sum(sizes)].bitwise_and_(127).ge(dropped)
-        factors = kept.to(self.settings.dtype).div_(1 - dropped / 128)
-        return [mask.view(-1, n_rows) for mask in factors.split(sizes)]
-
-    def _relative_weights(self) -> Tensor | None:
-        """Return what each row counts, of a mean of 1."""
-        weights = self.task.weights
-        return None if weights is None else (weights / weights[weights > 0].mean())
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-        """Go through the batches of all steps: inputs, targets, weights over the batch's size."""
-        return self._whole_batches() if self.plan.is_whole else self._drawn_batches()
-
-    def _drawn_batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-        """Draw batches, for each network from its own rows."""
-        size, steps = self.plan.batch_size, self.plan.steps_an_epoch
-        learned = [torch.from_numpy(rows) for rows in self.folds.learned]
-        weights = None
-        if self.weights is not None:
-            weights = (self.weights.to(self.settings.dtype) / size).to(self.device)
-        for step in range(self.plan.n_steps):
-            place = step % steps
-            if not place:
-                orders = [self._order(rows, steps * size) for rows in learned]
-                order = torch.stack(orders).to(self.device)
-            rows = order[:, place * size : (place + 1) * size]
-            inputs, targets = self._pick(rows)
-            yield inputs, targets, None if weights is None else weights[rows].unsqueeze(1)
-
-    def _pick(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets, each (k, ..., batch), of rows (k, batch)."""
-        picked = self.coded.pick(rows.reshape(-1), self.part)
-        inputs = picked.view(*rows.shape, -1).transpose(1, 2)
-        return inputs, self.targets[:, rows].transpose(0, 1)
-
-    def _order(self, rows: Tensor, n_rows: int) -> Tensor:
-        """Return so many rows in random order, all of them before one comes again."""
-        orders = [
-            rows[torch.randperm(len(rows), generator=self.generator)]
-            for _ in range(-(-n_rows // len(rows)))
-        ]
-        return torch.cat(orders)[:n_rows]
-
-    def _whole_batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-        """Return the same batch of all rows again and again; what a fold lacks counts nothing."""
-        k, size = len(self.folds.learned), self.plan.batch_size
-        rows, weights = torch.zeros(k, size, dtype=torch.int64), torch.zeros(k, 1, size)
-        weights = weights.double()
-        for member, learned in enumerate(map(torch.from_numpy, self.folds.learned)):
-            rows[member, : len(learned)] = learned
-            own = None if self.weights is None else self.weights[learned]
-            weights[member, 0, : len(learned)] = 1 if own is None else own
-        weights = (weights / weights.sum(-1, keepdim=True)).to(self.settings.dtype)
-        weights = weights.to(self.device)
-        inputs, targets = self._pick(rows.to(self.device))
-        for _ in range(self.plan.n_steps):
-            yield inputs, targets, weights

@@ -1,0 +1,135 @@
+"""Steps of k networks in compiled code, one network after the other.
+
+All numbers of a network and of its Adam then stay in the cache for many steps, and nothing is
+called between the products. Where this cannot be, `torch_steps` does the same.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sklearn_mlp.compiled.forms import (
+    ACTIVATIONS,
+    SOLVERS,
+    NetworkForm,
+    SolverForm,
+    form_of_loss,
+)
+from sklearn_mlp.compiled.library import why_not_here
+from sklearn_mlp.compiled.plan import CompiledPlan, EpochMemory
+from sklearn_mlp.losses import Loss
+from sklearn_mlp.tabular.batches import Stretch
+from sklearn_mlp.tabular.coded_rows import CodedRows, Part
+from sklearn_mlp.tabular.judging import Task
+from sklearn_mlp.tabular.members import DECAY, EPSILON, RATE_OF_BIASES, RATE_OF_SCALES, Members
+
+
+def are_here(loss: Loss, n_inputs: int, device: torch.device) -> bool:
+    """Tell whether networks of so many inputs can take compiled steps."""
+    is_plain = device.type == "cpu" and n_inputs > 0 and form_of_loss(loss) is not None
+    return is_plain and why_not_here() is None
+
+
+class CompiledSteps:
+    """Takes steps of k networks.
+
+    Parameters
+    ----------
+    members : Members
+        The networks, changed by the steps; apart.
+    coded : CodedRows
+        All rows, on the CPU.
+    part : Part
+        Of the code, that the networks take.
+    task : Task
+        What they learn; `are_here` knows whether they can.
+    betas : tuple of float
+        Of Adam.
+    batch_size : int
+        Rows of a step.
+    is_dropped : bool
+        Whether there is dropout.
+    """
+
+    def __init__(
+        self,
+        members: Members,
+        coded: CodedRows,
+        part: Part,
+        task: Task,
+        betas: tuple[float, float],
+        *,
+        batch_size: int,
+        is_dropped: bool,
+    ) -> None:
+        assert members.is_apart
+        self._coded, self._part = coded, part
+        self._kept = coded.kept(part)
+        # A row's codes, or numbers, lie together.
+        self._targets = task.targets.t().contiguous()
+        n_hidden = len(members.units) - 2
+        activations = [ACTIVATIONS.index("silu")] * n_hidden
+        dropped = [False] + [is_dropped] * n_hidden
+        network = NetworkForm(
+            members.units, activations, dropped, members.factors, batch_size, has_scales=True
+        )
+        solver = SolverForm(
+            SOLVERS.index("adamw"),
+            *betas,
+            EPSILON,
+            DECAY,
+            bias_rate=RATE_OF_BIASES,
+            scale_rate=RATE_OF_SCALES,
+        )
+        loss = form_of_loss(task.loss)
+        assert loss is not None
+        vectors = (
+            members.values,
+            *torch.zeros(2, len(members.values), dtype=members.values.dtype),
+        )
+        self._plans = [
+            CompiledPlan(network, loss, solver, values, moments)
+            for values, *moments in zip(
+                *(each.view(members.k, -1) for each in vectors), strict=True
+            )
+        ]
+        self._step = 0
+
+    def take(self, stretch: Stretch, rates: Sequence[float], masks: Tensor | None) -> None:
+        """Take steps one after the other.
+
+        Parameters
+        ----------
+        stretch : Stretch
+            The rows of each.
+        rates : sequence of float
+            The learning rate of each.
+        masks : Tensor of shape (n_steps, n_hidden_units * batch) or None
+            What the hidden values are multiplied by in each step, layer by layer.
+        """
+        n_steps, size = stretch.rows.shape[1:]
+        for member, plan in enumerate(self._plans):
+            rows = stretch.rows[member].reshape(-1).contiguous()
+            shares = None if stretch.weights is None else stretch.weights[member].reshape(-1)
+            memory = self._samples(rows, shares, n_steps)
+            memory.weight_sums[:] = size
+            memory.rates[:] = rates
+            plan.run(
+                memory,
+                None if self._kept is None else rows.numpy(),
+                (0, n_steps),
+                n_samples=len(rows),
+                step=self._step,
+                averaged=0,
+                masks=masks,
+                n_threads=1,
+            )
+        self._step += n_steps
+
+    def _samples(self, rows: Tensor, shares: Tensor | None, n_steps: int) -> EpochMemory:
+        """Return what the steps read: all samples, or those of some rows as they come."""
+        if self._kept is not None:
+            return EpochMemory(self._kept, self._targets, shares, n_steps)
+        picked = self._coded.pick(rows, self._part)
+        return EpochMemory(picked, self._targets[rows], shares, n_steps)
