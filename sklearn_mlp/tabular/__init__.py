@@ -13,10 +13,14 @@ networks, each by `training.train_group`, and weigh them by rows that they have 
 `saved_state`           what they are pickled as, and saved in files
 `ensemble`              two groups of networks, trained and asked
 `training`              a group on its folds, step by step
+`batches`               which rows each step takes
+`masks`                 what dropout leaves of hidden values
+`compiled_steps`        steps in compiled code, one network after the other
+`torch_steps`           the same by torch, anywhere: forwards, backwards, AdamW
 `plan`                  how many steps, at which rates, and when networks are judged
 `best_moment`           networks judged by rows not seen, and the best kept
 `apart`                 a group of folds that are to know nothing of one another
-`members`               k networks side by side: forwards, backwards, a step
+`members`               k networks side by side, while they learn and afterwards
 `held_outputs`          what groups say of rows not seen, and what each counts
 `judging`               losses, temperatures and weights by rows not seen
 `scoring`               a scorer asked what outputs of rows not seen are worth

@@ -22,6 +22,7 @@ from sklearn_mlp.losses import Loss
 from sklearn_mlp.tabular.batches import Stretch
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.judging import Task
+from sklearn_mlp.tabular.masks import Masks
 from sklearn_mlp.tabular.members import DECAY, EPSILON, RATE_OF_BIASES, RATE_OF_SCALES, Members
 
 
@@ -46,10 +47,10 @@ class CompiledSteps:
         What they learn; `are_here` knows whether they can.
     betas : tuple of float
         Of Adam.
+    masks : Masks
+        Draws dropout's, one for all k.
     batch_size : int
         Rows of a step.
-    is_dropped : bool
-        Whether there is dropout.
     """
 
     def __init__(
@@ -59,18 +60,17 @@ class CompiledSteps:
         part: Part,
         task: Task,
         betas: tuple[float, float],
-        *,
+        masks: Masks,
         batch_size: int,
-        is_dropped: bool,
     ) -> None:
         assert members.is_apart
-        self._coded, self._part = coded, part
+        self._coded, self._part, self._masks = coded, part, masks
         self._kept = coded.kept(part)
         # A row's codes, or numbers, lie together.
         self._targets = task.targets.t().contiguous()
         n_hidden = len(members.units) - 2
         activations = [ACTIVATIONS.index("silu")] * n_hidden
-        dropped = [False] + [is_dropped] * n_hidden
+        dropped = [False] + [masks.is_needed] * n_hidden
         network = NetworkForm(
             members.units, activations, dropped, members.factors, batch_size, has_scales=True
         )
@@ -96,18 +96,9 @@ class CompiledSteps:
         ]
         self._step = 0
 
-    def take(self, stretch: Stretch, rates: Sequence[float], masks: Tensor | None) -> None:
-        """Take steps one after the other.
-
-        Parameters
-        ----------
-        stretch : Stretch
-            The rows of each.
-        rates : sequence of float
-            The learning rate of each.
-        masks : Tensor of shape (n_steps, n_hidden_units * batch) or None
-            What the hidden values are multiplied by in each step, layer by layer.
-        """
+    def take(self, stretch: Stretch, rates: Sequence[float]) -> None:
+        """Take steps one after the other, each at its learning rate."""
+        masks = self._masks.for_each_row(self._masks.draw(self._step, stretch.n_steps))
         n_steps, size = stretch.rows.shape[1:]
         for member, plan in enumerate(self._plans):
             rows = stretch.rows[member].reshape(-1).contiguous()

@@ -39,8 +39,8 @@ class Masks:
 
     @property
     def bytes_a_step(self) -> int:
-        """How much memory a step's take where each row has its own."""
-        n_units = sum(self._settings.hidden_units)
+        """How much memory a step's take at most; 0 if nothing is dropped."""
+        n_units = sum(self._settings.hidden_units) * self.is_needed
         return n_units * self._plan.batch_size * self._settings.dtype.itemsize
 
     def draw(self, first: int, n_steps: int) -> Tensor | None:
@@ -61,12 +61,11 @@ class Masks:
         masks[:n_drawn] = kept.to(dtype).div_(1 - limits.to(dtype) / _PARTS)
         return masks
 
-    def by_layer(self, masks: Tensor | None, n_steps: int) -> list[list[Tensor]]:
+    def by_layer(self, masks: Tensor | None) -> list[list[Tensor]]:
         """Return each step's masks, (units, batch) or (units, 1) for each layer; none for None."""
-        if masks is None:
-            return [[] for _ in range(n_steps)]
         return [
-            [mask.view(-1, self._n_rows) for mask in step.split(self._sizes)] for step in masks
+            [mask.view(-1, self._n_rows) for mask in step.split(self._sizes)]
+            for step in ([] if masks is None else masks)
         ]
 
     def for_each_row(self, masks: Tensor | None) -> Tensor | None:

@@ -12,6 +12,7 @@ from sklearn_mlp.machine.kernels import AdamVectors, adamw_update_, silu_backwar
 from sklearn_mlp.tabular.batches import Stretch
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.judging import Task
+from sklearn_mlp.tabular.masks import Masks
 from sklearn_mlp.tabular.members import DECAY, EPSILON, RATE_OF_BIASES, RATE_OF_SCALES, Members
 
 
@@ -30,6 +31,8 @@ class TorchSteps:
         What they learn.
     betas : tuple of float
         Of Adam.
+    masks : Masks
+        Draws dropout's, one for all k.
     """
 
     def __init__(
@@ -39,9 +42,11 @@ class TorchSteps:
         part: Part,
         task: Task,
         betas: tuple[float, float],
+        masks: Masks,
     ) -> None:
         assert not members.is_apart
-        self._members, self._coded, self._part, self._betas = members, coded, part, betas
+        self._members, self._coded, self._part = members, coded, part
+        self._betas, self._masks = betas, masks
         self._loss, self._targets = task.loss, task.targets.to(coded.device)
         values = members.values
         gradient, first, second = (torch.zeros_like(values) for _ in range(3))
@@ -62,23 +67,14 @@ class TorchSteps:
         self._inputs: list[Tensor] = []
         self._picked: tuple[Tensor, Tensor] | None = None
 
-    def take(self, stretch: Stretch, rates: Sequence[float], masks: list[list[Tensor]]) -> None:
-        """Take steps one after the other.
-
-        Parameters
-        ----------
-        stretch : Stretch
-            The rows of each.
-        rates : sequence of float
-            The learning rate of each.
-        masks : list of list of Tensor of shape (units, batch) or (units, 1)
-            What the values of each hidden layer are multiplied by in each step, the same for all
-            k; of a step without dropout there are none.
-        """
+    def take(self, stretch: Stretch, rates: Sequence[float]) -> None:
+        """Take steps one after the other, each at its learning rate."""
+        masks = self._masks.by_layer(self._masks.draw(self._step, stretch.n_steps))
         device = self._coded.device
         rows, weights = stretch.rows.to(device), stretch.weights
         weights = None if weights is None else weights.to(device)
-        for step, (rate, dropped) in enumerate(zip(rates, masks, strict=True)):
+        for step, rate in enumerate(rates):
+            dropped = masks[step] if masks else []
             if self._picked is None or not stretch.is_whole:
                 self._picked = self._pick(rows[:, step])
             inputs, targets = self._picked

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sklearn_mlp.machine.kernels import inference_mode
 from sklearn_mlp.machine.subnormals import subnormals_are_zero
-from sklearn_mlp.machine.threads import shared_threads
+from sklearn_mlp.machine.threads import shared_threads, single_blas
 from sklearn_mlp.tabular.batches import Batches, Stretch
 from sklearn_mlp.tabular.best_moment import Judge
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
@@ -110,7 +110,7 @@ def train_group(
 
     An interrupt, or the end of the time, leaves the best networks so far.
     """
-    with shared_threads(_SMALL_WORK), inference_mode():
+    with shared_threads(_SMALL_WORK), single_blas(), inference_mode():
         training = _Training(coded, part, task, folds, settings, seed, place)
         try:
             training.run(watch)
@@ -153,11 +153,11 @@ class _Training:
 
     def _choose_steps(self) -> CompiledSteps | TorchSteps:
         """Return what takes steps: compiled code where there is some."""
-        known = self.members, self.coded, self.part, self.task, self.settings.betas
-        if not self.members.is_apart:
-            return TorchSteps(*known)
-        size, is_dropped = self.plan.batch_size, self.masks.is_needed
-        return CompiledSteps(*known, batch_size=size, is_dropped=is_dropped)
+        betas = self.settings.betas
+        known = self.members, self.coded, self.part, self.task, betas, self.masks
+        if self.members.is_apart:
+            return CompiledSteps(*known, self.plan.batch_size)
+        return TorchSteps(*known)
 
     def run(self, watch: Watch) -> None:
         """Step, and judge when it is time."""
@@ -187,11 +187,7 @@ class _Training:
         """Take the steps of a stretch."""
         steps = range(self.step, self.step + stretch.n_steps)
         rates = [self._rate_at(self.plan.share(step)) for step in steps]
-        masks = self.masks.draw(self.step, stretch.n_steps)
-        if isinstance(self.steps, CompiledSteps):
-            self.steps.take(stretch, rates, self.masks.for_each_row(masks))
-        else:
-            self.steps.take(stretch, rates, self.masks.by_layer(masks, stretch.n_steps))
+        self.steps.take(stretch, rates)
         self.step += stretch.n_steps
 
     def _most_steps(self) -> int:

@@ -334,35 +334,6 @@ def test_a_scorer_of_the_users_is_given_the_rows_held_out():
 # Training.
 
 
-def test_a_gradient_is_that_of_autograd():
-    from sklearn_mlp.losses import SquaredError
-    from sklearn_mlp.tabular.members import Members
-
-    generator = torch.Generator().manual_seed(0)
-    members = Members(2, [3, 5, 4, 1], torch.float64, generator, CPU)
-    members.values.add_(torch.randn(len(members.values), generator=generator, dtype=torch.float64))
-    inputs = torch.randn(2, 3, 7, generator=generator, dtype=torch.float64)
-    targets = torch.randn(2, 1, 7, generator=generator, dtype=torch.float64)
-    masks = [torch.rand(units, 7, generator=generator, dtype=torch.float64) for units in (5, 4)]
-    logits = members.forward(inputs, masks)
-    delta = SquaredError().gradient(logits, targets, torch.empty_like(logits))
-    members.backward(delta, masks)
-
-    leaves = [p.clone().requires_grad_() for p in (*members.weights, *members.biases)]
-    scales = members.scales.clone().requires_grad_()
-    values = inputs
-    for layer in range(3):
-        weight = leaves[layer] * scales if layer == 0 else leaves[layer]
-        values = weight @ values / values.shape[1] ** 0.5 + leaves[3 + layer]
-        if layer < 2:
-            values = torch.nn.functional.silu(values) * masks[layer]
-    torch.testing.assert_close(values, logits)
-    ((values - targets) ** 2 / 2).sum().backward()
-    found = [*members._weight_gradients, *members._bias_gradients, members._scale_gradient]
-    for leaf, gradient in zip([*leaves, scales], found, strict=True):
-        torch.testing.assert_close(leaf.grad, gradient)
-
-
 def test_the_learning_rate_goes_through_four_cycles():
     ends = [plan.rate_factor(part / 15) for part in (0, 1, 3, 7, 15)]
     np.testing.assert_allclose(ends, 0, atol=1e-12)
