@@ -84,15 +84,11 @@ class CompiledSteps:
         )
         loss = form_of_loss(task.loss)
         assert loss is not None
-        vectors = (
-            members.values,
-            *torch.zeros(2, len(members.values), dtype=members.values.dtype),
-        )
+        values = members.values.view(members.k, -1)
+        moments = torch.zeros(2, *values.shape, dtype=values.dtype)
         self._plans = [
-            CompiledPlan(network, loss, solver, values, moments)
-            for values, *moments in zip(
-                *(each.view(members.k, -1) for each in vectors), strict=True
-            )
+            CompiledPlan(network, loss, solver, own, [first, second])
+            for own, first, second in zip(values, *moments, strict=True)
         ]
         self._step = 0
 
@@ -101,7 +97,7 @@ class CompiledSteps:
         masks = self._masks.for_each_row(self._masks.draw(self._step, stretch.n_steps))
         n_steps, size = stretch.rows.shape[1:]
         for member, plan in enumerate(self._plans):
-            rows = stretch.rows[member].reshape(-1).contiguous()
+            rows = stretch.rows[member].reshape(-1)
             shares = None if stretch.weights is None else stretch.weights[member].reshape(-1)
             memory = self._samples(rows, shares, n_steps)
             memory.weight_sums[:] = size
