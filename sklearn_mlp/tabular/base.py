@@ -3,6 +3,8 @@
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -116,19 +118,21 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, PreparesTables, BaseEstim
         """Train the groups; an interrupt ends that, and is told."""
         is_watched = bool(self.verbose) or judgements.tasks is not None
         watch = Watch(report=judgements.tell if is_watched else None)
-        n_threads = min(effective_n_jobs(self.n_jobs), len(prepared.folds))
+        n_jobs = effective_n_jobs(self.n_jobs)
+        n_threads = min(n_jobs, len(prepared.folds))
         if judgements.tasks is not None:
             # Which are told of one group after the other.
             n_threads = 1
             if judgements.tasks.is_interrupted:
                 watch.is_ending.set()
-        trained = train_groups(
-            _trainer(prepared, self._parts, watch),
-            len(prepared.folds),
-            watch=watch,
-            max_time=self.max_time,
-            n_threads=n_threads,
-        )
+        with ThreadPoolExecutor(n_jobs) if n_jobs > 1 else nullcontext() as workers:
+            trained = train_groups(
+                _trainer(prepared, self._parts, watch, workers),
+                len(prepared.folds),
+                watch=watch,
+                max_time=self.max_time,
+                n_threads=n_threads,
+            )
         if watch.interrupt is not None:
             end_training(watch.interrupt)
         return trained
@@ -276,7 +280,7 @@ class BaseTabularMLP(CallbackSupportMixin, SavedTable, PreparesTables, BaseEstim
 
 
 def _trainer(
-    prepared: PreparedTable, parts: Sequence[Part], watch: Watch
+    prepared: PreparedTable, parts: Sequence[Part], watch: Watch, workers: Executor | None
 ) -> Callable[[int], TrainedGroup]:
     """Return what trains a group, given its place."""
     if prepared.is_apart:
@@ -288,6 +292,7 @@ def _trainer(
     def train(place: int) -> TrainedGroup:
         """Train the group of this place."""
         folds, seed = prepared.folds[place], prepared.seeds[place]
-        return train_group(coded, parts[place], lesson.task, folds, settings, seed, watch, place)
+        known = coded, parts[place], lesson.task, folds, settings
+        return train_group(*known, seed, watch, place, workers)
 
     return train

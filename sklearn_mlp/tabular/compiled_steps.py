@@ -4,10 +4,11 @@ All numbers of a network and of its Adam then stay in the cache for many steps, 
 called between the products. Where this cannot be, `torch_steps` does the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, wait
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from sklearn_mlp.compiled.forms import (
     ACTIVATIONS,
@@ -19,6 +20,7 @@ from sklearn_mlp.compiled.forms import (
 from sklearn_mlp.compiled.library import why_not_here
 from sklearn_mlp.compiled.plan import CompiledPlan, EpochMemory
 from sklearn_mlp.losses import Loss
+from sklearn_mlp.machine.threads import single_blas
 from sklearn_mlp.tabular.batches import Stretch
 from sklearn_mlp.tabular.coded_rows import CodedRows, Part
 from sklearn_mlp.tabular.judging import Task
@@ -92,31 +94,62 @@ class CompiledSteps:
         ]
         self._step = 0
 
-    def take(self, stretch: Stretch, rates: Sequence[float]) -> None:
-        """Take steps one after the other, each at its learning rate."""
-        masks = self._masks.for_each_row(self._masks.draw(self._step, stretch.n_steps))
-        n_steps, size = stretch.rows.shape[1:]
-        for member, plan in enumerate(self._plans):
-            rows = stretch.rows[member].reshape(-1)
-            shares = None if stretch.weights is None else stretch.weights[member].reshape(-1)
-            memory = self._samples(rows, shares, n_steps)
-            memory.weight_sums[:] = size
-            memory.rates[:] = rates
-            plan.run(
-                memory,
-                None if self._kept is None else rows.numpy(),
-                (0, n_steps),
-                n_samples=len(rows),
-                step=self._step,
-                averaged=0,
-                masks=masks,
-                n_threads=1,
-            )
-        self._step += n_steps
+    def take(
+        self, stretch: Stretch, rates: Sequence[float], workers: Executor | None = None
+    ) -> None:
+        """Take steps one after the other, each at its learning rate.
 
-    def _samples(self, rows: Tensor, shares: Tensor | None, n_steps: int) -> EpochMemory:
-        """Return what the steps read: all samples, or those of some rows as they come."""
-        if self._kept is not None:
-            return EpochMemory(self._kept, self._targets, shares, n_steps)
-        picked = self._coded.pick(rows, self._part)
-        return EpochMemory(picked, self._targets[rows], shares, n_steps)
+        Networks are shared out among the threads of ``workers``.
+        """
+        masks = self._masks.for_each_row(self._masks.draw(self._step, stretch.n_steps))
+        memories = [self._memory(stretch, rates, member) for member in range(len(self._plans))]
+
+        def run(member: int) -> None:
+            """Take the steps of one network."""
+            memory, rows = memories[member]
+            n_steps, size = stretch.rows.shape[1:]
+            with single_blas():
+                self._plans[member].run(
+                    memory,
+                    rows,
+                    (0, n_steps),
+                    n_samples=n_steps * size,
+                    step=self._step,
+                    averaged=0,
+                    masks=masks,
+                    n_threads=1,
+                )
+
+        if workers is None:
+            for member in range(len(self._plans)):
+                run(member)
+        else:
+            _run_all(workers, run, len(self._plans))
+        self._step += stretch.n_steps
+
+    def _memory(
+        self, stretch: Stretch, rates: Sequence[float], member: int
+    ) -> tuple[EpochMemory, np.ndarray | None]:
+        """Return what a network's steps read, and which rows; None for all as they lie."""
+        rows = stretch.rows[member].reshape(-1)
+        shares = None if stretch.weights is None else stretch.weights[member].reshape(-1)
+        inputs, targets = self._kept, self._targets
+        if inputs is None:
+            inputs, targets = self._coded.pick(rows, self._part), targets[rows]
+        memory = EpochMemory(inputs, targets, shares, stretch.n_steps)
+        memory.weight_sums[:] = stretch.rows.shape[2]
+        memory.rates[:] = rates
+        return memory, None if self._kept is None else rows.numpy()
+
+
+def _run_all(workers: Executor, run: Callable[[int], None], n: int) -> None:
+    """Call a function with each number below n, and return when no call is going on any more."""
+    futures = [workers.submit(run, number) for number in range(n)]
+    try:
+        for future in futures:
+            future.result()
+    finally:
+        # An interrupt comes while others are still at work on what is about to be read.
+        for future in futures:
+            future.cancel()
+        wait(futures)

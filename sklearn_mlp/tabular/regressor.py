@@ -89,8 +89,8 @@ default='squared_error'
     random_state : int, RandomState instance or None, default=None
         Settles folds, weights, batches and dropout.
     n_jobs : int or None, default=None
-        With 2 or more, or -1, the two groups are trained side by side, each on a thread, unless
-        callbacks are set; the results are the same.
+        How many threads share the networks; -1 is one for each core. Where steps are not compiled,
+        there is one for each of the two groups at most. The results are the same.
     max_time : float or None, default=None
         Seconds after which training ends, with the best networks so far.
     device : str or torch.device, default='auto'

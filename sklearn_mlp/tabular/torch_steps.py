@@ -4,6 +4,7 @@ They run anywhere. Where there are compiled steps, those of `compiled_steps` tak
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import torch
 from torch import Tensor
@@ -67,8 +68,13 @@ class TorchSteps:
         self._inputs: list[Tensor] = []
         self._picked: tuple[Tensor, Tensor] | None = None
 
-    def take(self, stretch: Stretch, rates: Sequence[float]) -> None:
-        """Take steps one after the other, each at its learning rate."""
+    def take(
+        self, stretch: Stretch, rates: Sequence[float], workers: Executor | None = None
+    ) -> None:
+        """Take steps one after the other, each at its learning rate.
+
+        All networks take one together: there is nothing to share out among ``workers``.
+        """
         masks = self._masks.by_layer(self._masks.draw(self._step, stretch.n_steps))
         device = self._coded.device
         rows, weights = stretch.rows.to(device), stretch.weights

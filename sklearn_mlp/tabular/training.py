@@ -8,6 +8,7 @@ has not seen; the weights of all at the best of these moments are kept.
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,15 +106,18 @@ def train_group(
     seed: int,
     watch: Watch,
     place: int = 0,
+    workers: Executor | None = None,
 ) -> TrainedGroup:
-    """Train k networks on their folds, on one thread; the history tells the group's ``place``.
+    """Train k networks on their folds; the history tells the group's ``place``.
+
+    All is done on the calling thread, but for compiled steps, which ``workers`` share.
 
     An interrupt, or the end of the time, leaves the best networks so far.
     """
     with shared_threads(_SMALL_WORK), single_blas(), inference_mode():
         training = _Training(coded, part, task, folds, settings, seed, place)
         try:
-            training.run(watch)
+            training.run(watch, workers)
         except KeyboardInterrupt as interrupt:
             watch.interrupt = interrupt
             watch.is_ending.set()
@@ -159,12 +163,12 @@ class _Training:
             return CompiledSteps(*known, self.plan.batch_size)
         return TorchSteps(*known)
 
-    def run(self, watch: Watch) -> None:
+    def run(self, watch: Watch, workers: Executor | None) -> None:
         """Step, and judge when it is time."""
         judged_after = set(self.plan.judged_after)
         for stretch in self.batches.stretches(self._most_steps()):
             with subnormals_are_zero():
-                self._take(stretch)
+                self._take(stretch, workers)
             if self.step in judged_after and self._judge_now(watch):
                 return
             if watch.has_ended():
@@ -183,11 +187,11 @@ class _Training:
             frozen, self.part, held, best.temperature, best.logits, self.judge.history
         )
 
-    def _take(self, stretch: Stretch) -> None:
+    def _take(self, stretch: Stretch, workers: Executor | None) -> None:
         """Take the steps of a stretch."""
         steps = range(self.step, self.step + stretch.n_steps)
         rates = [self._rate_at(self.plan.share(step)) for step in steps]
-        self.steps.take(stretch, rates)
+        self.steps.take(stretch, rates, workers)
         self.step += stretch.n_steps
 
     def _most_steps(self) -> int:

@@ -1,5 +1,7 @@
 """Steps of stacks of networks: by torch, by compiled code, and by autograd the same."""
 
+import threading
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +14,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_mlp import TabularMLPClassifier, TabularMLPRegressor
 from sklearn_mlp.compiled.library import why_not_here
+from sklearn_mlp.compiled.plan import CompiledPlan
 from sklearn_mlp.losses import SquaredError
 from sklearn_mlp.tabular import coded_rows, training
 from sklearn_mlp.tabular.batches import Batches, Stretch
@@ -167,9 +170,9 @@ def blas_threads():
 def test_products_of_training_are_on_one_thread(monkeypatch):
     seen = set()
 
-    def take(self, stretch, rates):
+    def take(self, *given):
         seen.update(blas_threads(), [torch.get_num_threads()])
-        found.take(self, stretch, rates)
+        found.take(self, *given)
 
     found = training.TorchSteps if why_not_here() else training.CompiledSteps
     monkeypatch.setattr(training, found.__name__, type("Seen", (found,), {"take": take}))
@@ -179,6 +182,52 @@ def test_products_of_training_are_on_one_thread(monkeypatch):
         TabularMLPRegressor(cv=3, **SMALL).fit(X, y)
         assert blas_threads() == before
     assert seen == {1}
+
+
+@IS_COMPILED
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_threads_share_the_networks_of_a_group(is_kept, monkeypatch):
+    if not is_kept:
+        monkeypatch.setattr(coded_rows, "_MOST_KEPT", 100)
+    X, y = make_classification(300, random_state=0)
+    threads = set()
+    run = CompiledPlan.run
+
+    def noting(self, *args, **kwargs):
+        threads.add(threading.get_ident())
+        time.sleep(0.001)
+        return run(self, *args, **kwargs)
+
+    monkeypatch.setattr(CompiledPlan, "run", noting)
+    model = TabularMLPClassifier(**SMALL)
+    alone = model.fit(X, y).predict_members(X)
+    assert threads == {threading.get_ident()}
+    threads.clear()
+    shared = model.set_params(n_jobs=3).fit(X, y).predict_members(X)
+    assert len(threads) == 3
+    assert threading.get_ident() not in threads
+    np.testing.assert_array_equal(shared, alone)
+
+
+@IS_COMPILED
+def test_an_error_of_a_thread_is_raised_when_no_other_is_at_work(monkeypatch):
+    at_work = []
+
+    def failing(self, *args, **kwargs):
+        at_work.append(1)
+        try:
+            if len(at_work) == 2:
+                raise MemoryError("no more")
+            time.sleep(0.05)
+        finally:
+            at_work.pop()
+
+    monkeypatch.setattr(CompiledPlan, "run", failing)
+    X, y = make_regression(100, 3, random_state=0)
+    with pytest.raises(MemoryError, match="no more"):
+        TabularMLPRegressor(n_jobs=2, **SMALL).fit(X, y)
+    assert not at_work
+    assert not [one for one in threading.enumerate() if "ThreadPool" in one.name]
 
 
 @IS_COMPILED
