@@ -77,13 +77,13 @@ def test_weights_shrink_to_nothing(way, monkeypatch):
 @needs_a_processor_that_can
 def test_networks_for_tables(monkeypatch):
     seen = []
-    step = training._Training._take_step
+    take = training._Training._take
 
-    def spied(self, *batch):
+    def spied(self, *stretch):
         seen.append(are_zero())
-        step(self, *batch)
+        take(self, *stretch)
 
-    monkeypatch.setattr(training._Training, "_take_step", spied)
+    monkeypatch.setattr(training._Training, "_take", spied)
     TabularMLPClassifier(max_iter=1, random_state=0).fit(pd.DataFrame(X), Y)
     assert seen
     assert all(seen)
