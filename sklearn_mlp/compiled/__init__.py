@@ -1,4 +1,4 @@
-"""An epoch's steps as one compiled function, for plain networks on a CPU.
+"""An epoch's steps as one compiled function, for plain networks and those of tables, on a CPU.
 
 `library`  whether it was built, for which processor, and what multiplies
 `forms`    what it can run, told from a fit's parts; where the answer is no, why
