@@ -75,5 +75,6 @@ class Masks:
         return masks.repeat_interleave(self._plan.batch_size, dim=1)
 
     def _dropped(self, step: int) -> int:
-        """Return how many of all parts are dropped in a step."""
-        return round(_PARTS * dropout_at(self._settings.dropout, self._plan.share(step)))
+        """Return how many of all parts are dropped in a step; never all of them."""
+        share = dropout_at(self._settings.dropout, self._plan.share(step))
+        return min(round(_PARTS * share), _PARTS - 1)

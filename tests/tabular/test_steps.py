@@ -309,6 +309,14 @@ def test_masks_of_many_steps_are_those_drawn_one_by_one(n_rows):
     assert of_rows.shape[1] == 13 * plan.batch_size
 
 
+@pytest.mark.parametrize("n_rows", [100, 300])
+def test_what_is_dropped_is_never_everything(n_rows):
+    X, y = make_classification(n_rows, random_state=0)
+    model = TabularMLPClassifier(dropout=0.999, cv=3, **SMALL).fit(X, y)
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert np.isfinite(model.history_["loss"]).all()
+
+
 def test_biases_and_scales_have_rates_of_their_own():
     generator = torch.Generator().manual_seed(0)
     members = Members(1, [4, 3, 1], torch.float64, generator, CPU, is_apart=False)
