@@ -77,6 +77,12 @@ class Judge:
             self._place_of_best = len(self.history) - 1
         return row
 
+    @property
+    def least_loss(self) -> float:
+        """The least loss so far; NaN if none has been a number."""
+        losses = [row["loss"] for row in self.history if not math.isnan(row["loss"])]
+        return min(losses, default=math.nan)
+
     def end_cycle(self) -> float:
         """Return by what share this cycle has bettered loss and error, in the mean of both.
 

@@ -5,6 +5,7 @@ at the ends of the learning rate's cycles (and between them) judge all k by the 
 has not seen; the weights of all at the best of these moments are kept.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -113,6 +114,11 @@ def train_group(
     All is done on the calling thread, but for compiled steps, which ``workers`` share.
 
     An interrupt, or the end of the time, leaves the best networks so far.
+
+    Raises
+    ------
+    ValueError
+        If training has diverged before networks were judged for the first time.
     """
     with shared_threads(_SMALL_WORK), single_blas(), inference_mode():
         training = _Training(coded, part, task, folds, settings, seed, place)
@@ -121,7 +127,9 @@ def train_group(
         except KeyboardInterrupt as interrupt:
             watch.interrupt = interrupt
             watch.is_ending.set()
-        return training.finish()
+        trained = training.finish()
+        training.check_converged()
+        return trained
 
 
 class _Training:
@@ -186,6 +194,15 @@ class _Training:
         return TrainedGroup(
             frozen, self.part, held, best.temperature, best.logits, self.judge.history
         )
+
+    def check_converged(self) -> None:
+        """Check that the best networks have a loss."""
+        loss = self.judge.least_loss
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"Training has diverged: the loss of held-out rows is {loss}. Lower "
+                f"learning_rate_init={self.settings.learning_rate:g}, or leave it out."
+            )
 
     def _take(self, stretch: Stretch, workers: Executor | None) -> None:
         """Take the steps of a stretch."""

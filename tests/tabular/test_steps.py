@@ -317,6 +317,18 @@ def test_what_is_dropped_is_never_everything(n_rows):
     assert np.isfinite(model.history_["loss"]).all()
 
 
+@pytest.mark.parametrize("switch", ["", "0"])
+@pytest.mark.parametrize("Estimator", [TabularMLPClassifier, TabularMLPRegressor])
+def test_training_that_diverges_says_so(Estimator, switch, monkeypatch):
+    monkeypatch.setenv("SKLEARN_MLP_COMPILED", switch)
+    X, y = make_classification(120, random_state=0)
+    settings = {**SMALL, "dtype": "float32"}
+    with pytest.raises(ValueError, match=r"diverged.*Lower learning_rate_init=1e\+30"):
+        Estimator(learning_rate_init=1e30, **settings).fit(X, y)
+    model = Estimator(learning_rate_init=1e-30, **settings).fit(X, y)
+    assert np.isfinite(model.oof_prediction_).all()
+
+
 def test_biases_and_scales_have_rates_of_their_own():
     generator = torch.Generator().manual_seed(0)
     members = Members(1, [4, 3, 1], torch.float64, generator, CPU, is_apart=False)
