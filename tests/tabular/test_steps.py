@@ -280,10 +280,10 @@ def test_stretches_hold_all_steps_and_end_where_networks_are_judged(
             counted = counted[weights[member] > 0]
         assert not np.isin(held, counted.numpy()).any()
         if not plan.is_whole:
-            # No row comes twice in an epoch that all of them fit.
+            # No row comes twice in an epoch before all of them have come.
             for first, last in pairwise(range(0, plan.n_steps + 1, plan.steps_an_epoch)):
                 epoch = rows[member, first:last].flatten()
-                assert len(epoch.unique()) == len(epoch)
+                assert len(epoch.unique()) == min(len(epoch), len(folds.learned[member]))
 
 
 @pytest.mark.parametrize("n_rows", [100, 400])
