@@ -130,18 +130,6 @@ template <class T> bool read_numbers(PyObject *sequence, std::vector<T> &into) {
     return !PyErr_Occurred();
 }
 
-bool read_ints(PyObject *sequence, std::vector<int> &into) {
-    const Py_ssize_t n = PySequence_Size(sequence);
-    for (Py_ssize_t i = 0; i < n; ++i) {
-        PyObject *item = PySequence_GetItem(sequence, i);
-        if (!item)
-            return false;
-        into.push_back(static_cast<int>(PyLong_AsLong(item)));
-        Py_DECREF(item);
-    }
-    return !PyErr_Occurred();
-}
-
 template <class T> void allocate(Plan<T> &plan) {
     const size_t n = plan.batch_size, n_layers = plan.n_layers();
     size_t n_parameters = 0;
@@ -193,8 +181,8 @@ PyObject *make_plan(const Build &build, PyObject *gemm, PyObject *widths, PyObje
     Plan<T> &plan = runner->plan;
     std::vector<int> kinds, flags;
     void *address = PyCapsule_GetPointer(gemm, PyCapsule_GetName(gemm));
-    if (!address || !read_ints(widths, plan.widths) || !read_ints(activations, kinds)
-        || !read_ints(dropped, flags) || !read_numbers(factors, plan.factors)) {
+    if (!address || !read_numbers(widths, plan.widths) || !read_numbers(activations, kinds)
+        || !read_numbers(dropped, flags) || !read_numbers(factors, plan.factors)) {
         delete runner;
         return nullptr;
     }

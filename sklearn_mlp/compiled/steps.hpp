@@ -349,7 +349,9 @@ template <class T> class Worker {
     // The gradients and the update of some units of each layer.
     void update(double rate, double penalty, int64_t step) {
         const Descent<T> descent(plan_, rate, step, averaged_);
-        const Descent<T> of_biases(plan_, rate * plan_.bias_rate, step, averaged_);
+        const Descent<T> of_biases = plan_.bias_rate == 1
+            ? descent
+            : Descent<T>(plan_, rate * plan_.bias_rate, step, averaged_);
         if (plan_.longest > 0)
             return update_clipped(descent, of_biases, penalty);
         T *scale_gradient = plan_.gradient.data() + bias_place(n_layers_);
@@ -456,8 +458,8 @@ template <class T> class Worker {
         const int n_in = plan_.widths[layer];
         const T *delta = plan_.deltas[layer].data() + int64_t(units.first) * lead_;
         if (is_row_major(layer))
-            products_.multiply('N', 'N', n_in, units.count, size_, plan_.factors[layer], inputs_, n_in, delta, lead_,
-                               gradient, n_in);
+            products_.multiply('N', 'N', n_in, units.count, size_, plan_.factors[layer],
+                               inputs_, n_in, delta, lead_, gradient, n_in);
         else
             products_.multiply('T', 'N', n_in, units.count, size_, plan_.factors[layer],
                                layer == 0 ? inputs_ : hidden_of(layer - 1), lead_, delta, lead_,
