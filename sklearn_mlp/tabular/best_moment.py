@@ -78,10 +78,9 @@ class Judge:
         return row
 
     @property
-    def least_loss(self) -> float:
-        """The least loss so far; NaN if none has been a number."""
-        losses = [row["loss"] for row in self.history if not math.isnan(row["loss"])]
-        return min(losses, default=math.nan)
+    def best_loss(self) -> float:
+        """The loss when the networks were best."""
+        return self.history[self._place_of_best]["loss"]
 
     def end_cycle(self) -> float:
         """Return by what share this cycle has bettered loss and error, in the mean of both.
@@ -107,6 +106,8 @@ class Judge:
         Loss and error both count, each beside its lowest so far; or what ``scoring`` says.
         """
         last, best = self.history[-1], self.history[self._place_of_best]
+        if math.isnan(best["loss"]):
+            return True
         if "score" in last:
             # No score, where a scorer has none, is no better than any.
             return last["score"] >= best["score"] or math.isnan(best["score"])

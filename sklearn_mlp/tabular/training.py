@@ -118,7 +118,7 @@ def train_group(
     Raises
     ------
     ValueError
-        If training has diverged before networks were judged for the first time.
+        If training has diverged, so that even the best networks have no loss.
     """
     with shared_threads(_SMALL_WORK), single_blas(), inference_mode():
         training = _Training(coded, part, task, folds, settings, seed, place)
@@ -197,7 +197,7 @@ class _Training:
 
     def check_converged(self) -> None:
         """Check that the best networks have a loss."""
-        loss = self.judge.least_loss
+        loss = self.judge.best_loss
         if not math.isfinite(loss):
             raise ValueError(
                 f"Training has diverged: the loss of held-out rows is {loss}. Lower "
