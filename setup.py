@@ -67,6 +67,7 @@ def extensions() -> list[Extension]:
                     "products",
                     "steps",
                     "subnormals",
+                    "tiles",
                 )
             ],
             language="c++",

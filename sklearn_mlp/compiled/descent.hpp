@@ -64,18 +64,39 @@ template <class T> class Descent {
         }
     }
 
-    // The root is computed without the processor's own, which the division would wait for: with
-    // both, they take longer than all else together.
     void take_adam(T *__restrict values, T *__restrict first, T *__restrict second, int64_t count,
                    const T *__restrict gradient, T factor, T penalty, T shrink) const {
-        const T by = by_, epsilon = epsilon_, take_1 = take_1_, take_2 = take_2_, beta_2 = beta_2_;
-        for (int64_t i = 0; i < count; ++i) {
-            const T slope = gradient[i] * factor + penalty * values[i];
-            const T mean = first[i] + take_1 * (slope - first[i]);
-            const T square = beta_2 * second[i] + take_2 * (slope * slope);
-            first[i] = mean;
-            second[i] = square;
-            values[i] = values[i] * shrink - by * mean / (elementary::root(square) + epsilon);
-        }
+        int64_t i = 0;
+#ifdef HAS_ESTIMATED_ROOTS
+        if constexpr (std::is_same_v<T, float>)
+            for (; i + 16 <= count; i += 16)
+                take_adam_at<elementary::Sixteen>(values + i, first + i, second + i, gradient + i,
+                                                  factor, penalty, shrink);
+#endif
+        for (; i < count; ++i)
+            take_adam_at<One>(values + i, first + i, second + i, gradient + i, factor, penalty,
+                              shrink);
+    }
+
+    struct One {
+        using Numbers = T;
+    };
+
+    // For so many numbers. The root is computed without the processor's own, which the division
+    // would wait for: with both, they take longer than all else together.
+    template <class So>
+    INLINED void take_adam_at(T *__restrict value, T *__restrict first, T *__restrict second,
+                              const T *__restrict gradient, T factor, T penalty, T shrink) const {
+        using Numbers = typename So::Numbers;
+        const Numbers old = *reinterpret_cast<const Numbers *>(value);
+        const Numbers before = *reinterpret_cast<const Numbers *>(first);
+        const Numbers slope = *reinterpret_cast<const Numbers *>(gradient) * factor + penalty * old;
+        const Numbers mean = before + take_1_ * (slope - before);
+        const Numbers square =
+            beta_2_ * *reinterpret_cast<const Numbers *>(second) + take_2_ * (slope * slope);
+        *reinterpret_cast<Numbers *>(first) = mean;
+        *reinterpret_cast<Numbers *>(second) = square;
+        *reinterpret_cast<Numbers *>(value) =
+            old * shrink - by_ * mean / (elementary::root(square) + epsilon_);
     }
 };

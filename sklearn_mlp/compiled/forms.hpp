@@ -2,14 +2,16 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <new>
 #include <thread>
 #include <vector>
 
 namespace sklearn_mlp {
 
-// Their numbers are in `sklearn_mlp.compiled.forms`, too. The slope of those from gelu on is told
-// from the argument, that of the others from the value.
+// Their numbers are in `sklearn_mlp.compiled.forms`, too. Of those from gelu on the slope is kept,
+// of the others it is told from the value.
 enum class Activation {
     identity, logistic, tanh, relu, leaky_relu, elu, selu,
     gelu, silu, mish, softplus,
@@ -23,6 +25,20 @@ enum class Solver { sgd, nesterov, adam, adamw };
 // ?gemm as Fortran has it, columns first.
 template <class T>
 using Gemm = void (*)(char *, char *, int *, int *, int *, T *, T *, int *, T *, int *, T *, T *, int *);
+
+// Numbers from the beginning of a line of the cache on, so that no vector of them lies in two.
+template <class T> struct Lines {
+    using value_type = T;
+    Lines() = default;
+    template <class U> Lines(const Lines<U> &) {}
+    T *allocate(std::size_t n) {
+        return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(64)));
+    }
+    void deallocate(T *numbers, std::size_t) { ::operator delete(numbers, std::align_val_t(64)); }
+    template <class U> bool operator==(const Lines<U> &) const { return true; }
+    template <class U> bool operator!=(const Lines<U> &) const { return false; }
+};
+template <class T> using Array = std::vector<T, Lines<T>>;
 
 // A network and its solver, for the whole of a fit.
 //
@@ -50,10 +66,10 @@ template <class T> struct Plan {
     double ema_decay;
 
     // What a step writes to.
-    std::vector<T> inputs, scaled, targets, gradient, column_max, column_sum, column_more;
+    Array<T> inputs, scaled, targets, gradient, column_max, column_sum, column_more;
     std::vector<double> squares; // of each thread's part of a gradient
     std::vector<int64_t> codes;
-    std::vector<std::vector<T>> kept, hidden, deltas;
+    std::vector<Array<T>> kept, hidden, deltas;
 
     int n_layers() const { return static_cast<int>(widths.size()) - 1; }
 };

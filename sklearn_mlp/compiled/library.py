@@ -1,7 +1,7 @@
 """Whether the compiled steps are here, for which processor, and what they multiply with.
 
-Products come from SciPy's BLAS, through the functions that `scipy.linalg.cython_blas` offers to
-compiled code. The environment variable ``SKLEARN_MLP_COMPILED`` turns the steps off with 0, and
+Large products come from SciPy's BLAS, through the functions that `scipy.linalg.cython_blas` offers
+to compiled code. The environment variable ``SKLEARN_MLP_COMPILED`` turns the steps off with 0, and
 chooses the instructions by the name of a build, such as ``baseline``.
 """
 

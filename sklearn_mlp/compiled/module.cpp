@@ -140,8 +140,8 @@ template <class T> void allocate(Plan<T> &plan) {
         if (layer + 1 == n_layers)
             break;
         plan.kept.emplace_back(n_out * n);
-        const bool keeps_input = plan.activations[layer] >= Activation::gelu;
-        plan.hidden.emplace_back(keeps_input || plan.is_dropped[layer + 1] ? n_out * n : 0);
+        const bool keeps_slope = plan.activations[layer] >= Activation::gelu;
+        plan.hidden.emplace_back(keeps_slope || plan.is_dropped[layer + 1] ? n_out * n : 0);
     }
     const size_t n_scales = plan.has_scales ? plan.widths[0] : 0;
     plan.gradient.resize(n_parameters + n_scales);

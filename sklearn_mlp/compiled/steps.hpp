@@ -13,6 +13,9 @@ namespace {
 #include "activations.hpp"
 #include "descent.hpp"
 #include "losses.hpp"
+#ifdef HAS_TILES
+#include "tiles.hpp"
+#endif
 #include "products.hpp"
 
 // Reductions are written in lanes, because the compiler may not reorder a sum by itself.
@@ -50,6 +53,11 @@ template <class T, class Term> inline double long_sum_of(int64_t n, Term term) {
                          [&](int64_t i) { return term(start + i); });
     return sum;
 }
+
+// The numbers that the first cache holds, and how many units' gradients are computed at once where
+// it does not hold those of all.
+constexpr int64_t IN_CACHE = 8192;
+constexpr int FEW_UNITS = 16;
 
 // Has numbers that are needed soon brought into the cache.
 template <class T> inline void fetch(const T *numbers, int64_t count) {
@@ -275,36 +283,50 @@ template <class T> class Worker {
                 logits[int64_t(k) * lead_ + c] += bias[k];
     }
 
+    // What is kept of a unit is its value, or its slope times the mask.
     void activate(int layer) {
         const int units = plan_.widths[layer + 1];
         const T *bias = plan_.values + bias_place(layer), *mask = mask_of(layer + 1);
+        T *kept = plan_.kept[layer].data();
+        T *hidden = plan_.hidden[layer].empty() ? nullptr : plan_.hidden[layer].data();
         with_activation(plan_.activations[layer], [&](auto kind) {
             using Kind = decltype(kind);
             for (int unit = 0; unit < units; ++unit) {
                 const int64_t place = int64_t(unit) * lead_ + begin_;
-                T *kept = plan_.kept[layer].data() + place;
-                const T b = bias[unit];
-                if (plan_.hidden[layer].empty()) {
+                if constexpr (Kind::keeps_slope)
+                    activate_with_slope<Kind>(bias[unit], mask ? mask + place : nullptr, kept + place,
+                                              hidden + place);
+                else {
                     for (int c = 0; c < count_; ++c)
-                        kept[c] = Kind::value(kept[c] + b);
-                    continue;
-                }
-                T *__restrict hidden = plan_.hidden[layer].data() + place;
-                if (Kind::keeps_input)
-                    for (int c = 0; c < count_; ++c) {
-                        kept[c] += b;
-                        hidden[c] = Kind::value(kept[c]);
-                    }
-                else
-                    for (int c = 0; c < count_; ++c)
-                        hidden[c] = kept[c] = Kind::value(kept[c] + b);
-                if (mask) {
-                    const T *__restrict masked = mask + place;
-                    for (int c = 0; c < count_; ++c)
-                        hidden[c] *= masked[c];
+                        kept[place + c] = Kind::value(kept[place + c] + bias[unit]);
+                    if (hidden)
+                        copy_masked(kept + place, mask ? mask + place : nullptr, hidden + place);
                 }
             }
         });
+    }
+
+    template <class Kind>
+    void activate_with_slope(T bias, const T *__restrict mask, T *__restrict kept,
+                             T *__restrict hidden) const {
+        for (int c = 0; c < count_; ++c) {
+            T slope;
+            hidden[c] = Kind::value(kept[c] + bias, slope);
+            kept[c] = slope;
+        }
+        if (mask)
+            for (int c = 0; c < count_; ++c) {
+                hidden[c] *= mask[c];
+                kept[c] *= mask[c];
+            }
+    }
+
+    void copy_masked(const T *__restrict from, const T *__restrict mask, T *__restrict to) const {
+        if (!mask)
+            std::memcpy(to, from, count_ * sizeof(T));
+        else
+            for (int c = 0; c < count_; ++c)
+                to[c] = from[c] * mask[c];
     }
 
     // The gradient of each sample's inputs, layer by layer.
@@ -323,12 +345,17 @@ template <class T> class Worker {
                     const int64_t place = int64_t(unit) * lead_ + begin_;
                     T *__restrict slope = delta + place;
                     const T *__restrict kept = plan_.kept[layer - 1].data() + place;
-                    if (mask)
+                    if constexpr (Kind::keeps_slope) {
                         for (int c = 0; c < count_; ++c)
-                            slope[c] *= mask[place + c];
-                    if (!std::is_same_v<Kind, Identity>)
-                        for (int c = 0; c < count_; ++c)
-                            slope[c] *= Kind::slope(kept[c]);
+                            slope[c] *= kept[c];
+                    } else {
+                        if (mask)
+                            for (int c = 0; c < count_; ++c)
+                                slope[c] *= mask[place + c];
+                        if (!std::is_same_v<Kind, Identity>)
+                            for (int c = 0; c < count_; ++c)
+                                slope[c] *= Kind::slope(kept[c]);
+                    }
                 }
             });
         }
@@ -363,9 +390,8 @@ template <class T> class Worker {
                 continue;
             const int n_in = plan_.widths[layer];
             // Some units at a time: their gradient is used while it is in the cache.
-            const int at_once = is_row_major(layer)
-                ? Products<T>::columns_to_go_on_with(n_in, own.count, size_)
-                : own.count;
+            const bool is_large = is_row_major(layer) && int64_t(n_in) * own.count > IN_CACHE;
+            const int at_once = is_large ? FEW_UNITS : own.count;
             const Range all = weights_of(layer, own);
             T *gradient = plan_.gradient.data() + all.start;
             for (int done = 0; done < own.count; done += at_once) {

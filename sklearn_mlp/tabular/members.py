@@ -20,6 +20,9 @@ from sklearn_mlp.machine.shared_memory import tensor_to_read
 EPSILON, DECAY = 1e-8, 0.02
 RATE_OF_BIASES, RATE_OF_SCALES = 0.1, 6.0
 
+# A line of the cache has 64 bytes.
+_NUMBERS_OF_LINES = 16
+
 
 class Members:
     """The parameters of k networks that are trained together, each on rows of its own.
@@ -44,7 +47,7 @@ class Members:
     Attributes
     ----------
     values : Tensor of shape (n_parameters,)
-        All parameters of all networks.
+        All parameters of all networks; of networks apart, also what fills a line of the cache.
     weights, biases : list of Tensor of shape (k, n_out, n_in) and (k, n_out, 1)
         Those of each layer, in ``values``.
     scales : Tensor of shape (k, 1, n_inputs)
@@ -69,8 +72,11 @@ class Members:
         self._shapes = [(k, n_out, n_in) for n_out, n_in in fans]
         self._shapes += [(k, n_out, 1) for n_out, _ in fans]
         self._shapes += [(k, 1, units[0])]
-        n_parameters = sum(math.prod(shape) for shape in self._shapes)
-        self.values = torch.zeros(n_parameters, dtype=dtype, device=device)
+        n_parameters = sum(math.prod(shape) // k for shape in self._shapes)
+        if is_apart:
+            # Each begins with a line of the cache.
+            n_parameters = math.ceil(n_parameters / _NUMBERS_OF_LINES) * _NUMBERS_OF_LINES
+        self.values = torch.zeros(k * n_parameters, dtype=dtype, device=device)
         self.weights, self.biases, self.scales = self.parts_of(self.values)
         for parameter in (*self.weights[:-1], *self.biases[:-1]):
             # In float64 whatever the type, so that both have the same weights.
@@ -82,7 +88,8 @@ class Members:
         """Return weights, biases and scales in a vector that lies as ``values`` do."""
         sizes = [math.prod(shape) for shape in self._shapes]
         if self.is_apart:
-            lying = vector.view(self.k, -1).split([size // self.k for size in sizes], dim=1)
+            rows = vector.view(self.k, -1)[:, : sum(sizes) // self.k]
+            lying = rows.split([size // self.k for size in sizes], dim=1)
         else:
             lying = vector.split(sizes)
         parts = [part.view(shape) for part, shape in zip(lying, self._shapes, strict=True)]

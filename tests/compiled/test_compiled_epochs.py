@@ -144,6 +144,47 @@ def test_each_build_trains_alike(instructions, dtype, monkeypatch):
     assert_equal(mine, theirs, X, rtol=1e-9 if dtype == "float64" else 1e-4)
 
 
+@pytest.mark.parametrize("instructions", SETS)
+@pytest.mark.parametrize("seed", range(6))
+def test_products_of_any_size_are_those_of_torch(instructions, seed, monkeypatch):
+    # Samples, features and units that fill no vector and no tile, few and many of them.
+    random = np.random.default_rng(seed)
+    n_features, first, second, batch_size = np.exp(random.uniform(0.7, 5.3, 4)).astype(int)
+    if seed == 0:
+        # Of so many samples all columns are in the same places of a cache.
+        n_features, first, second, batch_size = 50, 80, 70, 256
+    n_classes = int(random.integers(2, 40))
+    X = random.normal(size=(2 * batch_size + n_classes, n_features))
+    X[:, random.integers(n_features)] = 0
+    y = np.arange(len(X)) % n_classes
+    parameters = {**EXACT, "max_iter": 3, "batch_size": int(batch_size), "device": "cpu"}
+    fitted = []
+    for switch in (instructions, "0"):
+        monkeypatch.setenv("SKLEARN_MLP_COMPILED", switch)
+        fitted.append(
+            TorchMLPClassifier((first, second), activation="silu", **parameters).fit(X, y)
+        )
+    assert [one.engine_ for one in fitted] == ["compiled", "closed_form"]
+    assert_equal(*fitted, X)
+
+
+@pytest.mark.parametrize("instructions", SETS)
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e6])
+def test_adam_takes_gradients_of_any_size(instructions, scale, monkeypatch):
+    X, y = scaled(PAIRS)
+    parameters = {"batch_size": 30, "max_iter": 3, "random_state": 0, "tol": 0.0, "alpha": 0.0}
+    parameters["device"] = "cpu"
+    fitted = []
+    for switch in (instructions, "0"):
+        monkeypatch.setenv("SKLEARN_MLP_COMPILED", switch)
+        estimator = TorchMLPRegressor(hidden_layer_sizes=(16,), dtype="float32", **parameters)
+        fitted.append(estimator.fit(X * scale, y))
+    assert [one.engine_ for one in fitted] == ["compiled", "closed_form"]
+    for one, other in zip(*(each.coefs_ for each in fitted), strict=True):
+        # Of weights of up to 1 that move by a thousandth at most in each of nine steps.
+        assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("weights", ["random", "zeros", "none_in_a_batch"])
 def test_weights_count_as_in_closed_form(weights, monkeypatch):
     X, y = FEW
