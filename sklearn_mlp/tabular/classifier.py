@@ -59,11 +59,12 @@ default='from_dtype'
         Whether logits are divided by the temperatures that suit the rows held out, and a number
         is then added to those of each class, that of the least loss on these rows with a penalty
         for large ones.
-    cv : int, splitter or iterable of splits, default=6
+    cv : int, splitter, iterable of splits or 'auto', default='auto'
         The folds: for each there are two networks, one in each group. An integer holds out each
-        row once, classes spread evenly, and ``groups`` kept together; for rows in the order of
-        time pass ``sklearn.model_selection.TimeSeriesSplit``, of which no network knows anything
-        of rows that come after those it is judged by.
+        row once, classes spread evenly, and ``groups`` kept together. ``'auto'`` is 10, or 6 for
+        more than 6,000 rows; for few ``n_members`` it is fewer, but at least 4. For rows in the
+        order of time pass ``sklearn.model_selection.TimeSeriesSplit``, of which no network knows
+        anything of rows that come after those it is judged by.
     n_members : int or None, default=None
         How many networks there are in both groups together; None is one for each fold in each
         group. More repeat the folds, those of an integer ``cv`` with other rows; fewer are
@@ -149,6 +150,7 @@ default='from_dtype'
     _default_dropout = 0.2
     _betas = (0.8, 0.99)
     _default_passes = PASSES
+    _default_folds = (10, 6)
     _most_cycles = 4
     _encoding: ClassVar[dict[str, int]] = {"n_bins": 24}
 
@@ -166,7 +168,7 @@ default='from_dtype'
         dropout: float | str = "auto",
         class_weight: Any = None,
         calibrate: bool = True,
-        cv: Any = 6,
+        cv: Any = "auto",
         n_members: int | None = None,
         scoring: Any = None,
         random_state: Any = None,

@@ -16,6 +16,7 @@ PARAMETERS: dict[str, list[Any]] = {
     "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
     "cv": [
+        StrOptions({"auto"}),
         Interval(Integral, 2, None, closed="left"),
         HasMethods(["split"]),
         HasMethods(["__iter__"]),

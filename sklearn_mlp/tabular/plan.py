@@ -11,8 +11,8 @@ import torch
 
 from sklearn_mlp.tabular.folds import Folds
 
-# Passes over the rows, and up to how many rows there may be more by default: of more, steps are
-# many anyway.
+# Passes over the rows, and up to how many rows there may be more of them, or more folds, by
+# default: of more, steps are many anyway.
 PASSES, ROWS_OF_LONG_RUNS = 30, 6000
 
 # Cycles of the learning rate; there is one more only where each of its parts is a pass at least.

@@ -26,6 +26,9 @@ from sklearn_mlp.tabular.prepared_fit import GivenRows, Lesson, PreparedTable
 from sklearn_mlp.tabular.scoring import HeldScorer
 from sklearn_mlp.tabular.tables import read_table
 
+# By default, even if there are fewer networks: each has to know most of the rows.
+_LEAST_FOLDS = 4
+
 
 class PreparesTables(ABC):
     """The parameters of the estimators, and what a fit settles before it trains."""
@@ -52,6 +55,8 @@ class PreparesTables(ABC):
     _default_dropout: ClassVar[float]
     _betas: ClassVar[tuple[float, float]]
     _default_passes: ClassVar[int]
+    # Of up to `ROWS_OF_LONG_RUNS` rows, and of more.
+    _default_folds: ClassVar[tuple[int, int]]
     _most_cycles: ClassVar[int]
     _encoding: ClassVar[dict[str, int]]
     _is_calibrated: bool = False
@@ -112,7 +117,8 @@ class PreparesTables(ABC):
         targets, weights = self._encode_targets(y, given.weights, codec)
         rows = RowsToSplit(X, y, self._stratify(targets), weights, groups)
         n_groups = len(self._parts)
-        folds = split_for_groups(n_groups, self.cv, self.n_members, rows, random_state)
+        cv = self._choose_cv(table.n_rows)
+        folds = split_for_groups(n_groups, cv, self.n_members, rows, random_state)
         # What takes longer comes when all else is known to be right.
         encoder._fit_table(table, given.weights, self._labels(targets))
         settings = self._settings(table.n_rows, device)
@@ -171,6 +177,16 @@ class PreparesTables(ABC):
             factor, shift = (np.repeat(each, task.n_logits // len(each)) for each in moved)
             lessons.append(Lesson(code, task, own, known, common, factor, shift))
         return lessons
+
+    def _choose_cv(self, n_rows: int) -> Any:
+        """Return ``cv``, or how many folds there are to be."""
+        if not isinstance(self.cv, str):
+            return self.cv
+        n_folds = self._default_folds[n_rows > ROWS_OF_LONG_RUNS]
+        if self.n_members is None:
+            return n_folds
+        # Not more than a group has networks, so that each row is held out by one.
+        return min(n_folds, max(_LEAST_FOLDS, self.n_members // len(self._parts)))
 
     def _settings(self, n_rows: int, device: torch.device) -> Settings:
         """Return the parameters that training takes, the automatic ones settled."""

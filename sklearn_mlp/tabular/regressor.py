@@ -72,9 +72,9 @@ default='squared_error'
         same networks predict; they never cross.
     clip : bool, default=True
         Whether predictions stay within the targets of training.
-    cv : int, splitter or iterable of splits, default=4
+    cv : int, splitter, iterable of splits or 'auto', default='auto'
         The folds: for each there are two networks, one in each group. An integer holds out each
-        row once, ``groups`` kept together; for rows in the order of time pass
+        row once, ``groups`` kept together; ``'auto'`` is 4. For rows in the order of time pass
         ``sklearn.model_selection.TimeSeriesSplit``, of which no network knows anything of rows
         that come after those it is judged by.
     n_members : int or None, default=None
@@ -158,6 +158,7 @@ default='squared_error'
     _default_dropout = 0.0
     _betas = (0.9, 0.95)
     _default_passes = 2 * PASSES
+    _default_folds = (4, 4)
     _most_cycles = 5
     _encoding: ClassVar[dict[str, int]] = {"n_components": 0}
 
@@ -182,7 +183,7 @@ default='squared_error'
         huber_delta: float = 1.35,
         quantile: Any = 0.5,
         clip: bool = True,
-        cv: Any = 4,
+        cv: Any = "auto",
         n_members: int | None = None,
         scoring: Any = None,
         random_state: Any = None,
