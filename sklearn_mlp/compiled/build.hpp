@@ -1,7 +1,7 @@
 // Builds the steps for one kind of processor: BUILD names it, TARGET has what it must offer,
 // VECTOR_BYTES is the size of its vectors, a tile of a product is up to TILE_VECTORS high and takes
-// TILE_REGISTERS of them, and HAS_SMALL_PRODUCTS says whether OpenBLAS has kernels for small products,
-// HAS_ESTIMATED_ROOTS whether the processor has instructions for these.
+// TILE_REGISTERS of them; HAS_SMALL_PRODUCTS says whether OpenBLAS has kernels for small products
+// there, HAS_ESTIMATED_ROOTS whether the processor estimates one over a root.
 //
 // The standard headers come first: what they define is built for any processor, and only what
 // follows for this one. It may not call their templates beyond what is surely inlined, since the
@@ -22,13 +22,6 @@
 
 #ifndef HAS_SMALL_PRODUCTS
 #define HAS_SMALL_PRODUCTS false
-#endif
-
-// Older compilers cannot shuffle the numbers of two vectors.
-#if defined(VECTOR_BYTES) && defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define HAS_TILES
-#endif
 #endif
 
 #ifdef TARGET

@@ -84,10 +84,10 @@ template <class T> class Descent {
 
     // For so many numbers. The root is computed without the processor's own, which the division
     // would wait for: with both, they take longer than all else together.
-    template <class So>
+    template <class Lane>
     INLINED void take_adam_at(T *__restrict value, T *__restrict first, T *__restrict second,
                               const T *__restrict gradient, T factor, T penalty, T shrink) const {
-        using Numbers = typename So::Numbers;
+        using Numbers = typename Lane::Numbers;
         const Numbers old = *reinterpret_cast<const Numbers *>(value);
         const Numbers before = *reinterpret_cast<const Numbers *>(first);
         const Numbers slope = *reinterpret_cast<const Numbers *>(gradient) * factor + penalty * old;

@@ -13,7 +13,7 @@
 #define INLINED inline
 #endif
 
-// Of a few rounds: no loop is left of them.
+// Before a loop of a few rounds: nothing is left of the loop.
 #define UNROLLED _Pragma("GCC unroll 16")
 
 namespace elementary {
@@ -127,9 +127,10 @@ INLINED double log(double x) {
 }
 
 // sqrt(x) = x / sqrt(x), of x >= 0, of which 1 / sqrt(x) is found by Newton's steps from half the
-// exponent. Below the smallest normal number y is that one's; 0, infinity and NaN stay as they are.
+// exponent. Below twice the smallest normal number, of which half is not taken for 0, y is that
+// one's; 0, infinity and NaN stay as they are.
 INLINED float root(float x) {
-    const float tiny = 1.17549435e-38f, huge = 3.40282347e38f;
+    const float tiny = 2.35098870e-38f, huge = 3.40282347e38f;
     const float z = x < tiny ? tiny : x > huge ? huge : x;
     float y = bits<float>(0x5f375a86u - (bits<uint32_t>(z) >> 1));
     const float half = 0.5f * z;
@@ -139,7 +140,7 @@ INLINED float root(float x) {
 }
 
 INLINED double root(double x) {
-    const double tiny = 2.2250738585072014e-308, huge = 1.7976931348623157e308;
+    const double tiny = 4.4501477170144028e-308, huge = 1.7976931348623157e308;
     const double z = x < tiny ? tiny : x > huge ? huge : x;
     double y = bits<double>(0x5fe6eb50c7b537a9ull - (bits<uint64_t>(z) >> 1));
     const double half = 0.5 * z;
@@ -155,7 +156,7 @@ struct Sixteen {
 };
 
 INLINED Sixteen::Numbers root(Sixteen::Numbers x) {
-    const Sixteen::Numbers tiny = 1.17549435e-38f - Sixteen::Numbers{};
+    const Sixteen::Numbers tiny = 2.35098870e-38f - Sixteen::Numbers{};
     const Sixteen::Numbers huge = 3.40282347e38f - Sixteen::Numbers{};
     const Sixteen::Numbers z = x < tiny ? tiny : x > huge ? huge : x;
     const Sixteen::Numbers y = _mm512_maskz_rsqrt14_ps(0xffff, z);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <new>
 #include <thread>
 #include <vector>
@@ -26,15 +27,25 @@ enum class Solver { sgd, nesterov, adam, adamw };
 template <class T>
 using Gemm = void (*)(char *, char *, int *, int *, int *, T *, T *, int *, T *, int *, T *, T *, int *);
 
-// Numbers from the beginning of a line of the cache on, so that no vector of them lies in two.
+// Arrays begin with a line of the cache: fewer vectors lie in two. The address of the memory, which
+// is larger, is kept before them; what C++ has for it asks for newer systems.
 template <class T> struct Lines {
     using value_type = T;
+    static constexpr std::size_t LINE = 64;
     Lines() = default;
     template <class U> Lines(const Lines<U> &) {}
     T *allocate(std::size_t n) {
-        return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(64)));
+        void *memory = ::operator new(n * sizeof(T) + LINE + sizeof(memory));
+        const auto least = reinterpret_cast<std::uintptr_t>(memory) + sizeof(memory);
+        const auto begin = (least + LINE - 1) / LINE * LINE;
+        std::memcpy(reinterpret_cast<void *>(begin - sizeof(memory)), &memory, sizeof(memory));
+        return reinterpret_cast<T *>(begin);
     }
-    void deallocate(T *numbers, std::size_t) { ::operator delete(numbers, std::align_val_t(64)); }
+    void deallocate(T *numbers, std::size_t) {
+        void *memory;
+        std::memcpy(&memory, reinterpret_cast<char *>(numbers) - sizeof(memory), sizeof(memory));
+        ::operator delete(memory);
+    }
     template <class U> bool operator==(const Lines<U> &) const { return true; }
     template <class U> bool operator!=(const Lines<U> &) const { return false; }
 };

@@ -1,8 +1,9 @@
 """Whether the compiled steps are here, for which processor, and what they multiply with.
 
-Large products come from SciPy's BLAS, through the functions that `scipy.linalg.cython_blas` offers
-to compiled code. The environment variable ``SKLEARN_MLP_COMPILED`` turns the steps off with 0, and
-chooses the instructions by the name of a build, such as ``baseline``.
+Products that the steps do not compute themselves come from SciPy's BLAS, through the functions
+that `scipy.linalg.cython_blas` offers to compiled code. The environment variable
+``SKLEARN_MLP_COMPILED`` turns the steps off with 0, and chooses the instructions by the name of a
+build, such as ``baseline``.
 """
 
 import os

@@ -120,7 +120,7 @@ class CompiledPlan:
         How.
     values : Tensor of shape (n_parameters,)
         All weights, then all biases, then the features' scales if there are any; changed by the
-        steps.
+        steps. It may be longer.
     moments : sequence of Tensor of shape (n_parameters,)
         The solver's memory; changed by the steps.
     average : Tensor of shape (n_parameters,) or None

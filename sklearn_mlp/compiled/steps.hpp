@@ -13,7 +13,7 @@ namespace {
 #include "activations.hpp"
 #include "descent.hpp"
 #include "losses.hpp"
-#ifdef HAS_TILES
+#ifdef VECTOR_BYTES
 #include "tiles.hpp"
 #endif
 #include "products.hpp"
@@ -53,11 +53,6 @@ template <class T, class Term> inline double long_sum_of(int64_t n, Term term) {
                          [&](int64_t i) { return term(start + i); });
     return sum;
 }
-
-// The numbers that the first cache holds, and how many units' gradients are computed at once where
-// it does not hold those of all.
-constexpr int64_t IN_CACHE = 8192;
-constexpr int FEW_UNITS = 16;
 
 // Has numbers that are needed soon brought into the cache.
 template <class T> inline void fetch(const T *numbers, int64_t count) {
@@ -390,8 +385,9 @@ template <class T> class Worker {
                 continue;
             const int n_in = plan_.widths[layer];
             // Some units at a time: their gradient is used while it is in the cache.
-            const bool is_large = is_row_major(layer) && int64_t(n_in) * own.count > IN_CACHE;
-            const int at_once = is_large ? FEW_UNITS : own.count;
+            const int at_once = is_row_major(layer)
+                ? Products<T>::columns_to_go_on_with(n_in, own.count, size_)
+                : own.count;
             const Range all = weights_of(layer, own);
             T *gradient = plan_.gradient.data() + all.start;
             for (int done = 0; done < own.count; done += at_once) {

@@ -166,8 +166,15 @@ template <class T> class Tiles {
     template <int... I>
     static INLINED void merge(const Vector &one, const Vector &other, Vector &first, Vector &second,
                               std::integer_sequence<int, I...>) {
-        constexpr int from_other = WIDTH, half = WIDTH / 2;
-        first = __builtin_shufflevector(one, other, (I % 2 * from_other + I / 2)...);
-        second = __builtin_shufflevector(one, other, (I % 2 * from_other + I / 2 + half)...);
+        constexpr int half = WIDTH / 2;
+#ifdef __clang__
+        first = __builtin_shufflevector(one, other, (I % 2 * WIDTH + I / 2)...);
+        second = __builtin_shufflevector(one, other, (I % 2 * WIDTH + I / 2 + half)...);
+#else
+        using Place = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+        typedef Place Order __attribute__((vector_size(VECTOR_BYTES)));
+        first = __builtin_shuffle(one, other, Order{(I % 2 * WIDTH + I / 2)...});
+        second = __builtin_shuffle(one, other, Order{(I % 2 * WIDTH + I / 2 + half)...});
+#endif
     }
 };

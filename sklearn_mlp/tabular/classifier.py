@@ -62,9 +62,9 @@ default='from_dtype'
     cv : int, splitter, iterable of splits or 'auto', default='auto'
         The folds: for each there are two networks, one in each group. An integer holds out each
         row once, classes spread evenly, and ``groups`` kept together. ``'auto'`` is 10, or 6 for
-        more than 6,000 rows; for few ``n_members`` it is fewer, but at least 4. For rows in the
-        order of time pass ``sklearn.model_selection.TimeSeriesSplit``, of which no network knows
-        anything of rows that come after those it is judged by.
+        more than 6,000 rows, or as many as ``n_members`` leaves each group, but at least 4. For
+        rows in the order of time pass ``sklearn.model_selection.TimeSeriesSplit``, of which no
+        network knows anything of rows that come after those it is judged by.
     n_members : int or None, default=None
         How many networks there are in both groups together; None is one for each fold in each
         group. More repeat the folds, those of an integer ``cv`` with other rows; fewer are

@@ -270,15 +270,19 @@ def _even_splits(
 def _splits_of_groups(
     n_splits: int, rows: RowsToSplit, random_state: np.random.RandomState
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Hold out every group once."""
+    """Hold out every group once; classes are spread evenly, as far as they have rows."""
     assert rows.groups is not None
     n_splits = min(n_splits, len(np.unique(rows.groups)))
     if n_splits < 2:
         raise ValueError("groups must have at least 2 different values, got 1.")
-    kind = GroupKFold if rows.labels is None else StratifiedGroupKFold
-    splitter = kind(n_splits, shuffle=True, random_state=random_state)
-    y = np.zeros(rows.n_rows) if rows.labels is None else rows.labels
-    return list(splitter.split(np.zeros((rows.n_rows, 1)), y, rows.groups))
+    labels = np.zeros(rows.n_rows, dtype=int) if rows.labels is None else rows.labels
+    largest = int(np.bincount(labels).max())
+    kind = GroupKFold if rows.labels is None or largest < 2 else StratifiedGroupKFold
+    splitter = kind(min(n_splits, max(largest, 2)), shuffle=True, random_state=random_state)
+    with warnings.catch_warnings():
+        # Other splits do not say either that a class is in some folds only.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return list(splitter.split(np.zeros((rows.n_rows, 1)), labels, rows.groups))
 
 
 def rows_judged(groups: Sequence[Sequence[np.ndarray]], n_rows: int) -> np.ndarray:

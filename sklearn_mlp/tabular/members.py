@@ -20,8 +20,8 @@ from sklearn_mlp.machine.shared_memory import tensor_to_read
 EPSILON, DECAY = 1e-8, 0.02
 RATE_OF_BIASES, RATE_OF_SCALES = 0.1, 6.0
 
-# A line of the cache has 64 bytes.
-_NUMBERS_OF_LINES = 16
+# A line of the cache has 64 bytes: so many numbers in float32, and half of them in float64.
+_NUMBERS_OF_A_LINE = 16
 
 
 class Members:
@@ -75,7 +75,7 @@ class Members:
         n_parameters = sum(math.prod(shape) // k for shape in self._shapes)
         if is_apart:
             # Each begins with a line of the cache.
-            n_parameters = math.ceil(n_parameters / _NUMBERS_OF_LINES) * _NUMBERS_OF_LINES
+            n_parameters = math.ceil(n_parameters / _NUMBERS_OF_A_LINE) * _NUMBERS_OF_A_LINE
         self.values = torch.zeros(k * n_parameters, dtype=dtype, device=device)
         self.weights, self.biases, self.scales = self.parts_of(self.values)
         for parameter in (*self.weights[:-1], *self.biases[:-1]):

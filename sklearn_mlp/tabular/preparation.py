@@ -182,6 +182,10 @@ class PreparesTables(ABC):
         """Return ``cv``, or how many folds there are to be."""
         if not isinstance(self.cv, str):
             return self.cv
+        if self.cv != "auto":
+            raise ValueError(
+                f"cv must be 'auto', an integer, a splitter or splits, got {self.cv!r}."
+            )
         n_folds = self._default_folds[n_rows > ROWS_OF_LONG_RUNS]
         if self.n_members is None:
             return n_folds

@@ -26,6 +26,7 @@ ONE = np.eye(N_ROWS)[0]
         ({"sample_weight": ONE}, ValueError, "sample_weight has 1 of 24"),
         ({"sample_weight": ["a"] * N_ROWS}, ValueError, "In sample_weight: could not convert"),
         ({"sample_weight": {"a": 1}}, TypeError, "sample_weight must be an array"),
+        ({"cv": "kfold"}, ValueError, "cv must be 'auto', an integer.*got 'kfold'"),
         ({"cv": [1, 2]}, ValueError, r"cv=\[1, 2\] must have pairs of rows"),
         ({"cv": [(range(9), [N_ROWS])]}, ValueError, "must have pairs.*none of the 24"),
         ({"cv": iter(())}, ValueError, "An iterator is spent after one fit: pass a list"),

@@ -112,6 +112,14 @@ def fit_both(model, X, y, monkeypatch, **given):
 
 
 @IS_COMPILED
+def test_compiled_steps_of_many_inputs_are_those_of_torch(monkeypatch):
+    # The first weights are changed some units at a time, and the scales with them.
+    X, y = make_classification(300, 40, random_state=0)
+    model = TabularMLPClassifier(cv=2, batch_size=64, **{**SMALL, "hidden_layer_sizes": (40,)})
+    np.testing.assert_allclose(*fit_both(model, X, y, monkeypatch), rtol=1e-6, atol=1e-9)
+
+
+@IS_COMPILED
 @pytest.mark.parametrize("n_rows", [60, 300])
 @pytest.mark.parametrize("n_features", [4, 40])
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -207,6 +207,19 @@ def test_class_weights_move_the_decision():
     assert balanced > plain
 
 
+@pytest.mark.parametrize("n_rows_of_a_class", [1, 4, 8])
+def test_groups_of_classes_of_few_rows_are_held_out_together(n_rows_of_a_class):
+    rng = np.random.default_rng(0)
+    X, groups = rng.normal(size=(32, 3)), np.arange(32) % 16
+    y = np.arange(32) // n_rows_of_a_class
+    model = TabularMLPClassifier(**SMALL).fit(X, y, groups=groups)
+    for held in model._held:
+        assert sorted(np.concatenate(held)) == list(range(32))
+        assert all(
+            set(rows) == set(np.flatnonzero(np.isin(groups, groups[rows]))) for rows in held
+        )
+
+
 @pytest.mark.parametrize("cv", [3, GroupKFold(3)], ids=["integer", "splitter"])
 def test_rows_of_a_group_are_held_out_together(cv):
     rng = np.random.default_rng(0)
