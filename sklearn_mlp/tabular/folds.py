@@ -275,10 +275,12 @@ def _splits_of_groups(
     n_splits = min(n_splits, len(np.unique(rows.groups)))
     if n_splits < 2:
         raise ValueError("groups must have at least 2 different values, got 1.")
-    labels = np.zeros(rows.n_rows, dtype=int) if rows.labels is None else rows.labels
-    largest = int(np.bincount(labels).max())
-    kind = GroupKFold if rows.labels is None or largest < 2 else StratifiedGroupKFold
-    splitter = kind(min(n_splits, max(largest, 2)), shuffle=True, random_state=random_state)
+    labels, options = rows.labels, {"shuffle": True, "random_state": random_state}
+    largest = 0 if labels is None else int(np.bincount(labels).max())
+    splitter = GroupKFold(n_splits, **options)
+    if largest >= 2:
+        # There cannot be more folds than the largest class has rows.
+        splitter = StratifiedGroupKFold(min(n_splits, largest), **options)
     with warnings.catch_warnings():
         # Other splits do not say either that a class is in some folds only.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)

@@ -207,12 +207,14 @@ def test_class_weights_move_the_decision():
     assert balanced > plain
 
 
-@pytest.mark.parametrize("n_rows_of_a_class", [1, 4, 8])
-def test_groups_of_classes_of_few_rows_are_held_out_together(n_rows_of_a_class):
+@pytest.mark.parametrize(("n_rows_of_a_class", "n_folds"), [(1, 10), (4, 4), (8, 8)])
+def test_groups_of_classes_of_few_rows_are_held_out_together(n_rows_of_a_class, n_folds):
     rng = np.random.default_rng(0)
     X, groups = rng.normal(size=(32, 3)), np.arange(32) % 16
     y = np.arange(32) // n_rows_of_a_class
     model = TabularMLPClassifier(**SMALL).fit(X, y, groups=groups)
+    # No more than the largest class has rows; where each row is one of its own, none is spread.
+    assert [len(held) for held in model._held] == [n_folds, n_folds]
     for held in model._held:
         assert sorted(np.concatenate(held)) == list(range(32))
         assert all(
