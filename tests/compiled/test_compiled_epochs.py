@@ -34,11 +34,11 @@ def scaled(data):
     return X, y / np.std(y, axis=0)
 
 
-def fit_both(estimator, X, y, monkeypatch, calls=1, method="fit", **fit_params):
-    """Fit by compiled epochs and in closed form."""
+def fit_both(estimator, X, y, monkeypatch, calls=1, method="fit", instructions="1", **fit_params):
+    """Fit by compiled epochs, of the fastest build or a given one, and in closed form."""
     estimator.set_params(device="cpu")
     estimators = [estimator, type(estimator)(**estimator.get_params())]
-    for one, switch in zip(estimators, ("1", "0"), strict=True):
+    for one, switch in zip(estimators, (instructions, "0"), strict=True):
         with monkeypatch.context() as patch:
             patch.setenv("SKLEARN_MLP_COMPILED", switch)
             for _ in range(calls):
@@ -136,13 +136,10 @@ def test_activations_are_those_of_torch(name, dtype, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_each_build_trains_alike(instructions, dtype, monkeypatch):
     X, y = MANY
-    monkeypatch.setenv("SKLEARN_MLP_COMPILED", instructions)
-    parameters = {**EXACT, "dtype": dtype, "batch_size": 30, "device": "cpu"}
-    mine = TorchMLPClassifier((21, 8), activation="gelu", **parameters).fit(X, y)
-    monkeypatch.setenv("SKLEARN_MLP_COMPILED", "0")
-    theirs = TorchMLPClassifier((21, 8), activation="gelu", **parameters).fit(X, y)
-    assert (mine.engine_, theirs.engine_) == ("compiled", "closed_form")
-    assert_equal(mine, theirs, X, rtol=1e-9 if dtype == "float64" else 1e-4)
+    parameters = {**EXACT, "dtype": dtype, "batch_size": 30}
+    estimator = TorchMLPClassifier((21, 8), activation="gelu", **parameters)
+    fitted = fit_both(estimator, X, y, monkeypatch, instructions=instructions)
+    assert_equal(*fitted, X, rtol=1e-9 if dtype == "float64" else 1e-4)
 
 
 @pytest.mark.parametrize("instructions", SETS)
@@ -160,14 +157,8 @@ def test_products_of_any_size_are_those_of_torch(instructions, dtype, seed, monk
     X[:, random.integers(n_features)] = 0
     y = np.arange(len(X)) % n_classes
     parameters = {**EXACT, "max_iter": 3, "batch_size": int(batch_size), "dtype": dtype}
-    parameters["device"] = "cpu"
-    fitted = []
-    for switch in (instructions, "0"):
-        monkeypatch.setenv("SKLEARN_MLP_COMPILED", switch)
-        fitted.append(
-            TorchMLPClassifier((first, second), activation="silu", **parameters).fit(X, y)
-        )
-    assert [one.engine_ for one in fitted] == ["compiled", "closed_form"]
+    estimator = TorchMLPClassifier((first, second), activation="silu", **parameters)
+    fitted = fit_both(estimator, X, y, monkeypatch, instructions=instructions)
     if dtype == "float64":
         return assert_equal(*fitted, X)
     for mine, theirs in zip(*(one.coefs_ for one in fitted), strict=True):
@@ -181,13 +172,8 @@ def test_products_of_any_size_are_those_of_torch(instructions, dtype, seed, monk
 def test_adam_takes_gradients_of_any_size(instructions, scale, monkeypatch):
     X, y = scaled(PAIRS)
     parameters = {"batch_size": 30, "max_iter": 3, "random_state": 0, "tol": 0.0, "alpha": 0.0}
-    parameters["device"] = "cpu"
-    fitted = []
-    for switch in (instructions, "0"):
-        monkeypatch.setenv("SKLEARN_MLP_COMPILED", switch)
-        estimator = TorchMLPRegressor(hidden_layer_sizes=(16,), dtype="float32", **parameters)
-        fitted.append(estimator.fit(X * scale, y))
-    assert [one.engine_ for one in fitted] == ["compiled", "closed_form"]
+    estimator = TorchMLPRegressor(hidden_layer_sizes=(16,), dtype="float32", **parameters)
+    fitted = fit_both(estimator, X * scale, y, monkeypatch, instructions=instructions)
     for one, other in zip(*(each.coefs_ for each in fitted), strict=True):
         # Of weights of up to 1 that move by a thousandth at most in each of nine steps.
         assert_allclose(one, other, rtol=0, atol=1e-5)
